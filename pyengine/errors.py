@@ -1,0 +1,49 @@
+"""The exceptions pyengine raises: one base class, and one kind per cause a caller may want to handle.
+
+Each kind also derives from the built-in exception that a Python user would expect in its place, so
+``except ValueError`` and ``except FileNotFoundError`` work as they do elsewhere.
+"""
+
+
+class Error(Exception):
+    """Base of every error that pyengine raises on purpose."""
+
+
+class ModelNotFoundError(Error, FileNotFoundError):
+    """A model folder, or a file that the folder must hold, does not exist."""
+
+
+class ModelFormatError(Error, ValueError):
+    """A model file exists, but is damaged or is not what its name or its configuration says."""
+
+
+class UnsupportedModelError(ModelFormatError):
+    """The file is sound, but of an architecture or with an operator that pyengine does not run."""
+
+
+class TokenizerMissingError(Error, FileNotFoundError):
+    """The folder loads for token ids, but holds no tokenizer files, so text cannot be translated."""
+
+
+class InputError(Error, ValueError):
+    """A sentence or a list of token ids cannot be used (range, length, emptiness)."""
+
+
+class InputTypeError(Error, TypeError):
+    """An argument has the wrong type."""
+
+
+class OptionError(Error, ValueError):
+    """An option has a value outside its range, or is not supported."""
+
+
+class UnknownOptionError(Error, TypeError):
+    """An option does not exist; the message names the nearest one that does."""
+
+
+class ClosedError(Error, RuntimeError):
+    """The translator was used after ``close()``."""
+
+
+class TruncationWarning(UserWarning):
+    """A sentence was cut to the model's position limit, as ``truncate=True`` asked."""
