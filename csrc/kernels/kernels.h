@@ -1,0 +1,104 @@
+// The maths of the engine on raw views: one table of function pointers for each instruction set.
+//
+// Rules that make a result equal on every instruction set, at every batch size and thread count
+// (see "Numerics" in csrc/README.md):
+//   - a vector is 16 float lanes everywhere: one zmm, two ymm, or an array of 16;
+//   - every output element is one chain of fused multiply-adds over its own inputs in index order,
+//     whatever the tile that computes it;
+//   - a sum across lanes uses one fixed tree; exp, tanh, erf and log are our own.
+// Kernels are noexcept, allocate nothing and never start threads: the caller splits the work.
+#pragma once
+
+#include <cstdint>
+
+namespace pyengine {
+
+// Float lanes of a vector, on every instruction set.
+inline constexpr int kLanes = 16;
+
+// Output columns in one panel of a packed weight. Constant: the packed layout is the same everywhere.
+inline constexpr int kPanelWidth = 32;
+
+enum class Activation { kNone, kRelu, kSilu, kGelu };
+
+// output = activation(input * weight + bias) + residual, for a block of rows and whole panels.
+struct GemmArgs {
+  const float* input;      // [num_rows, depth], rows input_stride apart
+  std::int64_t input_stride;
+  int num_rows;
+  int depth;               // rows of the weight, K
+  const float* panels;     // [ceil(num_columns / kPanelWidth)][depth][kPanelWidth], zero padded
+  int num_columns;         // columns to write, counted from the first panel
+  const float* bias;       // [num_columns]
+  Activation activation;
+  const float* residual;   // [num_rows, num_columns], rows output_stride apart, or null; may be output
+  float* output;           // [num_rows, num_columns], rows output_stride apart
+  std::int64_t output_stride;
+};
+
+// Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes].
+// A block of positions may come in several segments (a beam whose ancestors sat in different rows):
+// the lanes of each are taken from it, so a search reorders its beams without copying keys.
+struct KeySegment {
+  const float* keys;   // layer 0, head 0
+  std::int32_t block;  // positions block * kLanes ... + kLanes - 1
+  std::uint32_t lanes; // bit l: this segment holds position block * kLanes + l
+};
+
+// Scaled dot-product attention of one head, for queries that see the same keys:
+// softmax(scale * q k^T) v, "Attention Is All You Need" 3.2.1. Query i sees positions 0 ... num_keys[i] - 1.
+struct AttentionArgs {
+  const float* query;               // [num_queries, head_dim], rows query_stride apart
+  std::int64_t query_stride;
+  int num_queries;
+  int head_dim;
+  float scale;
+  const std::int32_t* num_keys;     // [num_queries], each >= 1
+  const KeySegment* segments;       // ordered by block; the lanes of a block's segments are disjoint
+  int num_segments;
+  std::int64_t key_offset;          // added to each segment's keys: this layer and head
+  const float* const* values;       // [max num_keys] row of each position, layer 0, head 0
+  std::int64_t value_offset;        // added to each row: this layer and head; then [head_dim]
+  float* scores;                    // scratch, 64-byte aligned: [num_queries][scores_stride]
+  std::int64_t scores_stride;       // >= max num_keys rounded up to kLanes; a multiple of kLanes
+  float* output;                    // [num_queries, head_dim], rows output_stride apart
+  std::int64_t output_stride;
+};
+
+// The largest entry and the sum of exp(entry - largest) of a run of logits.
+struct MaxSum {
+  float max;
+  float sum;
+};
+
+struct Kernels {
+  const char* name;  // "scalar", "avx2", "avx512"
+
+  void (*gemm_f32)(const GemmArgs& args) noexcept;
+
+  void (*attention)(const AttentionArgs& args) noexcept;
+
+  // Layer normalisation over the last axis, Ba et al. 2016: (x - mean) / sqrt(var + epsilon) * gamma + beta,
+  // rows contiguous [num_rows, size]; output may be input.
+  void (*layer_norm)(const float* input, int num_rows, int size, const float* gamma, const float* beta,
+                     float epsilon, float* output) noexcept;
+
+  // output[i] = token[i] * scale + position[i], multiplied and added with two roundings as the exporters do.
+  void (*embed)(const float* token, float scale, const float* position, int size, float* output) noexcept;
+
+  // Maximum and sum of exponentials of logits[0 ... size - 1]; entries of -inf count nothing. If every
+  // entry is -inf: {-inf, 0}.
+  MaxSum (*max_sum_exp)(const float* logits, int size) noexcept;
+
+  // log(sum_i sums[i] * exp(maxes[i] - m)) + m with m = max(maxes), added in a fixed order: the
+  // log-sum-exp of the runs whose MaxSum these are.
+  float (*log_sum_exp)(const MaxSum* runs, int num_runs) noexcept;
+
+  // Merges logits[0 ... size - 1], whose ids are first_id + index, into the best `k` seen so far:
+  // top_values/top_ids [k], descending, equal values by lower id; the first call starts from
+  // top_values all -inf and top_ids all -1. Entries of -inf never enter. Runs come in ascending id order.
+  void (*top_k)(const float* logits, int size, std::int32_t first_id, int k, float* top_values,
+                std::int32_t* top_ids) noexcept;
+};
+
+}  // namespace pyengine
