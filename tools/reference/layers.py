@@ -1,0 +1,110 @@
+"""Sections 3.1 and 3.3: the layers of the encoder and the decoder."""
+
+from torch import Tensor, nn
+
+from tools.reference.attention import EncoderAttention, KeyValue, SelfAttention
+from tools.reference.cache import LayerCache
+from tools.reference.dropout import Dropout
+
+
+class Layer(nn.Module):
+    """What both layers share: the feed-forward network and the way around a sub-layer.
+
+    Args:
+        hidden_size: the paper's d_model.
+        num_heads: the paper's h.
+        ffn_dim: the paper's d_ff.
+        dropout: probability, on each sub-layer's output.
+        normalize_before: False is the paper's LayerNorm(x + Sublayer(x)); True is
+            x + Sublayer(LayerNorm(x)), after Xiong et al. (2020).
+        layer_norm_eps: added to the variance.
+    """
+
+    def __init__(self, hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps):
+        super().__init__()
+        self.normalize_before = normalize_before
+        self.dropout = Dropout(dropout)
+        self.self_attn = SelfAttention(hidden_size, num_heads)
+        self.self_attn_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
+        self.fc1 = nn.Linear(hidden_size, ffn_dim)
+        self.activation = nn.ReLU()
+        self.fc2 = nn.Linear(ffn_dim, hidden_size)
+        self.final_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
+
+    def feed_forward(self, hidden_states: Tensor) -> Tensor:
+        """FFN(x) = max(0, x W_1 + b_1) W_2 + b_2, equation (2): same shape in and out."""
+        return self.fc2(self.activation(self.fc1(hidden_states)))
+
+    def enter(self, layer_norm: nn.LayerNorm, hidden_states: Tensor) -> Tensor:
+        """What the sub-layer sees: x, or LayerNorm(x) when pre-norm."""
+        return layer_norm(hidden_states) if self.normalize_before else hidden_states
+
+    def leave(self, layer_norm: nn.LayerNorm, hidden_states: Tensor, output: Tensor) -> Tensor:
+        """What follows the sub-layer: LayerNorm(x + output), or x + output when pre-norm."""
+        summed = hidden_states + self.dropout(output)
+        return summed if self.normalize_before else layer_norm(summed)
+
+
+class EncoderLayer(Layer):
+    """Self-attention, then feed-forward; with a causal mask also the layer of a decoder-only model."""
+
+    def forward(
+        self, hidden_states: Tensor, mask: Tensor, past: KeyValue | None = None
+    ) -> tuple[Tensor, KeyValue]:
+        """One layer.
+
+        Args:
+            hidden_states: [batch, length, hidden_size].
+            mask: broadcastable to [batch, num_heads, length, past_length + length].
+            past: keys and values of earlier positions, none in an encoder.
+
+        Returns:
+            hidden states of the same shape; keys and values of past and present positions.
+        """
+        entered = self.enter(self.self_attn_layer_norm, hidden_states)
+        output, present = self.self_attn(entered, mask, past)
+        hidden_states = self.leave(self.self_attn_layer_norm, hidden_states, output)
+        output = self.feed_forward(self.enter(self.final_layer_norm, hidden_states))
+        return self.leave(self.final_layer_norm, hidden_states, output), present
+
+
+class DecoderLayer(Layer):
+    """Self-attention, attention over the encoder, then feed-forward."""
+
+    def __init__(self, hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps):
+        super().__init__(hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps)
+        self.encoder_attn = EncoderAttention(hidden_size, num_heads)
+        self.encoder_attn_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        mask: Tensor,
+        encoder_hidden_states: Tensor | None,
+        encoder_mask: Tensor,
+        past: LayerCache | None = None,
+    ) -> tuple[Tensor, LayerCache]:
+        """One layer.
+
+        Args:
+            hidden_states: [batch, tgt_len, hidden_size].
+            mask: causal, broadcastable to [batch, num_heads, tgt_len, past_length + tgt_len].
+            encoder_hidden_states: [batch, src_len, hidden_size]; not read when there is a past.
+            encoder_mask: [batch, 1, 1, src_len].
+            past: keys and values of earlier target positions and of the source.
+
+        Returns:
+            hidden states of the same shape; the cache extended by these positions.
+        """
+        past_self, past_encoder = past or (None, None)
+        entered = self.enter(self.self_attn_layer_norm, hidden_states)
+        output, present = self.self_attn(entered, mask, past_self)
+        hidden_states = self.leave(self.self_attn_layer_norm, hidden_states, output)
+        entered = self.enter(self.encoder_attn_layer_norm, hidden_states)
+        output, encoder_present = self.encoder_attn(
+            entered, encoder_hidden_states, encoder_mask, past_encoder
+        )
+        hidden_states = self.leave(self.encoder_attn_layer_norm, hidden_states, output)
+        output = self.feed_forward(self.enter(self.final_layer_norm, hidden_states))
+        hidden_states = self.leave(self.final_layer_norm, hidden_states, output)
+        return hidden_states, LayerCache(present, encoder_present)
