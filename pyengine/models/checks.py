@@ -1,0 +1,87 @@
+"""Does the graph compute what the configuration says? The parts that no tensor's shape shows."""
+
+import math
+import re
+
+from pyengine.errors import ModelFormatError
+from pyengine.models.config import ModelConfig
+from pyengine.models.graph import Graph, Node
+
+_LAYER = re.compile(r"(?:^|/)layers\.(\d+)(?:/|$)")
+# Operators that tell an activation from the others, wherever its exporter put the multiplications.
+_ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Gelu": "gelu"}
+
+
+def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
+    """Compares a stack's graph with the configuration.
+
+    Checked: the number of layers and heads, the embedding scale, the layer norm's epsilon, the
+    activation.
+
+    Args:
+        graph: of the file of that stack.
+        stack: "encoder" or "decoder".
+
+    Raises:
+        ModelFormatError: names the field, what the graph has and what config.json says.
+    """
+    file = graph.path.name
+    layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
+    num_layers = getattr(config, f"{stack}_layers")
+    _expect(file, f"{stack}_layers", max(layers, default=-1) + 1, num_layers)
+    heads = graph.output_shapes.get("present.0.decoder.key", ())
+    if len(heads) == 4 and heads[1] is not None:
+        _expect(file, "decoder_attention_heads", heads[1], config.decoder_num_heads)
+    for scale in _embed_scales(graph):
+        _expect(file, "the factor on the embeddings", scale, config.embed_scale)
+    for node in graph.nodes:
+        if node.op_type == "LayerNormalization":
+            epsilon = node.attribute("epsilon", 1e-5)
+            _expect(file, "the layer norm's epsilon", epsilon, config.layer_norm_eps)
+    for i in range(num_layers):
+        for node in graph.at(f"layers.{i}/fc1"):
+            found = _activation(graph, node)
+            if found:
+                _expect(file, "activation_function", found, config.activation)
+
+
+def _expect(file: str, what: str, found: object, expected: object) -> None:
+    if isinstance(found, float) and isinstance(expected, float):
+        equal = math.isclose(found, expected, rel_tol=1e-5)
+    else:
+        equal = found == expected
+    if not equal:
+        raise ModelFormatError(f"{file}: {what}: found {found}, expected {expected} by config.json")
+
+
+def _embed_scales(graph: Graph) -> list[float]:
+    """The factors applied to what the token table gives; 1 where it goes into the sum as it is."""
+    scales = []
+    for node in graph.at("embed_tokens") or graph.at("shared"):
+        if node.op_type != "Gather":
+            continue
+        for consumer in graph.consumers(node):
+            if consumer.op_type == "Add":
+                scales.append(1.0)
+            if consumer.op_type == "Mul":
+                factors = [consumer.scope.constant(name) for name in consumer.inputs]
+                scales += [float(f.array().flat[0]) for f in factors if f and f.constant.size == 1]
+    return scales
+
+
+def _activation(graph: Graph, node: Node) -> str | None:
+    """The activation in the few nodes after `node`, up to the next product; None if not seen."""
+    pending = graph.consumers(node)
+    for _ in range(6):
+        for consumer in pending:
+            if consumer.op_type in _ACTIVATION_OPERATORS:
+                return _ACTIVATION_OPERATORS[consumer.op_type]
+            if consumer.op_type == "Tanh":
+                return "a tanh form of gelu"
+        pending = [
+            consumer
+            for consumed in pending
+            if consumed.op_type in ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
+            for consumer in graph.consumers(consumed)
+        ]
+    return None

@@ -1,0 +1,33 @@
+"""The supported families by config.json's model_type; a new one is a file and an entry here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyengine.models import marian, transformer
+from pyengine.models.config import ModelConfig
+from pyengine.models.tensors import ENCODER_DECODER, Row
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the folders of one model_type are read.
+
+    Attributes:
+        model_type: as in config.json.
+        read_config: from a parsed config.json.
+        table: the model's tensors.
+    """
+
+    model_type: str
+    read_config: Callable[[dict[str, Any]], ModelConfig]
+    table: tuple[Row, ...]
+
+
+FAMILIES = {
+    family.model_type: family
+    for family in (
+        Family(marian.MODEL_TYPE, marian.read_config, ENCODER_DECODER),
+        Family(transformer.MODEL_TYPE, transformer.read_config, ENCODER_DECODER),
+    )
+}

@@ -1,0 +1,354 @@
+"""A read-only view of one ONNX file: nodes by module path, and constants as NumPy arrays.
+
+Only data is read; nothing is executed. Memory is bounded by the size of the files.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyengine.errors import ModelFormatError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+FLOAT = 1  # TensorProto.DataType.FLOAT, the only type whose values are read
+FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+
+
+@dataclass(eq=False)
+class Constant:
+    """A tensor stored in the file: an initializer, or the value of a Constant node.
+
+    Attributes:
+        name: as the graph calls it.
+        dims: its shape.
+        is_initializer: not a Constant node.
+    """
+
+    name: str
+    dims: tuple[int, ...]
+    is_initializer: bool
+    _proto: onnx.TensorProto
+    _path: Path
+    _array: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def is_float(self) -> bool:
+        """Of a floating-point type, whatever its width."""
+        return self._proto.data_type in FLOAT_TYPES
+
+    @property
+    def size(self) -> int:
+        """Number of elements, by the shape."""
+        return math.prod(self.dims)
+
+    def array(self) -> np.ndarray:
+        """The values, float32 of shape `dims`, read-only; the same object at each call.
+
+        Raises:
+            UnsupportedModelError: of another type than float32.
+            ModelFormatError: the stored data does not fit the shape, or cannot be reached.
+        """
+        if self._array is None:
+            self._array = self._read()
+        return self._array
+
+    def _read(self) -> np.ndarray:
+        where = f"{self._path.name}: {self.name!r}"
+        if self._proto.data_type != FLOAT:
+            found = FLOAT_TYPES.get(self._proto.data_type, f"type {self._proto.data_type}")
+            raise UnsupportedModelError(f"{where} is {found}, supported is float32")
+        if any(dim < 1 for dim in self.dims):
+            raise ModelFormatError(f"{where} has shape {list(self.dims)}, expected positive sizes")
+        if self._proto.data_location == EXTERNAL:
+            values = _read_external(self._proto, self._path, 4 * self.size)
+        elif self._proto.HasField("raw_data"):
+            values = self._proto.raw_data
+        else:
+            values = np.array(self._proto.float_data, "<f4").tobytes()
+        if len(values) != 4 * self.size:
+            raise ModelFormatError(
+                f"{where} holds {len(values)} bytes, expected {4 * self.size} "
+                f"for shape {list(self.dims)}"
+            )
+        return np.frombuffer(values, "<f4").reshape(self.dims)
+
+
+@dataclass(eq=False)
+class Node:
+    """One operator of the graph.
+
+    Attributes:
+        op_type: such as "MatMul".
+        path: the module it came from, such as "model/decoder/layers.0/fc1"; "" without one.
+        inputs, outputs: names of the values it reads and writes.
+        scope: the (sub)graph it stands in.
+    """
+
+    op_type: str
+    path: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scope: Scope = field(repr=False)
+    _proto: onnx.NodeProto = field(repr=False)
+
+    def attribute(self, name: str, default: Any) -> Any:
+        """The attribute `name`: an int, a float or a list of ints, as `default` is."""
+        for attribute in self._proto.attribute:
+            if attribute.name == name:
+                if isinstance(default, float):
+                    return attribute.f
+                return attribute.i if isinstance(default, int) else list(attribute.ints)
+        return default
+
+
+@dataclass(eq=False)
+class Operand:
+    """A constant as an operator sees it.
+
+    Attributes:
+        constant: where the values come from.
+        axes: permutation of its axes; () for none.
+    """
+
+    constant: Constant
+    axes: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """After the permutation."""
+        dims = self.constant.dims
+        return tuple(dims[axis] for axis in self.axes) if self.axes else dims
+
+    def array(self) -> np.ndarray:
+        """float32 of `shape`, a view; raises what Constant.array does."""
+        array = self.constant.array()
+        return array.transpose(self.axes) if self.axes else array
+
+
+@dataclass(eq=False)
+class Scope:
+    """One graph: the outer one, or a branch of an `If`.
+
+    Attributes:
+        parent: the graph around it, whose names it sees.
+        constants: by name.
+        producers: the node that writes a name.
+        outputs: names, in order.
+        branches: of each `If` node, by the node's first output.
+    """
+
+    parent: Scope | None
+    constants: dict[str, Constant] = field(default_factory=dict)
+    producers: dict[str, Node] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    branches: dict[str, list[Scope]] = field(default_factory=dict)
+
+    def constant(self, name: str) -> Operand | None:
+        """The constant `name`, seen through Identity, Cast and Transpose; None if it varies."""
+        axes: tuple[int, ...] = ()
+        scope: Scope | None = self
+        for _ in range(32):  # longer chains do not occur, and a damaged file may hold a cycle
+            while scope and name not in scope.constants and name not in scope.producers:
+                scope = scope.parent
+            if scope is None:
+                return None
+            if name in scope.constants:
+                constant = scope.constants[name]
+                return Operand(constant, axes) if len(axes) in (0, len(constant.dims)) else None
+            node = scope.producers[name]
+            if node.op_type not in ("Identity", "Cast", "Transpose") or not node.inputs:
+                return None
+            if node.op_type == "Transpose":
+                axes = _compose(node, axes)
+                if not axes:
+                    return None
+            name = node.inputs[0]
+        return None
+
+
+def _compose(node: Node, outer: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation of a Transpose node followed by `outer`; () if it is none."""
+    inner = tuple(node.attribute("perm", [])) or (1, 0)
+    if sorted(inner) != list(range(len(inner))) or len(outer) not in (0, len(inner)):
+        return ()
+    return tuple(inner[axis] for axis in outer) if outer else inner
+
+
+class Graph:
+    """The nodes and constants of one ONNX file, those in the branches of `If` nodes included.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ModelFormatError: the file is truncated, or not ONNX.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.nodes: list[Node] = []
+        self._by_path: dict[str, list[Node]] = defaultdict(list)
+        self._consumers: dict[tuple[Scope, str], list[Node]] = defaultdict(list)
+        model = _parse(path)
+        try:
+            self.root = self._scope(model.graph, None)
+            self.output_shapes = {value.name: _dims(value) for value in model.graph.output}
+        except (UnicodeDecodeError, AttributeError, RecursionError) as error:
+            raise ModelFormatError(f"{path.name}: damaged ONNX graph ({error})") from error
+
+    def at(self, module: str) -> list[Node]:
+        """Nodes whose module path is `module` or ends with it, such as "layers.0/fc1"."""
+        return self._by_path.get(module, [])
+
+    def consumers(self, node: Node) -> list[Node]:
+        """Nodes of the same scope that read the first output of `node`."""
+        return self._consumers.get((node.scope, node.outputs[0]), [])
+
+    def constants(self) -> Iterator[Constant]:
+        """Every stored tensor, in file order."""
+        pending = [self.root]
+        while pending:
+            scope = pending.pop()
+            yield from scope.constants.values()
+            for branches in scope.branches.values():
+                pending.extend(branches)
+
+    def output_nodes(self, name: str) -> list[Node]:
+        """The nodes that compute graph output `name`: one, or one for each branch of an `If`."""
+        return list(_computing(self.root, name))
+
+    def _scope(self, proto: onnx.GraphProto, parent: Scope | None) -> Scope:
+        scope = Scope(parent, outputs=tuple(value.name for value in proto.output))
+        if proto.sparse_initializer:
+            raise UnsupportedModelError(f"{self.path.name}: sparse initializers are not supported")
+        for tensor in proto.initializer:
+            self._add_constant(scope, tensor.name, tensor, True)
+        for node in proto.node:
+            self._add_node(scope, node)
+        return scope
+
+    def _add_constant(
+        self, scope: Scope, name: str, tensor: onnx.TensorProto, is_initializer: bool
+    ) -> None:
+        if name in scope.constants:
+            raise ModelFormatError(f"{self.path.name}: {name!r} is defined twice")
+        constant = Constant(name, tuple(tensor.dims), is_initializer, tensor, self.path)
+        scope.constants[name] = constant
+
+    def _add_node(self, scope: Scope, proto: onnx.NodeProto) -> None:
+        path = proto.name.strip("/").rpartition("/")[0]
+        node = Node(proto.op_type, path, tuple(proto.input), tuple(proto.output), scope, proto)
+        if not node.outputs:
+            return
+        if node.op_type == "Constant":
+            for attribute in proto.attribute:
+                if attribute.name == "value":
+                    self._add_constant(scope, node.outputs[0], attribute.t, False)
+            return
+        self.nodes.append(node)
+        for output in node.outputs:
+            scope.producers[output] = node
+        for name in node.inputs:
+            self._consumers[scope, name].append(node)
+        for suffix in _suffixes(path):
+            self._by_path[suffix].append(node)
+        if node.op_type == "If":
+            scope.branches[node.outputs[0]] = [
+                self._scope(attribute.g, scope)
+                for attribute in proto.attribute
+                if attribute.HasField("g")
+            ]
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    """The file as a protobuf message, external data not read."""
+    import onnx  # ~100 ms, paid only when a model is read
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except OSError as error:
+        raise ModelFormatError(f"{path.name}: cannot be read ({error})") from error
+    except Exception as error:  # protobuf's DecodeError is no fixed class over its versions
+        raise ModelFormatError(f"{path.name}: not an ONNX file, or truncated ({error})") from error
+    if not model.graph.node:
+        raise ModelFormatError(f"{path.name}: not an ONNX file: it holds no nodes")
+    return model
+
+
+def _suffixes(path: str) -> Iterator[str]:
+    """ "a/b/c" gives "a/b/c", "b/c" and "c"; "" gives nothing."""
+    while path:
+        yield path
+        path = path.partition("/")[2]
+
+
+def _computing(scope: Scope, name: str) -> Iterator[Node]:
+    for _ in range(32):
+        node = scope.producers.get(name)
+        if node is None:
+            return
+        if node.op_type == "If":
+            index = node.outputs.index(name)
+            for branch in scope.branches[node.outputs[0]]:
+                if index < len(branch.outputs):
+                    yield from _computing(branch, branch.outputs[index])
+            return
+        if node.op_type != "Identity":
+            yield node
+            return
+        name = node.inputs[0] if node.inputs else ""
+
+
+def _dims(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
+    """A declared shape; None for sizes that vary."""
+    dims: Iterable[Any] = value.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
+
+
+def _read_external(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> bytes:
+    """The bytes of a tensor that is stored in a file beside the model.
+
+    Raises:
+        ModelFormatError: the location is absolute or outside the model's folder, also by way of a
+            symbolic link; the file is missing, or shorter than offset and length say.
+    """
+    entries: dict[str, str] = {entry.key: entry.value for entry in tensor.external_data}
+    where = f"{model_path.name}: {tensor.name!r}: external data"
+    location = entries.get("location", "")
+    folder = model_path.parent.resolve()
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", num_bytes))
+        path = (folder / location).resolve()
+        inside = not Path(location).is_absolute() and path.is_relative_to(folder)
+        if not location or not inside:
+            raise ModelFormatError(f"{where} {location!r} is not inside the model's folder")
+        if not path.is_file():
+            raise ModelFormatError(f"{where} file {location!r} does not exist")
+        if offset < 0 or length != num_bytes:
+            raise ModelFormatError(
+                f"{where} has offset {offset} and length {length}, expected length {num_bytes}"
+            )
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if offset + length > size:
+                raise ModelFormatError(
+                    f"{where} {location!r} has {size} bytes, expected {offset + length} or more"
+                )
+            file.seek(offset)
+            return file.read(length)
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, ModelFormatError):
+            raise
+        raise ModelFormatError(f"{where} {location!r:.80} cannot be read ({error})") from error

@@ -1,0 +1,86 @@
+"""read_model: a folder becomes a configuration and named tensors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyengine.errors import UnsupportedModelError
+from pyengine.models.checks import check_graph
+from pyengine.models.config import ModelConfig
+from pyengine.models.families import FAMILIES
+from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
+from pyengine.models.graph import Graph
+from pyengine.models.resolve import resolve_tensors, share_equal
+from pyengine.models.tensors import TIED
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model folder holds.
+
+    Attributes:
+        path: the folder.
+        model_type: as in config.json.
+        config: the architecture.
+        tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
+            them. Linear weights are [in, out]. Arrays are read-only and may be views of each other
+            or of any strides: a tied output projection is the token table transposed.
+        raw_config: config.json.
+        generation_config: defaults of the generation options, in transformers' names.
+        encoder_path, decoder_path: the ONNX files that were read.
+        decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
+    """
+
+    path: Path
+    model_type: str
+    config: ModelConfig
+    tensors: dict[str, np.ndarray]
+    raw_config: dict[str, Any]
+    generation_config: dict[str, Any]
+    encoder_path: Path
+    decoder_path: Path
+    decoder_with_past_path: Path | None
+
+
+def read_model(folder: str | Path) -> ModelFolder:
+    """Reads a folder that an ONNX exporter wrote (docs: `optimum-cli export onnx`).
+
+    Args:
+        folder: holds config.json, optionally generation_config.json, and encoder_model.onnx with
+            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/.
+
+    Raises:
+        ModelNotFoundError: the folder or one of these files does not exist.
+        ModelFormatError: a file is damaged, or the files contradict each other.
+        UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
+    """
+    path = Path(folder)
+    files = find_onnx_files(path)
+    raw_config = read_json_object(path / "config.json")
+    generation_config = read_generation_config(path, raw_config)
+    model_type = raw_config.get("model_type")
+    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if family is None:
+        raise UnsupportedModelError(
+            f"config.json: model_type is {model_type!r:.60}, supported are {', '.join(FAMILIES)}"
+        )
+    config = family.read_config(raw_config)
+    tensors: dict[str, np.ndarray] = {}
+    for stack, onnx_path in (("encoder", files.encoder), ("decoder", files.decoder)):
+        graph = Graph(onnx_path)
+        check_graph(graph, stack, config)
+        tensors |= resolve_tensors(graph, family.table, stack, config)
+    share_equal(tensors, TIED)
+    return ModelFolder(
+        path=path,
+        model_type=family.model_type,
+        config=config,
+        tensors=tensors,
+        raw_config=raw_config,
+        generation_config=generation_config,
+        encoder_path=files.encoder,
+        decoder_path=files.decoder,
+        decoder_with_past_path=files.decoder_with_past,
+    )

@@ -1,0 +1,175 @@
+"""From the table of tensors to values: every row is found in the graph, and no weight is left."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.config import ModelConfig
+from pyengine.models.graph import Constant, Graph, Node, Operand
+from pyengine.models.tensors import Kind, Row, modules_of
+
+# Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
+_WEIGHTS: dict[Kind, dict[str, int | None]] = {
+    Kind.TABLE: {"Gather": 0, "Slice": 0},
+    Kind.LINEAR: {"MatMul": 1, "Gemm": 1},
+    Kind.NORM: {"LayerNormalization": 1, "Mul": None},
+    Kind.LOGITS: {"MatMul": 1, "Gemm": 1},
+}
+_BIASES: dict[Kind, dict[str, int | None]] = {
+    Kind.TABLE: {},
+    Kind.LINEAR: {"Add": None, "Gemm": 2},
+    Kind.NORM: {"LayerNormalization": 2, "Add": None},
+    Kind.LOGITS: {"Add": None, "Gemm": 2},
+}
+
+
+def resolve_tensors(
+    graph: Graph, table: tuple[Row, ...], stack: str, config: ModelConfig
+) -> dict[str, np.ndarray]:
+    """The canonical tensors of one stack, float32, views of what the file holds.
+
+    Args:
+        graph: the file of that stack.
+        table: the family's rows, of both stacks.
+        stack: "encoder" or "decoder".
+        config: gives the shapes.
+
+    Raises:
+        UnsupportedModelError: a row is not in the graph, or the graph holds a weight without a row.
+        ModelFormatError: a tensor has another shape than the configuration says, or two values.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    used: set[Constant] = set()
+    for row, name, modules in modules_of(table, stack, config):
+        nodes = _module_nodes(graph, row, modules)
+        where = "the output logits" if row.kind is Kind.LOGITS else f"module {' or '.join(modules)}"
+        if not nodes:
+            raise UnsupportedModelError(
+                f"{graph.path.name}: {name} not found: the graph has no {where}"
+            )
+        shape = tuple(getattr(config, size) for size in row.shape)
+        weights = list(_operands(nodes, _WEIGHTS[row.kind]))
+        if not weights:
+            raise UnsupportedModelError(
+                f"{graph.path.name}: {name}.weight not found: {where} has the "
+                f"operators {_op_types(nodes)}, expected {' or '.join(_WEIGHTS[row.kind])}"
+            )
+        tensors[f"{name}.weight"] = _one_value(graph, f"{name}.weight", weights, shape)
+        biases = list(_operands(nodes, _BIASES[row.kind]))
+        if biases:
+            tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
+        elif _BIASES[row.kind] and row.bias:
+            raise UnsupportedModelError(
+                f"{graph.path.name}: {name}.bias not found: {where} has the operators "
+                f"{_op_types(nodes)}, expected {' or '.join(_BIASES[row.kind])} with a constant"
+            )
+        used.update(operand.constant for operand in (*weights, *biases))
+    _refuse_unused(graph, used)
+    return tensors
+
+
+def share_equal(tensors: dict[str, np.ndarray], tied: Iterable[tuple[str, str]]) -> None:
+    """Replaces copies by views, so that the copy's memory can go.
+
+    Args:
+        tensors: changed in place.
+        tied: (name of the copy, name of the original); a copy may be transposed.
+    """
+    for copy, original in tied:
+        value = tensors[original]
+        for view in (value, value.T):
+            if same_bits(tensors[copy], view):
+                tensors[copy] = view
+                break
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Two float32 arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
+    if a is b:
+        return True
+    if a.shape != b.shape:
+        return False
+    rows = max(1, (1 << 20) // max(1, a[:1].size))  # blocks that fit a cache, also transposed
+    return all(
+        np.array_equal(a[i : i + rows].view(np.uint32), b[i : i + rows].view(np.uint32))
+        for i in range(0, len(a), rows)
+    )
+
+
+def _module_nodes(graph: Graph, row: Row, modules: list[str]) -> list[Node]:
+    if row.kind is not Kind.LOGITS:
+        return next((nodes for module in modules if (nodes := graph.at(module))), [])
+    nodes = graph.output_nodes("logits")
+    for node in list(nodes):
+        if node.op_type == "Add":  # the bias; the product is its other input
+            producers = (node.scope.producers.get(name) for name in node.inputs)
+            nodes.extend(producer for producer in producers if producer)
+    return nodes
+
+
+def _operands(nodes: list[Node], operators: dict[str, int | None]) -> Iterator[Operand]:
+    """The constants that `nodes` take where `operators` says."""
+    for node in nodes:
+        if node.op_type not in operators:
+            continue
+        index = operators[node.op_type]
+        names = node.inputs if index is None else node.inputs[index : index + 1]
+        for name in names:
+            operand = node.scope.constant(name) if name else None
+            if operand and (index is not None or operand.constant.size > 1):
+                yield _as_matmul(node, operand) if index == 1 else operand
+
+
+def _as_matmul(node: Node, operand: Operand) -> Operand:
+    """The [in, out] form of a weight: Gemm may store it as [out, in]."""
+    if node.op_type != "Gemm":
+        return operand
+    plain = (node.attribute("alpha", 1.0), node.attribute("beta", 1.0), node.attribute("transA", 0))
+    if plain != (1.0, 1.0, 0):
+        raise UnsupportedModelError(f"Gemm in {node.path!r} scales or transposes its input")
+    if not node.attribute("transB", 0) or len(operand.shape) != 2:
+        return operand
+    first, second = operand.axes or (0, 1)
+    return Operand(operand.constant, (second, first))
+
+
+def _one_value(
+    graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...]
+) -> np.ndarray:
+    values: list[np.ndarray] = []
+    for operand in operands:
+        found = operand.shape
+        if len(shape) == 1:  # a vector may be stored as [1, width]
+            while len(found) > 1 and found[0] == 1:
+                found = found[1:]
+        if found != shape:
+            raise ModelFormatError(
+                f"{graph.path.name}: {name} (stored as {operand.constant.name!r}) has shape "
+                f"{list(operand.shape)}, expected {list(shape)} by config.json"
+            )
+        values.append(operand.array().reshape(shape) if len(shape) == 1 else operand.array())
+    if not all(same_bits(values[0], value) for value in values[1:]):
+        stored = sorted({operand.constant.name for operand in operands})
+        raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
+    return values[0]
+
+
+def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
+    """A weight that no row of the table took means another architecture: refuse it."""
+    for constant in graph.constants():
+        least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
+        if (
+            constant.is_float
+            and constant.size > 1
+            and len(constant.dims) >= least_rank
+            and constant not in used
+        ):
+            raise UnsupportedModelError(
+                f"{graph.path.name}: {constant.name!r} of shape {list(constant.dims)} has no "
+                "place in this architecture"
+            )
+
+
+def _op_types(nodes: list[Node]) -> str:
+    return ", ".join(sorted({node.op_type for node in nodes}))
