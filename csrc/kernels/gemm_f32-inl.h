@@ -1,0 +1,102 @@
+// Matrix product with packed weights. Lanes run over output columns and each output is one chain of FMAs
+// over the depth, so the tile that computes it leaves no trace in its bits.
+#pragma once
+
+#include "kernels/math-inl.h"
+
+// Rows whose input stays in the second-level cache (96 x 512 floats = 192 KB) while all panels pass by.
+constexpr int kGemmRowBlock = 96;
+
+// sums[row][v * kLanes ...] = input[row] * (vectors first_vector + v of the panels), v < kVectors.
+template <int kRows, int kVectors>
+inline void gemm_tile(const GemmArgs& args, const float* input, int first_vector, float* sums) {
+  constexpr int kVectorsPerPanel = kPanelWidth / kLanes;
+  const int64_t panel_size = static_cast<int64_t>(args.depth) * kPanelWidth;
+  const int64_t stride = args.input_stride;
+  const float* weights =
+      args.panels + first_vector / kVectorsPerPanel * panel_size + first_vector % kVectorsPerPanel * kLanes;
+  Vec acc[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = zero();
+  }
+  for (int k = 0; k < args.depth; ++k) {
+    Vec w[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      w[v] = load(weights + v / kVectorsPerPanel * panel_size + v % kVectorsPerPanel * kLanes);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = broadcast(input[r * stride + k]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = fma(x, w[v], acc[r][v]);
+    }
+    weights += kPanelWidth;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) store(sums + (r * kVectors + v) * kLanes, acc[r][v]);
+  }
+}
+
+// Bias, activation and residual of one vector of outputs; n < kLanes at the right edge.
+inline void finish_vector(const GemmArgs& args, int row, int column, int n, const float* sums) {
+  const int64_t at = row * args.output_stride + column;
+  Vec y = activate(args.activation, add(load(sums), load_first(args.bias + column, n)));
+  if (args.residual) y = add(y, load_first(args.residual + at, n));
+  store_first(args.output + at, n, y);
+}
+
+// Rows row ... row + kRows - 1 of `count` vectors of columns; what is left of a group of kVectors goes
+// to a tile half as wide.
+template <int kRows, int kVectors>
+inline void gemm_columns(const GemmArgs& args, int row, int first_vector, int count) {
+  alignas(64) float sums[kRows * kVectors * kLanes];
+  for (; count >= kVectors; count -= kVectors, first_vector += kVectors) {
+    gemm_tile<kRows, kVectors>(args, args.input + row * args.input_stride, first_vector, sums);
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) {
+        const int column = (first_vector + v) * kLanes;
+        const int left = args.num_columns - column;
+        finish_vector(args, row + r, column, left < kLanes ? left : kLanes,
+                      sums + (r * kVectors + v) * kLanes);
+      }
+    }
+  }
+  if constexpr (kVectors > 1) {
+    if (count > 0) gemm_columns<kRows, kVectors / 2>(args, row, first_vector, count);
+  }
+}
+
+// Picks the tile made for `rows` rows.
+template <int kRows = kGemmRows>
+inline void gemm_rows(const GemmArgs& args, int row, int rows, int first_vector, int count) {
+  if (rows == kRows) {
+    gemm_columns<kRows, gemm_vectors(kRows)>(args, row, first_vector, count);
+  } else if constexpr (kRows > 1) {
+    gemm_rows<kRows - 1>(args, row, rows, first_vector, count);
+  }
+}
+
+void gemm_f32(const GemmArgs& args) noexcept {
+  const int num_vectors = (args.num_columns + kLanes - 1) / kLanes;
+  for (int row = 0; row < args.num_rows; row += kGemmRowBlock) {
+    const int block = args.num_rows - row < kGemmRowBlock ? args.num_rows - row : kGemmRowBlock;
+    // Tiles of nearly equal height: 13 rows are 7 + 6, since one of 1 row would wait for its own FMAs.
+    const int num_tiles = (block + kGemmRows - 1) / kGemmRows;
+    const int tile = (block + num_tiles - 1) / num_tiles;
+    // Whole panels, and with few rows as many as a tile takes at once.
+    const int widest = gemm_vectors(tile) > 2 ? gemm_vectors(tile) : 2;
+    for (int first = 0; first < num_vectors; first += widest) {
+      const int count = num_vectors - first < widest ? num_vectors - first : widest;
+      for (int t = 0, at = row; t < num_tiles; ++t) {
+        const int rows = (row + block - at + num_tiles - t - 1) / (num_tiles - t);
+        gemm_rows(args, at, rows, first, count);
+        at += rows;
+      }
+    }
+  }
+}

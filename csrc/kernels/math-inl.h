@@ -1,0 +1,96 @@
+// Elementary functions on vectors: equal to the bit on every instruction set, since each is one fixed
+// sequence of correctly rounded operations. Polynomials are our own minimax fits (Lawson's iteration).
+// Largest errors are measured over all floats of the range against float64 (tests/kernels/test_math.py).
+#pragma once
+
+constexpr float kInfinity = __builtin_inff();
+
+inline Vec polynomial(Vec /*x*/, float c) {
+  return broadcast(c);
+}
+
+// c + x * (next + x * (...)): coefficients ascending, Horner's scheme with FMA.
+template <typename... Rest>
+inline Vec polynomial(Vec x, float c, Rest... rest) {
+  return fma(polynomial(x, rest...), x, broadcast(c));
+}
+
+// e^x. Error below 1.1 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
+inline Vec exp(Vec x) {
+  constexpr float kSmallest = -86.9f, kLargest = 88.72284f;
+  // Adding 1.5 * 2^23 leaves round-to-even(x / ln 2) in the low bits of the sum; with 126 added, those
+  // bits moved into the exponent are 2^(n - 1), finite for every n up to 128.
+  constexpr float kRound = 12582912.0f + 126.0f;
+  constexpr float kLog2E = 1.44269504f, kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
+  const Vec shifted = fma(x, broadcast(kLog2E), broadcast(kRound));
+  const Vec n = sub(shifted, broadcast(kRound));
+  const Vec r = fma(n, broadcast(-kLn2Low), fma(n, broadcast(-kLn2High), x));  // |r| <= ln 2 / 2
+  const Vec q = polynomial(r, 0.49999994f, 0.166665211f, 0.041668389f, 0.00836871751f, 0.00138145941f);
+  const Vec e = add(fma(mul(r, r), q, r), broadcast(1.0f));
+  const Vec half = mul(e, shift_into_exponent(shifted));
+  const Vec result = select(greater(x, broadcast(kLargest)), broadcast(kInfinity), add(half, half));
+  return select(greater(broadcast(kSmallest), x), zero(), result);
+}
+
+// The error function. Error below 1.5 ulp.
+inline Vec erf(Vec x) {
+  constexpr float kSwitch = 0.9277f;  // both fits hold their error here
+  const Vec t = abs(x);
+  const Vec t2 = mul(x, x);
+  const Vec p = polynomial(t2, 0.128379151f, -0.376124859f, 0.112817213f, -0.0267631244f, 0.00498800306f,
+                           -0.000596424914f);
+  const Vec small = fma(t, p, t);
+  // erf = 1 - exp(-(t + t q(t))); past 4 it rounds to 1.
+  const Vec u = select(greater(t, broadcast(4.0f)), broadcast(4.0f), t);
+  const Vec q = polynomial(u, 0.1286529f, 0.635133386f, 0.106266454f, -0.0237875134f, 0.00365448045f,
+                           -0.000325757777f, 1.15261855e-05f);
+  const Vec large = sub(broadcast(1.0f), exp(sub(zero(), fma(u, q, u))));
+  return copy_sign(select(greater(t, broadcast(kSwitch)), large, small), x);
+}
+
+// x * sigmoid(x)
+inline Vec silu(Vec x) {
+  return div(x, add(broadcast(1.0f), exp(sub(zero(), x))));
+}
+
+// x * Phi(x), the exact form with erf.
+inline Vec gelu(Vec x) {
+  const Vec cdf = add(broadcast(1.0f), erf(mul(x, broadcast(0.707106781f))));
+  return mul(mul(broadcast(0.5f), x), cdf);
+}
+
+inline Vec activate(Activation activation, Vec x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return max(x, zero());
+    case Activation::kSilu:
+      return silu(x);
+    case Activation::kGelu:
+      return gelu(x);
+  }
+  return x;
+}
+
+// Natural logarithm of one normal positive number; +inf gives +inf. Error below 1.1 ulp.
+inline float log(float x) {
+  if (!(x < kInfinity)) return x;
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  // x = 2^n (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)): the constant is the bits of sqrt(1/2).
+  const int32_t n = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;
+  bits -= static_cast<uint32_t>(n) << 23;
+  float m;
+  memcpy(&m, &bits, sizeof(m));
+  const float f = m - 1.0f;
+  constexpr float kCoefficients[] = {-0.0762310773f, 0.129055917f,  -0.132430062f,
+                                     0.141816199f,   -0.166090518f, 0.200019851f,
+                                     -0.250015855f,  0.333333254f,  -0.499999881f};
+  float p = 0.0f;
+  for (float c : kCoefficients) p = fma(p, f, c);
+  const float log_m = fma(f * f, p, f);
+  constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
+  const float exponent = static_cast<float>(n);
+  return fma(exponent, kLn2High, fma(exponent, kLn2Low, log_m));
+}

@@ -1,0 +1,96 @@
+// Kernels over one row: sums are lane by lane in index order, then the one tree of sum_lanes.
+#pragma once
+
+#include "kernels/math-inl.h"
+
+// Calls visit(offset, n) for each vector of a row of `size`; n < kLanes in the last one only.
+template <typename Visit>
+inline void for_each_vector(int size, const Visit& visit) {
+  int i = 0;
+  for (; i + kLanes <= size; i += kLanes) visit(i, kLanes);
+  if (i < size) visit(i, size - i);
+}
+
+inline Vec load_up_to(const float* p, int n) {
+  return n == kLanes ? load(p) : load_first(p, n);
+}
+
+inline void store_up_to(float* p, int n, Vec v) {
+  if (n == kLanes) {
+    store(p, v);
+  } else {
+    store_first(p, n, v);
+  }
+}
+
+// Lanes n and above replaced.
+inline Vec keep_first(Vec v, int n, Vec others) {
+  return n == kLanes ? v : select(first_lanes(n), v, others);
+}
+
+inline void layer_norm_row(const float* x, int size, const float* gamma, const float* beta, float epsilon,
+                           float* y) {
+  Vec sum = zero();
+  for_each_vector(size, [&](int i, int n) { sum = add(sum, load_up_to(x + i, n)); });
+  const Vec mean = broadcast(sum_lanes(sum) / static_cast<float>(size));
+  Vec squares = zero();
+  for_each_vector(size, [&](int i, int n) {
+    const Vec d = keep_first(sub(load_up_to(x + i, n), mean), n, zero());
+    squares = fma(d, d, squares);
+  });
+  const float variance = sum_lanes(squares) / static_cast<float>(size);
+  const Vec scale = broadcast(1.0f / square_root(variance + epsilon));
+  for_each_vector(size, [&](int i, int n) {
+    const Vec normal = mul(sub(load_up_to(x + i, n), mean), scale);
+    store_up_to(y + i, n, fma(normal, load_up_to(gamma + i, n), load_up_to(beta + i, n)));
+  });
+}
+
+void layer_norm(const float* input, int num_rows, int size, const float* gamma, const float* beta,
+                float epsilon, float* output) noexcept {
+  for (int row = 0; row < num_rows; ++row, input += size, output += size) {
+    layer_norm_row(input, size, gamma, beta, epsilon, output);
+  }
+}
+
+void embed(const float* token, float scale, const float* position, int size, float* output) noexcept {
+  const Vec s = broadcast(scale);
+  for_each_vector(size, [&](int i, int n) {
+    store_up_to(output + i, n, add(mul(load_up_to(token + i, n), s), load_up_to(position + i, n)));
+  });
+}
+
+inline float max_of(const float* x, int size) {
+  Vec largest = broadcast(-kInfinity);
+  for_each_vector(size, [&](int i, int n) {
+    largest = max(keep_first(load_up_to(x + i, n), n, broadcast(-kInfinity)), largest);
+  });
+  return max_lanes(largest);
+}
+
+MaxSum max_sum_exp(const float* logits, int size) noexcept {
+  const float largest = max_of(logits, size);
+  if (largest == -kInfinity) return {-kInfinity, 0.0f};
+  Vec sum = zero();
+  for_each_vector(size, [&](int i, int n) {
+    const Vec e = exp(sub(load_up_to(logits + i, n), broadcast(largest)));
+    sum = add(sum, keep_first(e, n, zero()));
+  });
+  return {largest, sum_lanes(sum)};
+}
+
+float log_sum_exp(const MaxSum* runs, int num_runs) noexcept {
+  float largest = -kInfinity;
+  for (int i = 0; i < num_runs; ++i) largest = runs[i].max > largest ? runs[i].max : largest;
+  if (largest == -kInfinity) return largest;
+  Vec total = zero();
+  for_each_vector(num_runs, [&](int first, int n) {
+    float maxes[kLanes] = {}, sums[kLanes] = {};
+    for (int l = 0; l < n; ++l) {
+      maxes[l] = runs[first + l].max;
+      sums[l] = runs[first + l].sum;
+    }
+    total = fma(load(sums), exp(sub(load(maxes), broadcast(largest))), total);
+  });
+  return log(sum_lanes(total)) + largest;
+}
