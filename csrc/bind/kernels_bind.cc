@@ -1,0 +1,225 @@
+// The submodule _core.kernels: every kernel of every instruction set on NumPy arrays, for tests and
+// measurements. Shapes are checked here, since kernels check nothing.
+#include "bind/kernels_bind.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cpu/isa.h"
+#include "kernels/kernels.h"
+#include "kernels/pack.h"
+
+namespace py = pybind11;
+
+namespace pyengine {
+namespace {
+
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Ints = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+int rows_of(const py::array& a) {
+  return static_cast<int>(a.shape(0));
+}
+
+int columns_of(const py::array& a) {
+  return static_cast<int>(a.shape(1));
+}
+
+Floats empty(int rows, int columns) {
+  return Floats({rows, columns});
+}
+
+Floats empty(int size) {
+  return Floats(size);
+}
+
+Activation activation_named(const std::string& name) {
+  if (name == "none") return Activation::kNone;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "silu") return Activation::kSilu;
+  if (name == "gelu") return Activation::kGelu;
+  throw std::invalid_argument("activation must be none, relu, silu or gelu, not " + name);
+}
+
+// weight float32 [depth, columns] with any strides -> [panels, depth, kPanelWidth]
+Floats pack_weight(const py::array_t<float>& weight) {
+  require(weight.ndim() == 2, "weight must be [depth, columns]");
+  const std::int64_t depth = weight.shape(0), columns = weight.shape(1);
+  Floats panels({packed_size(1, columns) / kPanelWidth, depth, std::int64_t{kPanelWidth}});
+  constexpr std::int64_t kSize = sizeof(float);
+  pack(weight.data(), weight.strides(0) / kSize, weight.strides(1) / kSize, depth, columns,
+       panels.mutable_data());
+  return panels;
+}
+
+// input [rows, depth], panels as pack() gives, bias [columns], residual [rows, columns] or None -> [rows,
+// columns]
+Floats gemm_f32(const std::string& isa, const Floats& input, const Floats& panels, const Floats& bias,
+                const std::string& activation, const std::optional<Floats>& residual) {
+  require(input.ndim() == 2 && panels.ndim() == 3 && bias.ndim() == 1,
+          "input, panels, bias: 2, 3 and 1 axes");
+  require(panels.shape(1) == input.shape(1) && panels.shape(2) == kPanelWidth,
+          "panels must be [p, depth, 32]");
+  const int rows = rows_of(input), columns = static_cast<int>(bias.size());
+  require(panels.shape(0) * kPanelWidth >= columns, "bias is wider than the panels");
+  if (residual)
+    require(residual->ndim() == 2 && rows_of(*residual) == rows && columns_of(*residual) == columns,
+            "residual must be [rows, columns]");
+  Floats output = empty(rows, columns);
+  GemmArgs args = {};
+  args.input = input.data();
+  args.input_stride = args.depth = columns_of(input);
+  args.num_rows = rows;
+  args.panels = panels.data();
+  args.num_columns = columns;
+  args.bias = bias.data();
+  args.activation = activation_named(activation);
+  args.residual = residual ? residual->data() : nullptr;
+  args.output = output.mutable_data();
+  args.output_stride = columns;
+  select_kernels(isa).gemm_f32(args);
+  return output;
+}
+
+// A key cache as the engine lays it out: `rows` beams whose blocks are [kLanes positions transposed].
+struct KeyCache {
+  std::vector<std::vector<float>> blocks;  // [row * num_blocks + block], each [head_dim][kLanes]
+  std::vector<KeySegment> segments;
+};
+
+// Position j lies in row owner[j]; what a row does not own is NaN, which must not leak into any result.
+KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner) {
+  const int num_keys = rows_of(keys), head_dim = columns_of(keys);
+  const int num_blocks = (num_keys + kLanes - 1) / kLanes;
+  const int num_rows = 1 + *std::max_element(owner.begin(), owner.end());
+  KeyCache cache;
+  cache.blocks.assign(num_rows * num_blocks, std::vector<float>(head_dim * kLanes, __builtin_nanf("")));
+  std::vector<std::uint32_t> lanes(cache.blocks.size());
+  for (int j = 0; j < num_keys; ++j) {
+    const int at = owner[j] * num_blocks + j / kLanes;
+    lanes[at] |= 1u << j % kLanes;
+    for (int d = 0; d < head_dim; ++d) cache.blocks[at][d * kLanes + j % kLanes] = keys.at(j, d);
+  }
+  for (int block = 0; block < num_blocks; ++block) {
+    for (int row = 0; row < num_rows; ++row) {
+      const int at = row * num_blocks + block;
+      if (lanes[at]) cache.segments.push_back({cache.blocks[at].data(), block, lanes[at]});
+    }
+  }
+  return cache;
+}
+
+// query [queries, head_dim], keys and values [keys, head_dim], num_keys [queries], owner [keys]: the cache
+// row that holds each position (a beam's ancestor) -> [queries, head_dim]
+Floats attention(const std::string& isa, const Floats& query, const Floats& keys, const Floats& values,
+                 float scale, const Ints& num_keys, const std::vector<int>& owner) {
+  require(query.ndim() == 2 && keys.ndim() == 2 && values.ndim() == 2, "query, keys, values: two axes");
+  require(rows_of(keys) == rows_of(values) && columns_of(keys) == columns_of(query) &&
+              columns_of(values) == columns_of(query),
+          "keys and values must be [keys, head_dim]");
+  require(num_keys.size() == rows_of(query), "num_keys must be [queries]");
+  require(owner.size() == static_cast<std::size_t>(rows_of(keys)), "owner must be [keys]");
+  for (int i = 0; i < num_keys.size(); ++i) {
+    require(num_keys.at(i) >= 1 && num_keys.at(i) <= rows_of(keys), "num_keys out of range");
+  }
+  const KeyCache cache = lay_out_keys(keys, owner);
+  std::vector<const float*> value_rows;
+  for (int j = 0; j < rows_of(values); ++j) value_rows.push_back(values.data(j, 0));
+  const int scores_stride = (rows_of(keys) + kLanes - 1) / kLanes * kLanes;
+  Floats scores = empty(rows_of(query), scores_stride);
+  Floats output = empty(rows_of(query), columns_of(query));
+  AttentionArgs args = {};
+  args.query = query.data();
+  args.query_stride = args.output_stride = args.head_dim = columns_of(query);
+  args.num_queries = rows_of(query);
+  args.scale = scale;
+  args.num_keys = num_keys.data();
+  args.segments = cache.segments.data();
+  args.num_segments = static_cast<int>(cache.segments.size());
+  args.values = value_rows.data();
+  args.scores = scores.mutable_data();
+  args.scores_stride = scores_stride;
+  args.output = output.mutable_data();
+  select_kernels(isa).attention(args);
+  return output;
+}
+
+Floats layer_norm(const std::string& isa, const Floats& input, const Floats& gamma, const Floats& beta,
+                  float epsilon) {
+  require(input.ndim() == 2 && gamma.size() == input.shape(1) && beta.size() == input.shape(1),
+          "input [rows, size], gamma and beta [size]");
+  Floats output = empty(rows_of(input), columns_of(input));
+  select_kernels(isa).layer_norm(input.data(), rows_of(input), columns_of(input), gamma.data(), beta.data(),
+                                 epsilon, output.mutable_data());
+  return output;
+}
+
+Floats embed(const std::string& isa, const Floats& token, float scale, const Floats& position) {
+  require(token.ndim() == 1 && token.size() == position.size(), "token and position must be [size]");
+  Floats output = empty(static_cast<int>(token.size()));
+  select_kernels(isa).embed(token.data(), scale, position.data(), static_cast<int>(token.size()),
+                            output.mutable_data());
+  return output;
+}
+
+py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
+  const MaxSum result = select_kernels(isa).max_sum_exp(logits.data(), static_cast<int>(logits.size()));
+  return py::make_tuple(result.max, result.sum);
+}
+
+float log_sum_exp(const std::string& isa, const Floats& maxes, const Floats& sums) {
+  require(maxes.size() == sums.size(), "maxes and sums must be [runs]");
+  std::vector<MaxSum> runs;
+  for (int i = 0; i < maxes.size(); ++i) runs.push_back({maxes.at(i), sums.at(i)});
+  return select_kernels(isa).log_sum_exp(runs.data(), static_cast<int>(runs.size()));
+}
+
+// logits [size] in runs of run_size -> values [k], ids [k]
+py::tuple top_k(const std::string& isa, const Floats& logits, int k, std::int32_t first_id, int run_size) {
+  require(k >= 1 && run_size >= 1, "k and run_size must be positive");
+  Floats values = empty(k);
+  Ints ids(k);
+  std::fill_n(values.mutable_data(), k, -__builtin_inff());
+  std::fill_n(ids.mutable_data(), k, -1);
+  const Kernels& kernels = select_kernels(isa);
+  const int size = static_cast<int>(logits.size());
+  for (int i = 0; i < size; i += run_size) {
+    kernels.top_k(logits.data() + i, std::min(run_size, size - i), first_id + i, k, values.mutable_data(),
+                  ids.mutable_data());
+  }
+  return py::make_tuple(values, ids);
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& m) {
+  py::module_ k = m.def_submodule("kernels", "Every kernel of every instruction set, for tests.");
+  using py::arg;
+  k.attr("PANEL_WIDTH") = kPanelWidth;
+  k.attr("LANES") = kLanes;
+  k.def(
+      "table_name", [](const std::string& isa) { return select_kernels(isa).name; }, arg("isa"));
+  k.def("pack", &pack_weight, arg("weight"));
+  k.def("gemm_f32", &gemm_f32, arg("isa"), arg("input"), arg("panels"), arg("bias"),
+        arg("activation") = "none", arg("residual") = py::none());
+  k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
+        arg("num_keys"), arg("owner"));
+  k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
+  k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
+  k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
+  k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
+  k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);
+}
+
+}  // namespace pyengine
