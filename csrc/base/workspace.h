@@ -1,0 +1,47 @@
+// Scratch memory of a forward pass, taken piece by piece and given back all at once.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+
+namespace pyengine {
+
+// Pieces come from one block. A pass that needs more than the block holds takes the rest from the heap;
+// the next reset() makes one block that is large enough, so passes of a size seen before allocate nothing.
+class Workspace {
+ public:
+  // `count` uninitialised entries, 64-byte aligned, valid until reset(). Throws std::bad_alloc.
+  template <class T>
+  T* take(std::size_t count) {
+    return reinterpret_cast<T*>(take_bytes(count * sizeof(T)));
+  }
+
+  // Gives every piece back.
+  void reset() {
+    if (!overflow_.empty()) {
+      overflow_.clear();
+      block_ = AlignedBuffer<std::byte>();
+      block_ = AlignedBuffer<std::byte>(used_);
+    }
+    used_ = 0;
+  }
+
+  std::size_t bytes() const { return block_.bytes(); }
+
+ private:
+  std::byte* take_bytes(std::size_t bytes) {
+    const std::size_t begin = used_;
+    used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    if (used_ <= block_.size()) return block_.data() + begin;
+    overflow_.emplace_back(bytes);
+    return overflow_.back().data();
+  }
+
+  AlignedBuffer<std::byte> block_;
+  std::vector<AlignedBuffer<std::byte>> overflow_;
+  std::size_t used_ = 0;  // bytes, of the block and beyond it
+};
+
+}  // namespace pyengine

@@ -1,0 +1,251 @@
+// The engine as Python sees it. Arrays go in and out as NumPy; the interpreter's lock is released while the
+// model runs; a pending signal is looked for between steps.
+#include "bind/engine_bind.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "cpu/isa.h"
+#include "engine.h"
+
+namespace py = pybind11;
+
+namespace pyengine {
+namespace {
+
+using Ids = py::array_t<std::int32_t, py::array::c_style>;
+using Offsets = py::array_t<std::int64_t, py::array::c_style>;
+using Floats = py::array_t<float, py::array::c_style>;
+
+struct ActivationName {
+  const char* name;
+  Activation activation;
+};
+constexpr ActivationName kActivations[] = {
+    {"relu", Activation::kRelu}, {"silu", Activation::kSilu}, {"gelu", Activation::kGelu}};
+
+std::string activation_name(const ModelConfig& config) {
+  for (const auto& [name, activation] : kActivations) {
+    if (activation == config.activation) return name;
+  }
+  return "none";
+}
+
+void set_activation(ModelConfig& config, const std::string& wanted) {
+  for (const auto& [name, activation] : kActivations) {
+    if (name == wanted) {
+      config.activation = activation;
+      return;
+    }
+  }
+  throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
+}
+
+// Looks for a pending signal (Ctrl-C) at most every 20 milliseconds, since that takes the interpreter's lock.
+// Once a handler has raised, the Python error is kept until it can be thrown with the lock held.
+class SignalPoll {
+ public:
+  bool operator()() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return false;
+    next_ = now + std::chrono::milliseconds(20);
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() == 0) return false;
+    error_ = std::make_unique<py::error_already_set>();
+    return true;
+  }
+
+  // Runs `work` without the interpreter's lock; raises what a signal handler raised.
+  template <class Work>
+  void run(Work work) {
+    try {
+      const py::gil_scoped_release released;
+      work();
+    } catch (const Interrupted&) {
+      throw py::error_already_set(*error_);
+    }
+  }
+
+ private:
+  std::chrono::steady_clock::time_point next_{};
+  std::unique_ptr<py::error_already_set> error_;
+};
+
+std::span<const std::int32_t> as_span(const Ids& ids) {
+  if (ids.ndim() != 1) throw std::invalid_argument("ids must have one dimension");
+  return {ids.data(), static_cast<std::size_t>(ids.size())};
+}
+
+Ragged as_ragged(const Ids& values, const Offsets& offsets) {
+  const std::span<const std::int64_t> bounds(offsets.data(), static_cast<std::size_t>(offsets.size()));
+  if (offsets.ndim() != 1 || bounds.empty() || bounds.front() != 0 || bounds.back() != values.size()) {
+    throw std::invalid_argument("offsets must run from 0 to the number of values");
+  }
+  for (std::size_t i = 1; i < bounds.size(); ++i) {
+    if (bounds[i] < bounds[i - 1]) throw std::invalid_argument("offsets must not decrease");
+  }
+  return {as_span(values), bounds};
+}
+
+// Views of the arrays, which the caller keeps alive.
+TensorSource as_tensors(const py::dict& arrays) {
+  TensorSource tensors;
+  for (const auto& [key, value] : arrays) {
+    const std::string name = py::cast<std::string>(key);
+    if (!py::isinstance<py::array_t<float>>(value)) {
+      throw std::invalid_argument("tensor " + name + " is not a float32 array");
+    }
+    const auto array = py::reinterpret_borrow<py::array_t<float>>(value);
+    TensorView view;
+    view.data = array.data();
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+      view.shape.push_back(array.shape(axis));
+      view.strides.push_back(array.strides(axis) / static_cast<py::ssize_t>(sizeof(float)));
+    }
+    tensors.add(name, std::move(view));
+  }
+  return tensors;
+}
+
+std::unique_ptr<Engine> make_engine(const ModelConfig& config, const py::dict& arrays, const std::string& isa,
+                                    int num_threads) {
+  TensorSource tensors = as_tensors(arrays);
+  const Kernels& kernels = select_kernels(isa);
+  const py::gil_scoped_release released;
+  return std::make_unique<Engine>(config, tensors, kernels, num_threads);
+}
+
+// (ids, offsets, scores) of num_return_sequences hypotheses for each source. Where a search found fewer, the
+// missing ones have no ids and the score -inf.
+py::tuple pack_hypotheses(const std::vector<std::vector<Hypothesis>>& results, int num_return_sequences) {
+  const py::ssize_t count = static_cast<py::ssize_t>(results.size()) * num_return_sequences;
+  Offsets offsets(count + 1);
+  Floats scores(count);
+  std::fill_n(scores.mutable_data(), count, -std::numeric_limits<float>::infinity());
+  std::int64_t* ends = offsets.mutable_data();
+  std::int64_t total = 0;
+  *ends++ = 0;
+  for (const auto& hypotheses : results) {
+    for (int i = 0; i < num_return_sequences; ++i) {
+      if (i < static_cast<int>(hypotheses.size())) total += static_cast<std::int64_t>(hypotheses[i].ids.size());
+      *ends++ = total;
+    }
+  }
+  Ids ids(total);
+  std::int32_t* next_id = ids.mutable_data();
+  float* next_score = scores.mutable_data();
+  for (const auto& hypotheses : results) {
+    for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+      next_id = std::copy(hypotheses[i].ids.begin(), hypotheses[i].ids.end(), next_id);
+      next_score[i] = hypotheses[i].score;
+    }
+    next_score += num_return_sequences;
+  }
+  return py::make_tuple(ids, offsets, scores);
+}
+
+py::tuple generate(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
+                   const GenerationOptions& options, int batch_size) {
+  const Ragged sources = as_ragged(source_ids, source_offsets);
+  const GenerationOptions own = options;  // another thread may change the Python object meanwhile
+  std::vector<std::vector<Hypothesis>> results;
+  SignalPoll poll;
+  poll.run([&] { results = engine.generate(sources, own, batch_size, poll); });
+  return pack_hypotheses(results, own.num_return_sequences);
+}
+
+Floats score(Engine& engine, const Ids& source_ids, const Offsets& source_offsets, const Ids& target_ids,
+             const Offsets& target_offsets, std::int32_t decoder_start_token_id, int batch_size) {
+  const Ragged sources = as_ragged(source_ids, source_offsets);
+  const Ragged targets = as_ragged(target_ids, target_offsets);
+  Floats log_probs(target_ids.size());
+  float* data = log_probs.mutable_data();
+  SignalPoll poll;
+  poll.run([&] { engine.score(sources, targets, decoder_start_token_id, batch_size, data, poll); });
+  return log_probs;
+}
+
+Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_ids) {
+  Floats result({static_cast<py::ssize_t>(decoder_input_ids.size()),
+                 static_cast<py::ssize_t>(engine.config().vocab_size)});
+  float* data = result.mutable_data();
+  const auto source = as_span(source_ids), target = as_span(decoder_input_ids);
+  SignalPoll poll;
+  poll.run([&] { engine.logits(source, target, data, poll); });
+  return result;
+}
+
+Floats encoder_hidden_states(Engine& engine, const Ids& source_ids) {
+  const auto source = as_span(source_ids);
+  Floats result({static_cast<py::ssize_t>(source.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
+  float* data = result.mutable_data();
+  const py::gil_scoped_release released;
+  engine.encoder_hidden_states(source, data);
+  return result;
+}
+
+void bind_config(py::module_& m) {
+  py::class_<ModelConfig>(m, "ModelConfig")
+      .def(py::init<>())
+      .def_readwrite("hidden_size", &ModelConfig::hidden_size)
+      .def_readwrite("vocab_size", &ModelConfig::vocab_size)
+      .def_readwrite("source_vocab_size", &ModelConfig::source_vocab_size)
+      .def_readwrite("max_positions", &ModelConfig::max_positions)
+      .def_readwrite("encoder_layers", &ModelConfig::encoder_layers)
+      .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
+      .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)
+      .def_readwrite("decoder_num_heads", &ModelConfig::decoder_num_heads)
+      .def_readwrite("encoder_ffn_dim", &ModelConfig::encoder_ffn_dim)
+      .def_readwrite("decoder_ffn_dim", &ModelConfig::decoder_ffn_dim)
+      .def_property("activation", &activation_name, &set_activation)
+      .def_readwrite("normalize_before", &ModelConfig::normalize_before)
+      .def_readwrite("embed_scale", &ModelConfig::embed_scale)
+      .def_readwrite("layer_norm_eps", &ModelConfig::layer_norm_eps);
+}
+
+void bind_options(py::module_& m) {
+  py::enum_<EarlyStopping>(m, "EarlyStopping")
+      .value("HEURISTIC", EarlyStopping::kHeuristic)
+      .value("IMMEDIATE", EarlyStopping::kImmediate)
+      .value("NEVER", EarlyStopping::kNever);
+  py::class_<GenerationOptions>(m, "GenerationOptions")
+      .def(py::init<>())
+      .def_readwrite("num_beams", &GenerationOptions::num_beams)
+      .def_readwrite("num_return_sequences", &GenerationOptions::num_return_sequences)
+      .def_readwrite("max_length", &GenerationOptions::max_length)
+      .def_readwrite("min_length", &GenerationOptions::min_length)
+      .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
+      .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
+      .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)
+      .def_readwrite("decoder_start_token_id", &GenerationOptions::decoder_start_token_id)
+      .def_readwrite("eos_token_ids", &GenerationOptions::eos_token_ids)
+      .def_readwrite("forced_bos_token_id", &GenerationOptions::forced_bos_token_id)
+      .def_readwrite("forced_eos_token_ids", &GenerationOptions::forced_eos_token_ids)
+      .def_readwrite("suppress_tokens", &GenerationOptions::suppress_tokens)
+      .def_readwrite("begin_suppress_tokens", &GenerationOptions::begin_suppress_tokens)
+      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids);
+}
+
+}  // namespace
+
+void bind_engine(py::module_& m) {
+  bind_config(m);
+  bind_options(m);
+  py::class_<Engine>(m, "Engine")
+      .def(py::init(&make_engine), py::arg("config"), py::arg("tensors"), py::arg("isa") = "",
+           py::arg("num_threads") = 1)
+      .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
+           py::arg("batch_size"))
+      .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),
+           py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))
+      .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"))
+      .def("encoder_hidden_states", &encoder_hidden_states, py::arg("source_ids"))
+      .def_property_readonly("isa", &Engine::isa)
+      .def_property_readonly("num_threads", &Engine::num_threads)
+      .def_property_readonly("weight_bytes", &Engine::weight_bytes);
+}
+
+}  // namespace pyengine

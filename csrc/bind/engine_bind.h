@@ -1,0 +1,10 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace pyengine {
+
+// Adds ModelConfig, EarlyStopping, GenerationOptions and Engine to the extension.
+void bind_engine(pybind11::module_& m);
+
+}  // namespace pyengine

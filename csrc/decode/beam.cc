@@ -1,0 +1,122 @@
+#include "decode/beam.h"
+
+#include <tuple>
+
+#include "decode/search_common.h"
+
+namespace pyengine {
+
+BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& constraints)
+    : options_(options),
+      constraints_(constraints),
+      // Enough that num_beams candidates are left when every end token is among them.
+      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options.eos_token_ids.size())) * options.num_beams),
+      tokens_(static_cast<std::size_t>(options.num_beams) * options.max_length),
+      next_tokens_(tokens_.size()),
+      banned_(options.num_beams) {
+  // All that a step writes to, so that none allocates.
+  sums_.reserve(options.num_beams);
+  parents_.reserve(options.num_beams);
+  rows_.reserve(options.num_beams);
+  candidates_.reserve(static_cast<std::size_t>(num_candidates_) * options.num_beams);
+  finished_.reserve(options.num_beams);
+  spare_.resize(options.num_beams);
+  for (Hypothesis& hypothesis : spare_) hypothesis.ids.reserve(options.max_length);
+  tokens_[0] = options.decoder_start_token_id;
+  sums_.push_back(0.0f);
+  prepare_rows();
+}
+
+void BeamSearch::prepare_rows() {
+  rows_.clear();
+  for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
+    const auto tokens = tokens_of(slot);
+    constraints_.ban(tokens, banned_[slot]);
+    DecodingRow row{tokens.back(), length_ - 1, slot, {}};
+    row.query.banned = banned_[slot];
+    row.query.renormalize = options_.renormalize_logits;
+    row.query.top_k = num_candidates_;
+    rows_.push_back(row);
+  }
+}
+
+bool BeamSearch::advance(std::span<const VocabularyResult> results) {
+  collect_candidates(results);
+  const bool at_limit = length_ + 1 >= options_.max_length;
+  // A hypothesis that ends counts only if it is among the num_beams best; those below are there so that
+  // num_beams hypotheses can run on.
+  const std::size_t num_eligible = std::min<std::size_t>(candidates_.size(), options_.num_beams);
+  for (std::size_t i = 0; i < num_eligible; ++i) {
+    const bool with_end_token = is_end(options_, candidates_[i].id);
+    if (with_end_token || at_limit) finish(candidates_[i], with_end_token);
+  }
+  keep_running(at_limit);
+  ++length_;
+  if (sums_.empty() || cannot_improve()) return true;
+  prepare_rows();
+  return false;
+}
+
+void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
+  candidates_.clear();
+  const auto forced = constraints_.forced(length_);
+  for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
+    for_each_candidate(forced, options_, results[slot], num_candidates_, [&](std::int32_t id, float log_prob) {
+      if (candidates_.size() < candidates_.capacity()) candidates_.push_back({sums_[slot] + log_prob, slot, id});
+    });
+  }
+  const std::size_t kept = std::min<std::size_t>(num_candidates_, candidates_.size());
+  std::partial_sort(candidates_.begin(), candidates_.begin() + kept, candidates_.end(),
+                    [](const Candidate& a, const Candidate& b) {
+                      return std::tie(b.sum, a.slot, a.id) < std::tie(a.sum, b.slot, b.id);
+                    });
+  candidates_.resize(kept);
+}
+
+// The best num_beams candidates that do not end become the running hypotheses.
+void BeamSearch::keep_running(bool at_limit) {
+  parents_.clear();
+  sums_.clear();
+  if (at_limit) return;
+  for (const Candidate& candidate : candidates_) {
+    if (is_end(options_, candidate.id)) continue;
+    const auto tokens = tokens_of(candidate.slot);
+    std::int32_t* next = next_tokens_.data() + sums_.size() * options_.max_length;
+    std::copy(tokens.begin(), tokens.end(), next);
+    next[length_] = candidate.id;
+    parents_.push_back(candidate.slot);
+    sums_.push_back(candidate.sum);
+    if (static_cast<int>(sums_.size()) == options_.num_beams) break;
+  }
+  std::swap(tokens_, next_tokens_);
+}
+
+// Enters a hypothesis among the num_beams best finished ones; of equal scores the earlier stays ahead.
+void BeamSearch::finish(const Candidate& candidate, bool with_end_token) {
+  const float score = candidate.sum / length_divisor(options_, length_);
+  if (static_cast<int>(finished_.size()) == options_.num_beams) {
+    if (score <= finished_.back().score) return;
+    spare_.push_back(std::move(finished_.back()));
+    finished_.pop_back();
+  }
+  Hypothesis hypothesis = std::move(spare_.back());
+  spare_.pop_back();
+  const auto tokens = tokens_of(candidate.slot).subspan(1);
+  hypothesis.ids.assign(tokens.begin(), tokens.end());
+  if (!with_end_token) hypothesis.ids.push_back(candidate.id);
+  hypothesis.score = score;
+  const auto place = std::upper_bound(finished_.begin(), finished_.end(), score,
+                                      [](float value, const Hypothesis& other) { return value > other.score; });
+  finished_.insert(place, std::move(hypothesis));
+}
+
+bool BeamSearch::cannot_improve() const {
+  if (static_cast<int>(finished_.size()) < options_.num_beams) return false;
+  if (options_.early_stopping == EarlyStopping::kImmediate) return true;
+  const bool at_max_length =
+      options_.early_stopping == EarlyStopping::kNever && options_.length_penalty > 0.0;
+  const int num_generated = (at_max_length ? options_.max_length : length_) - 1;
+  return !(sums_[0] / length_divisor(options_, num_generated) > finished_.back().score);
+}
+
+}  // namespace pyengine

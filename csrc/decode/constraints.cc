@@ -1,0 +1,62 @@
+#include "decode/constraints.h"
+
+#include <algorithm>
+
+namespace pyengine {
+namespace {
+
+bool contains(std::span<const std::int32_t> ids, std::int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+void sort_unique(std::vector<std::int32_t>& ids) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+}
+
+}  // namespace
+
+Constraints::Constraints(const GenerationOptions& options)
+    : max_length_(options.max_length),
+      min_length_(options.min_length),
+      // A forced first token takes the place that the suppressed ones would hold for.
+      begin_length_(options.forced_bos_token_id < 0 ? 1 : 2),
+      eos_token_ids_(options.eos_token_ids),
+      forced_eos_(options.forced_eos_token_ids),
+      always_banned_(options.suppress_tokens),
+      begin_suppress_tokens_(options.begin_suppress_tokens) {
+  if (options.forced_bos_token_id >= 0) forced_bos_.push_back(options.forced_bos_token_id);
+  for (const std::vector<std::int32_t>& word : options.bad_words_ids) {
+    if (word.size() > 1) {
+      bad_words_.push_back(word);
+    } else if (!word.empty() && !contains(eos_token_ids_, word[0])) {
+      always_banned_.push_back(word[0]);  // transformers lets the end token through
+    }
+  }
+  sort_unique(always_banned_);
+}
+
+std::span<const std::int32_t> Constraints::forced(int length) const {
+  if (length == max_length_ - 1 && !forced_eos_.empty()) return forced_eos_;
+  if (length == 1) return forced_bos_;
+  return {};
+}
+
+void Constraints::ban(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& banned) const {
+  const int length = static_cast<int>(tokens.size());
+  banned.assign(always_banned_.begin(), always_banned_.end());
+  const std::size_t sorted = banned.size();
+  if (length < min_length_) banned.insert(banned.end(), eos_token_ids_.begin(), eos_token_ids_.end());
+  if (length == begin_length_) {
+    banned.insert(banned.end(), begin_suppress_tokens_.begin(), begin_suppress_tokens_.end());
+  }
+  for (const std::vector<std::int32_t>& word : bad_words_) {
+    const std::size_t prefix = word.size() - 1;
+    if (word.size() <= tokens.size() && std::equal(word.begin(), word.end() - 1, tokens.end() - prefix)) {
+      banned.push_back(word.back());
+    }
+  }
+  if (banned.size() > sorted) sort_unique(banned);
+}
+
+}  // namespace pyengine

@@ -1,0 +1,36 @@
+// The logits processors of a search: which tokens may not, and which must, come next.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "decode/options.h"
+
+namespace pyengine {
+
+// Bans and forced tokens as sparse sets, so that the vocabulary epilogue never needs the whole row.
+class Constraints {
+ public:
+  explicit Constraints(const GenerationOptions& options);
+
+  // Tokens of which one must come next when a sequence has `length` tokens, decoder start token included;
+  // empty if any may. A forced token has log-probability 0.
+  std::span<const std::int32_t> forced(int length) const;
+
+  // Writes to `banned`, ascending, the ids that must not follow `tokens` (decoder start token included).
+  void ban(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& banned) const;
+
+ private:
+  int max_length_;
+  int min_length_;
+  int begin_length_;  // length at which begin_suppress_tokens hold
+  std::vector<std::int32_t> eos_token_ids_;
+  std::vector<std::int32_t> forced_bos_;
+  std::vector<std::int32_t> forced_eos_;
+  std::vector<std::int32_t> always_banned_;  // ascending: suppress_tokens and bad words of one token
+  std::vector<std::int32_t> begin_suppress_tokens_;
+  std::vector<std::vector<std::int32_t>> bad_words_;  // of two tokens and more
+};
+
+}  // namespace pyengine

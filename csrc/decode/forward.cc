@@ -1,0 +1,104 @@
+#include "decode/forward.h"
+
+#include <algorithm>
+
+namespace pyengine {
+
+Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads)
+    : config_(config),
+      weights_(weights),
+      pages_({config.decoder_layers, config.hidden_size}),
+      runtime_{kernels, ThreadPool::shared(), num_threads, workspace_} {}
+
+void Forward::encode(std::span<Sentence* const> sentences) {
+  workspace_.reset();
+  std::size_t num_tokens = 0;
+  for (const Sentence* sentence : sentences) num_tokens += sentence->source.size();
+  auto* tokens = workspace_.take<std::int32_t>(num_tokens);
+  auto* offsets = workspace_.take<std::int32_t>(sentences.size() + 1);
+  float* hidden = workspace_.take<float>(num_tokens * config_.hidden_size);
+  offsets[0] = 0;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    const auto source = sentences[i]->source;
+    std::copy(source.begin(), source.end(), tokens + offsets[i]);
+    offsets[i + 1] = offsets[i] + static_cast<std::int32_t>(source.size());
+  }
+  pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}}, hidden);
+
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    Sentence& sentence = *sentences[i];
+    const int length = static_cast<int>(sentence.source.size());
+    sentence.source_cache.emplace(pages_, length);
+    sentence.target_cache.emplace(pages_, sentence.decoding->num_slots(), sentence.decoding->max_positions());
+    fill_cross_cache(runtime_, weights_, pages_.layout(),
+                     hidden + static_cast<std::int64_t>(offsets[i]) * config_.hidden_size, length,
+                     *sentence.source_cache);
+  }
+}
+
+DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
+  std::size_t num_rows = 0;
+  for (const Sentence* sentence : sentences) num_rows += sentence->decoding->rows().size();
+  auto* tokens = workspace_.take<std::int32_t>(num_rows);
+  auto* positions = workspace_.take<std::int32_t>(num_rows);
+  auto* num_keys = workspace_.take<std::int32_t>(num_rows);
+  auto* num_source_keys = workspace_.take<std::int32_t>(num_rows);
+  auto* pages = workspace_.take<float*>(num_rows);
+  auto* groups = workspace_.take<AttentionGroup>(num_rows);  // at most one a row
+  auto* source_groups = workspace_.take<AttentionGroup>(sentences.size());
+  std::size_t num_groups = 0;
+  int row = 0;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    Sentence& sentence = *sentences[i];
+    SelfCache& cache = *sentence.target_cache;
+    const auto rows = sentence.decoding->rows();
+    source_groups[i] = {row, static_cast<int>(rows.size()), sentence.source_cache->keys()};
+    if (!sentence.decoding->parents().empty()) cache.reorder(sentence.decoding->parents());
+    for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
+      // The rows of one slot see the same keys, the last of them all.
+      const int slot = rows[first].slot, first_row = row;
+      for (end = first; end < rows.size() && rows[end].slot == slot; ++end, ++row) {
+        tokens[row] = rows[end].token;
+        positions[row] = rows[end].position;
+        num_keys[row] = rows[end].position + 1;
+        num_source_keys[row] = static_cast<std::int32_t>(sentence.source.size());
+        pages[row] = cache.append(slot, rows[end].position);
+      }
+      groups[num_groups++] = {first_row, row - first_row, cache.keys(slot, num_keys[row - 1], workspace_)};
+    }
+  }
+  return {row, tokens, positions, num_keys, pages, {groups, num_groups}, num_source_keys,
+          {source_groups, sentences.size()}};
+}
+
+void Forward::step(std::span<Sentence* const> sentences, std::vector<bool>& done) {
+  workspace_.reset();
+  const DecoderBatch batch = build_batch(sentences);
+  float* hidden = workspace_.take<float>(static_cast<std::size_t>(batch.num_rows) * config_.hidden_size);
+  decoder_step(runtime_, config_, weights_, pages_.layout(), batch, hidden);
+
+  auto* queries = workspace_.take<VocabularyQuery>(batch.num_rows);
+  auto* results = workspace_.take<VocabularyResult>(batch.num_rows);
+  std::size_t row = 0;
+  for (const Sentence* sentence : sentences) {
+    for (const DecodingRow& decoding_row : sentence->decoding->rows()) queries[row++] = decoding_row.query;
+  }
+  project_to_vocabulary(runtime_, weights_.lm_head, hidden, {queries, row}, results);
+
+  done.resize(sentences.size());
+  row = 0;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    Decoding& decoding = *sentences[i]->decoding;
+    const std::size_t num_rows = decoding.rows().size();
+    done[i] = decoding.advance({results + row, num_rows});
+    row += num_rows;
+  }
+}
+
+void Forward::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
+  workspace_.reset();
+  const std::int32_t offsets[] = {0, static_cast<std::int32_t>(source.size())};
+  pyengine::encode(runtime_, config_, weights_, {source, offsets}, hidden);
+}
+
+}  // namespace pyengine

@@ -1,0 +1,34 @@
+// What a caller may ask of a search, in the names and meanings of transformers' GenerationConfig.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace pyengine {
+
+// When a beam search with num_beams finished hypotheses ends.
+enum class EarlyStopping {
+  kHeuristic,  // False: no running hypothesis beats the worst finished one at its present length
+  kImmediate,  // True: at once
+  kNever,      // "never": as kHeuristic, but measured at max_length if the length penalty is positive
+};
+
+// Lengths count the decoder start token. Ids are within the vocabulary; the Python layer checks values.
+struct GenerationOptions {
+  int num_beams = 1;
+  int num_return_sequences = 1;  // at most num_beams
+  int max_length = 0;            // at least 2
+  int min_length = 0;
+  double length_penalty = 1.0;
+  EarlyStopping early_stopping = EarlyStopping::kHeuristic;
+  bool renormalize_logits = false;
+  std::int32_t decoder_start_token_id = 0;
+  std::vector<std::int32_t> eos_token_ids;
+  std::int32_t forced_bos_token_id = -1;  // first generated token, or -1
+  std::vector<std::int32_t> forced_eos_token_ids;  // last token of a sequence that reaches max_length
+  std::vector<std::int32_t> suppress_tokens;
+  std::vector<std::int32_t> begin_suppress_tokens;  // suppressed as the first free token
+  std::vector<std::vector<std::int32_t>> bad_words_ids;  // each: a sequence that must not be generated
+};
+
+}  // namespace pyengine

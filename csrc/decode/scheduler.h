@@ -1,0 +1,88 @@
+// The only decode loop: sentences of all callers, in flight together.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "decode/forward.h"
+
+namespace pyengine {
+
+// The sentences of one call.
+class Job {
+ public:
+  virtual ~Job() = default;
+  virtual int num_sentences() const = 0;
+  virtual std::span<const std::int32_t> source(int index) const = 0;
+  // Rows that the sentence runs at once at most.
+  virtual int max_rows(int index) const = 0;
+  // The state of a sentence, made when it enters the batch. May be called on the thread of another caller.
+  virtual std::unique_ptr<Decoding> start(int index) = 0;
+  // Takes the results of a finished sentence. May be called on the thread of another caller.
+  virtual void finish(int index, Decoding& decoding) = 0;
+};
+
+// Thrown by Scheduler::run when its caller asked to stop.
+struct Interrupted : std::exception {
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+// Callers bring jobs from any number of threads. One of the callers drives at a time: it admits sentences of
+// all jobs in turn, runs the steps and retires what is done, until its own job is; then the next caller
+// drives. A finished sentence leaves at once and a waiting one takes its place.
+class Scheduler {
+ public:
+  explicit Scheduler(Forward& forward) : forward_(forward) {}
+
+  // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
+  // of the present jobs'). `interrupted` is asked between steps, on the calling thread; if it says so the
+  // job's sentences are dropped and Interrupted is thrown. Rethrows what a step threw, std::bad_alloc at most.
+  void run(Job& job, int batch_size, FunctionRef<bool()> interrupted);
+
+  // Calls `work` while no step runs.
+  void exclusively(FunctionRef<void()> work);
+
+ private:
+  struct Call {
+    Job& job;
+    int batch_size;
+    int num_left;  // sentences not finished
+    int num_started = 0;
+    bool cancelled = false;
+    std::exception_ptr error = nullptr;
+  };
+  struct InFlight {
+    Sentence sentence;
+    Call* call;
+    int index;  // in the call
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  void drive(Lock& lock, Call& call, FunctionRef<bool()> interrupted);
+  void stop_driving();
+  void drop_cancelled();
+  void admit();
+  Call* next_call();
+  void run_model(std::size_t num_running);
+  void retire();
+  void end(Call& call);
+  void fail_all(std::exception_ptr error);
+
+  Forward& forward_;
+  std::mutex mutex_;                 // guards what follows
+  std::condition_variable changed_;  // a call has ended, or nobody drives any more
+  bool driven_ = false;
+  std::vector<Call*> calls_;         // that have not ended
+  std::size_t turn_ = 0;             // of calls_: whose sentence is admitted next
+  // Only the driver uses these.
+  std::vector<std::unique_ptr<InFlight>> in_flight_;
+  std::vector<Sentence*> sentences_;  // of in_flight_
+  std::vector<bool> done_;            // [in_flight_]
+};
+
+}  // namespace pyengine

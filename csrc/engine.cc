@@ -1,0 +1,203 @@
+#include "engine.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "decode/beam.h"
+#include "decode/constraints.h"
+#include "decode/greedy.h"
+#include "decode/scoring.h"
+
+namespace pyengine {
+namespace {
+
+class GenerateJob : public Job {
+ public:
+  GenerateJob(const Ragged& sources, const GenerationOptions& options)
+      : sources_(sources), options_(options), constraints_(options), results_(sources.size()) {}
+
+  int num_sentences() const override { return sources_.size(); }
+  std::span<const std::int32_t> source(int index) const override { return sources_[index]; }
+  int max_rows(int) const override { return options_.num_beams; }
+
+  std::unique_ptr<Decoding> start(int) override {
+    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(options_, constraints_);
+    return std::make_unique<BeamSearch>(options_, constraints_);
+  }
+
+  void finish(int index, Decoding& decoding) override {
+    const auto hypotheses = static_cast<Search&>(decoding).hypotheses();
+    const std::size_t count = std::min<std::size_t>(hypotheses.size(), options_.num_return_sequences);
+    results_[index].assign(hypotheses.begin(), hypotheses.begin() + count);
+  }
+
+  std::vector<std::vector<Hypothesis>> take_results() { return std::move(results_); }
+
+ private:
+  const Ragged& sources_;
+  const GenerationOptions& options_;
+  Constraints constraints_;
+  std::vector<std::vector<Hypothesis>> results_;
+};
+
+// Scores the pairs whose target is not empty.
+class ScoreJob : public Job {
+ public:
+  ScoreJob(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id, float* log_probs)
+      : sources_(sources), targets_(targets), start_(decoder_start_token_id), log_probs_(log_probs) {
+    for (int i = 0; i < targets.size(); ++i) {
+      if (!targets[i].empty()) pairs_.push_back(i);
+    }
+  }
+
+  int num_sentences() const override { return static_cast<int>(pairs_.size()); }
+  std::span<const std::int32_t> source(int index) const override { return sources_[pairs_[index]]; }
+  int max_rows(int index) const override { return static_cast<int>(targets_[pairs_[index]].size()); }
+  std::unique_ptr<Decoding> start(int index) override {
+    const int pair = pairs_[index];
+    return std::make_unique<Scoring>(start_, targets_[pair], log_probs_ + targets_.offsets[pair]);
+  }
+  void finish(int, Decoding&) override {}
+
+ private:
+  const Ragged& sources_;
+  const Ragged& targets_;
+  std::int32_t start_;
+  float* log_probs_;
+  std::vector<int> pairs_;  // indices of the pairs to score
+};
+
+class LogitsJob : public Job {
+ public:
+  LogitsJob(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
+            int vocab_size, float* logits)
+      : source_(source), decoder_input_ids_(decoder_input_ids), vocab_size_(vocab_size), logits_(logits) {}
+
+  int num_sentences() const override { return decoder_input_ids_.empty() ? 0 : 1; }
+  std::span<const std::int32_t> source(int) const override { return source_; }
+  int max_rows(int) const override { return static_cast<int>(decoder_input_ids_.size()); }
+  std::unique_ptr<Decoding> start(int) override {
+    return std::make_unique<Scoring>(decoder_input_ids_, vocab_size_, logits_);
+  }
+  void finish(int, Decoding&) override {}
+
+ private:
+  std::span<const std::int32_t> source_;
+  std::span<const std::int32_t> decoder_input_ids_;
+  int vocab_size_;
+  float* logits_;
+};
+
+void check(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+const ModelConfig& checked(const ModelConfig& config) {
+  const auto positive = [](int value, const char* name) {
+    check(value > 0, std::string(name) + " is " + std::to_string(value) + ", expected a positive number");
+  };
+  positive(config.hidden_size, "hidden_size");
+  positive(config.vocab_size, "vocab_size");
+  positive(config.source_vocab_size, "source_vocab_size");
+  positive(config.max_positions, "max_positions");
+  positive(config.encoder_layers, "encoder_layers");
+  positive(config.decoder_layers, "decoder_layers");
+  positive(config.encoder_num_heads, "encoder_num_heads");
+  positive(config.decoder_num_heads, "decoder_num_heads");
+  positive(config.encoder_ffn_dim, "encoder_ffn_dim");
+  positive(config.decoder_ffn_dim, "decoder_ffn_dim");
+  for (const int num_heads : {config.encoder_num_heads, config.decoder_num_heads}) {
+    check(config.hidden_size % num_heads == 0, "hidden_size " + std::to_string(config.hidden_size) +
+                                                   " is not a multiple of " + std::to_string(num_heads) +
+                                                   " heads");
+  }
+  return config;
+}
+
+void check_ids(std::span<const std::int32_t> ids, int vocab_size, const char* what) {
+  for (const std::int32_t id : ids) {
+    check(id >= 0 && id < vocab_size, std::string(what) + " id " + std::to_string(id) +
+                                          " is outside the vocabulary of " + std::to_string(vocab_size));
+  }
+}
+
+void check_positions(std::size_t count, int max_positions, const char* what) {
+  check(count <= static_cast<std::size_t>(max_positions),
+        std::string(what) + " has " + std::to_string(count) + " tokens, the model takes at most " +
+            std::to_string(max_positions));
+}
+
+void check_options(const GenerationOptions& options, const ModelConfig& config) {
+  check(options.num_beams >= 1, "num_beams must be at least 1");
+  check(options.num_return_sequences >= 1 && options.num_return_sequences <= options.num_beams,
+        "num_return_sequences must be between 1 and num_beams");
+  check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
+        "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
+            std::to_string(config.max_positions + 1));
+  const std::int32_t start[] = {options.decoder_start_token_id};
+  check_ids(start, config.vocab_size, "decoder start token");
+  check_ids(options.eos_token_ids, config.vocab_size, "end token");
+  check_ids(options.forced_eos_token_ids, config.vocab_size, "forced end token");
+  check(options.forced_bos_token_id < config.vocab_size, "forced first token is outside the vocabulary");
+}
+
+}  // namespace
+
+Engine::Engine(const ModelConfig& config, TensorSource& tensors, const Kernels& kernels, int num_threads)
+    : config_(checked(config)),
+      weights_(load_weights(config_, tensors)),
+      kernels_(kernels),
+      num_threads_(num_threads),
+      forward_(config_, weights_, kernels_, num_threads),
+      scheduler_(forward_) {
+  check(num_threads >= 1 && num_threads <= ThreadPool::kMaxThreads, "num_threads must be between 1 and 255");
+}
+
+void Engine::check_source(std::span<const std::int32_t> source) const {
+  check(!source.empty(), "a source is empty");
+  check_positions(source.size(), config_.max_positions, "a source");
+  check_ids(source, config_.source_vocab_size, "source");
+}
+
+void Engine::check_target(std::span<const std::int32_t> target) const {
+  check_positions(target.size(), config_.max_positions, "a target");
+  check_ids(target, config_.vocab_size, "target");
+}
+
+std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& sources, const GenerationOptions& options,
+                                                      int batch_size, Poll interrupted) {
+  check_options(options, config_);
+  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
+  GenerateJob job(sources, options);
+  scheduler_.run(job, batch_size, interrupted);
+  return job.take_results();
+}
+
+void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
+                   int batch_size, float* log_probs, Poll interrupted) {
+  check(sources.size() == targets.size(), "there are " + std::to_string(sources.size()) + " sources and " +
+                                              std::to_string(targets.size()) + " targets");
+  const std::int32_t start[] = {decoder_start_token_id};
+  check_ids(start, config_.vocab_size, "decoder start token");
+  for (int i = 0; i < sources.size(); ++i) {
+    check_source(sources[i]);
+    check_target(targets[i]);
+  }
+  ScoreJob job(sources, targets, decoder_start_token_id, log_probs);
+  scheduler_.run(job, batch_size, interrupted);
+}
+
+void Engine::logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
+                    float* logits, Poll interrupted) {
+  check_source(source);
+  check_target(decoder_input_ids);
+  LogitsJob job(source, decoder_input_ids, config_.vocab_size, logits);
+  scheduler_.run(job, 1, interrupted);
+}
+
+void Engine::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
+  check_source(source);
+  scheduler_.exclusively([&] { forward_.encoder_hidden_states(source, hidden); });
+}
+
+}  // namespace pyengine

@@ -1,0 +1,72 @@
+// The engine: token ids in, token ids out.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "decode/forward.h"
+#include "decode/options.h"
+#include "decode/scheduler.h"
+#include "model/weights.h"
+
+namespace pyengine {
+
+// Sequences one after another; sequence i is values[offsets[i]] ... values[offsets[i + 1] - 1].
+struct Ragged {
+  std::span<const std::int32_t> values;
+  std::span<const std::int64_t> offsets;  // [sequences + 1]
+
+  int size() const { return static_cast<int>(offsets.size()) - 1; }
+  std::span<const std::int32_t> operator[](int index) const {
+    return values.subspan(offsets[index], offsets[index + 1] - offsets[index]);
+  }
+};
+
+// One model on one instruction set. Any number of threads may call it at once.
+class Engine {
+ public:
+  // Asked between steps; true stops the call, which then throws Interrupted.
+  using Poll = FunctionRef<bool()>;
+
+  // Packs the tensors. Throws std::invalid_argument if the configuration is not sound or a tensor does not
+  // fit it; `kernels` must outlive the engine.
+  Engine(const ModelConfig& config, TensorSource& tensors, const Kernels& kernels, int num_threads);
+
+  // The best hypotheses of each source, options.num_return_sequences each (fewer if the vocabulary allows no
+  // more), best first. Throws std::invalid_argument for an empty or overlong source, an id out of range or a
+  // max_length beyond the model's positions.
+  std::vector<std::vector<Hypothesis>> generate(const Ragged& sources, const GenerationOptions& options,
+                                                int batch_size, Poll interrupted);
+
+  // Log-probability of each target id given its source and the ids before it. log_probs
+  // [targets.values.size()]; an empty target has none. Throws as generate() does.
+  void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id, int batch_size,
+             float* log_probs, Poll interrupted);
+
+  // logits [decoder_input_ids.size(), vocab_size]. Throws as generate() does.
+  void logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
+              float* logits, Poll interrupted);
+
+  // hidden [source.size(), hidden_size]. Throws as generate() does.
+  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
+
+  const ModelConfig& config() const { return config_; }
+  const char* isa() const { return kernels_.name; }
+  int num_threads() const { return num_threads_; }
+  std::size_t weight_bytes() const { return weights_.bytes(); }
+
+ private:
+  void check_source(std::span<const std::int32_t> source) const;
+  void check_target(std::span<const std::int32_t> target) const;
+
+  ModelConfig config_;
+  Weights weights_;
+  const Kernels& kernels_;
+  int num_threads_;
+  Forward forward_;
+  Scheduler scheduler_;
+};
+
+}  // namespace pyengine

@@ -1,0 +1,73 @@
+#include "model/attention.h"
+
+#include <cmath>
+
+namespace pyengine {
+namespace {
+
+// Rows whose scores are in flight at once: 16 rows of 512 keys are 32 KB, what a first-level cache holds.
+constexpr int kQueryTile = 16;
+
+struct Tile {
+  const AttentionGroup* group;
+  int first_row;
+  int num_rows;
+};
+
+AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int head) {
+  const std::int64_t hidden_size = static_cast<std::int64_t>(operands.num_heads) * operands.head_dim;
+  const std::int64_t head_begin = static_cast<std::int64_t>(head) * operands.head_dim;
+  const KeyTable& keys = tile.group->keys;
+  AttentionArgs args;
+  args.query = operands.query + tile.first_row * operands.query_stride + head_begin;
+  args.query_stride = operands.query_stride;
+  args.num_queries = tile.num_rows;
+  args.head_dim = operands.head_dim;
+  args.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(operands.head_dim)));
+  args.num_keys = operands.num_keys + tile.first_row;
+  args.segments = keys.segments.data();
+  args.num_segments = static_cast<int>(keys.segments.size());
+  args.key_offset = operands.key_offset + head_begin * kLanes;
+  args.values = keys.values.data();
+  args.value_offset = operands.value_offset + head_begin;
+  args.scores = nullptr;
+  args.scores_stride = (static_cast<std::int64_t>(keys.values.size()) + kLanes - 1) / kLanes * kLanes;
+  args.output = operands.output + tile.first_row * hidden_size + head_begin;
+  args.output_stride = hidden_size;
+  return args;
+}
+
+}  // namespace
+
+void attend(const Runtime& runtime, std::span<const AttentionGroup> groups, const AttentionOperands& operands) {
+  std::size_t max_tiles = 0, max_keys = 0;
+  std::int64_t work = 0;
+  for (const AttentionGroup& group : groups) {
+    max_tiles += (group.num_rows + kQueryTile - 1) / kQueryTile;
+    max_keys = std::max(max_keys, group.keys.values.size());
+    work += static_cast<std::int64_t>(group.num_rows) * group.keys.values.size();
+  }
+  work *= 2 * operands.num_heads * operands.head_dim;
+
+  Tile* tiles = runtime.workspace.take<Tile>(max_tiles);
+  int num_tiles = 0;
+  for (const AttentionGroup& group : groups) {
+    for (int row = 0; row < group.num_rows; row += kQueryTile) {
+      tiles[num_tiles++] = {&group, group.first_row + row, std::min(kQueryTile, group.num_rows - row)};
+    }
+  }
+  const std::size_t scores_size = kQueryTile * ((max_keys + kLanes - 1) / kLanes * kLanes);
+  float* scores = runtime.workspace.take<float>(scores_size * runtime.num_threads);
+
+  const int num_items = num_tiles * operands.num_heads;
+  const int parts = num_parts(work, runtime.num_threads, num_items);
+  runtime.pool.run(parts, runtime.num_threads, [&](int part, int thread) {
+    for (int item = part_begin(num_items, part, parts); item < part_begin(num_items, part + 1, parts); ++item) {
+      AttentionArgs args = make_args(operands, tiles[item / operands.num_heads], item % operands.num_heads);
+      args.scores = scores + thread * scores_size;
+      runtime.kernels.attention(args);
+    }
+  });
+}
+
+}  // namespace pyengine

@@ -1,0 +1,35 @@
+// Multi-head attention over groups of rows that see the same keys.
+#pragma once
+
+#include <span>
+
+#include "model/kv_cache.h"
+#include "model/operators.h"
+
+namespace pyengine {
+
+// Consecutive rows of the batch whose queries see the same keys: a source sentence in the encoder, the
+// hypotheses of a sentence in cross-attention, one hypothesis in self-attention.
+struct AttentionGroup {
+  int first_row;
+  int num_rows;
+  KeyTable keys;
+};
+
+// Where one layer's operands lie.
+struct AttentionOperands {
+  int num_heads;
+  int head_dim;
+  const float* query;            // [rows][num_heads * head_dim], rows query_stride apart
+  std::int64_t query_stride;
+  const std::int32_t* num_keys;  // [rows] keys that each row sees
+  std::int64_t key_offset;       // of this layer, from the keys of a segment
+  std::int64_t value_offset;     // of this layer, from the row of a value
+  float* output;                 // [rows, num_heads * head_dim]
+};
+
+// "Attention Is All You Need" 3.2.2 without the projections: for each head
+// output = softmax(query keys^T / sqrt(head_dim)) values.
+void attend(const Runtime& runtime, std::span<const AttentionGroup> groups, const AttentionOperands& operands);
+
+}  // namespace pyengine

@@ -1,0 +1,117 @@
+#include "model/decoder.h"
+
+#include "model/layers.h"
+
+namespace pyengine {
+namespace {
+
+// Scratch of one step, shared by its layers.
+struct Pass {
+  Rows rows;
+  const PageLayout& layout;
+  const DecoderBatch& batch;
+  float* query_key_value;  // [rows, 3 * hidden_size]; cross-attention uses [rows, hidden_size] of it
+  float* context;          // [rows, hidden_size], attention output before its projection
+  float* inner;            // [rows, decoder_ffn_dim]
+};
+
+AttentionOperands operands_of(const Pass& pass, int layer) {
+  const ModelConfig& config = pass.rows.config;
+  AttentionOperands operands;
+  operands.num_heads = config.decoder_num_heads;
+  operands.head_dim = config.hidden_size / config.decoder_num_heads;
+  operands.query = pass.query_key_value;
+  operands.query_stride = config.hidden_size;
+  operands.num_keys = nullptr;
+  operands.key_offset = pass.layout.key_offset(layer);
+  operands.value_offset = pass.layout.value_offset(layer) - pass.layout.value_offset(0);
+  operands.output = pass.context;
+  return operands;
+}
+
+void append_to_cache(const Pass& pass, int layer) {
+  const std::int64_t size = pass.rows.config.hidden_size;
+  for (int row = 0; row < pass.rows.num_rows; ++row) {
+    const float* key = pass.query_key_value + row * 3 * size + size;
+    store_key_value(pass.layout, layer, pass.batch.positions[row], key, key + size, pass.batch.pages[row]);
+  }
+}
+
+template <NormOrder order>
+void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights, int layer) {
+  const Rows& rows = pass.rows;
+  residual_block<order>(rows, weights.norm, [&](const float* input) {
+    linear(rows.runtime, weights.query_key_value, input, rows.num_rows, Activation::kNone, nullptr,
+           pass.query_key_value);
+    append_to_cache(pass, layer);
+    AttentionOperands operands = operands_of(pass, layer);
+    operands.query_stride = 3 * static_cast<std::int64_t>(rows.config.hidden_size);
+    operands.num_keys = pass.batch.num_keys;
+    attend(rows.runtime, pass.batch.groups, operands);
+    linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
+           rows.hidden);
+  });
+}
+
+template <NormOrder order>
+void cross_attention_block(const Pass& pass, const CrossAttentionWeights& weights, int layer) {
+  const Rows& rows = pass.rows;
+  residual_block<order>(rows, weights.norm, [&](const float* input) {
+    linear(rows.runtime, weights.query, input, rows.num_rows, Activation::kNone, nullptr,
+           pass.query_key_value);
+    AttentionOperands operands = operands_of(pass, layer);
+    operands.num_keys = pass.batch.num_source_keys;
+    attend(rows.runtime, pass.batch.source_groups, operands);
+    linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
+           rows.hidden);
+  });
+}
+
+template <NormOrder order>
+void decoder_layers(const Pass& pass, const Weights& weights) {
+  for (int i = 0; i < pass.rows.config.decoder_layers; ++i) {
+    const DecoderLayerWeights& layer = weights.decoder_layers[i];
+    self_attention_block<order>(pass, layer.self_attention, i);
+    cross_attention_block<order>(pass, layer.cross_attention, i);
+    feed_forward_block<order>(pass.rows, layer.feed_forward, pass.inner);
+  }
+}
+
+}  // namespace
+
+void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
+                  const PageLayout& layout, const DecoderBatch& batch, float* hidden) {
+  const int num_rows = batch.num_rows;
+  const std::size_t hidden_count = static_cast<std::size_t>(num_rows) * config.hidden_size;
+  Workspace& workspace = runtime.workspace;
+  embed(runtime, weights.decoder_embedding, config, batch.tokens, batch.positions, num_rows, hidden);
+  const Pass pass{.rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
+                  .layout = layout,
+                  .batch = batch,
+                  .query_key_value = workspace.take<float>(3 * hidden_count),
+                  .context = workspace.take<float>(hidden_count),
+                  .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};
+  if (config.normalize_before) {
+    decoder_layers<NormOrder::kPre>(pass, weights);
+    layer_norm(runtime, weights.decoder_norm, config.layer_norm_eps, hidden, num_rows, config.hidden_size,
+               hidden);
+  } else {
+    decoder_layers<NormOrder::kPost>(pass, weights);
+  }
+}
+
+void fill_cross_cache(const Runtime& runtime, const Weights& weights, const PageLayout& layout,
+                      const float* hidden, int num_tokens, const CrossCache& cache) {
+  const std::int64_t size = layout.hidden_size;
+  float* key_value = runtime.workspace.take<float>(2 * size * num_tokens);  // [num_tokens, 2 * hidden_size]
+  for (int layer = 0; layer < layout.num_layers; ++layer) {
+    const Linear& weight = weights.decoder_layers[layer].cross_attention.key_value;
+    linear(runtime, weight, hidden, num_tokens, Activation::kNone, nullptr, key_value);
+    for (int position = 0; position < num_tokens; ++position) {
+      const float* key = key_value + position * 2 * size;
+      store_key_value(layout, layer, position, key, key + size, cache.page_of(position));
+    }
+  }
+}
+
+}  // namespace pyengine

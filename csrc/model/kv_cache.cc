@@ -1,0 +1,110 @@
+#include "model/kv_cache.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+
+namespace pyengine {
+
+void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
+                     float* page) {
+  const int lane = position % kLanes;
+  store_key(key, layout.hidden_size, lane, page + layout.key_offset(layer));
+  float* row = page + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * layout.hidden_size;
+  std::copy_n(value, layout.hidden_size, row);
+}
+
+float* PagePool::acquire() {
+  if (free_.empty()) {
+    pages_.emplace_back(static_cast<std::size_t>(layout_.page_size()));
+    free_.reserve(pages_.size());  // so that release() never allocates
+    float* page = pages_.back().data();
+    std::fill_n(page, layout_.page_size(), 0.0f);  // lanes not yet written are read, and then masked
+    return page;
+  }
+  float* page = free_.back();
+  free_.pop_back();
+  return page;
+}
+
+PageList::PageList(PagePool& pool, int max_positions) : pool_(pool) {
+  pages_.reserve((max_positions + kLanes - 1) / kLanes);
+}
+
+PageList::~PageList() {
+  for (float* page : pages_) pool_.release(page);
+}
+
+void PageList::reach(int position) {
+  while (static_cast<int>(pages_.size()) <= position / kLanes) pages_.push_back(pool_.acquire());
+}
+
+CrossCache::CrossCache(PagePool& pool, int num_positions) : pages_(pool, num_positions) {
+  pages_.reach(num_positions - 1);
+  for (int position = 0; position < num_positions; ++position) {
+    if (position % kLanes == 0) segments_.push_back({pages_.page_of(position), position / kLanes, 0xffff});
+    values_.push_back(pages_.value_row(position));
+  }
+}
+
+SelfCache::SelfCache(PagePool& pool, int num_slots, int max_positions)
+    : max_positions_(max_positions),
+      ancestors_(static_cast<std::size_t>(num_slots) * max_positions),
+      previous_ancestors_(ancestors_.size()) {
+  slots_.reserve(num_slots);
+  for (int slot = 0; slot < num_slots; ++slot) slots_.emplace_back(pool, max_positions);
+}
+
+void SelfCache::reorder(std::span<const int> parents) {
+  std::swap(ancestors_, previous_ancestors_);
+  for (std::size_t i = 0; i < parents.size(); ++i) {
+    const Slot* parent = previous_ancestors_.data() + static_cast<std::size_t>(parents[i]) * max_positions_;
+    std::copy_n(parent, num_positions_, ancestors(static_cast<int>(i)));
+  }
+}
+
+float* SelfCache::append(int slot, int position) {
+  PE_DCHECK(position < max_positions_);
+  ancestors(slot)[position] = static_cast<Slot>(slot);
+  num_positions_ = std::max(num_positions_, position + 1);
+  slots_[slot].reach(position);
+  return slots_[slot].page_of(position);
+}
+
+KeyTable SelfCache::keys(int slot, int num_keys, Workspace& workspace) const {
+  const Slot* slots = ancestors(slot);
+  auto* values = workspace.take<const float*>(num_keys);
+  for (int position = 0; position < num_keys; ++position) {
+    values[position] = slots_[slots[position]].value_row(position);
+  }
+  // Each block has at most one segment for each slot, and for each of its positions.
+  const int max_segments = std::min<int>(static_cast<int>(slots_.size()), kLanes);
+  const int num_blocks = (num_keys + kLanes - 1) / kLanes;
+  auto* segments = workspace.take<KeySegment>(static_cast<std::size_t>(num_blocks) * max_segments);
+  int num_segments = 0;
+  for (int block = 0; block < num_blocks; ++block) {
+    const int first = block * kLanes;
+    num_segments += add_block(block, std::min(kLanes, num_keys - first), slots + first, segments + num_segments);
+  }
+  return {{segments, static_cast<std::size_t>(num_segments)}, {values, static_cast<std::size_t>(num_keys)}};
+}
+
+// One segment for each distinct slot among the block's positions; returns their number. After a few steps
+// the hypotheses of a beam share their ancestors, so nearly every block has one.
+int SelfCache::add_block(int block, int num_lanes, const Slot* slots, KeySegment* segments) const {
+  std::uint32_t left = (1u << num_lanes) - 1;
+  int count = 0;
+  while (left != 0) {
+    const Slot slot = slots[std::countr_zero(left)];
+    std::uint32_t lanes = 0;
+    for (int lane = 0; lane < num_lanes; ++lane) lanes |= static_cast<std::uint32_t>(slots[lane] == slot) << lane;
+    segments[count++] = {slots_[slot].page_of(block * kLanes), block, lanes};
+    left &= ~lanes;
+  }
+  // The kernel's fast path wants all lanes of a lone segment; those past num_lanes are masked by num_keys.
+  if (count == 1) segments[0].lanes = 0xffff;
+  return count;
+}
+
+}  // namespace pyengine

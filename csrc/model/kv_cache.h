@@ -1,0 +1,134 @@
+// Keys and values of past positions, laid out for the attention kernel and never moved once written.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/workspace.h"
+#include "kernels/kernels.h"
+
+namespace pyengine {
+
+// A page holds kLanes consecutive positions, for every layer:
+//   keys   [layers][heads][head_dim][kLanes]   transposed: the kernel's lanes run over positions
+//   values [layers][kLanes][hidden_size]
+struct PageLayout {
+  int num_layers = 0;
+  int hidden_size = 0;  // heads * head_dim
+
+  std::int64_t layer_size() const { return static_cast<std::int64_t>(hidden_size) * kLanes; }
+  std::int64_t page_size() const { return 2 * num_layers * layer_size(); }  // floats
+  std::int64_t key_offset(int layer) const { return layer * layer_size(); }
+  std::int64_t value_offset(int layer) const { return (num_layers + layer) * layer_size(); }
+};
+
+// Writes the key of one position into lane `lane` of transposed keys [hidden_size][kLanes].
+inline void store_key(const float* key, int hidden_size, int lane, float* keys) {
+  for (int i = 0; i < hidden_size; ++i) keys[static_cast<std::int64_t>(i) * kLanes + lane] = key[i];
+}
+
+// Writes key and value of `layer` at `position` (both [hidden_size]) into the page of that position.
+void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
+                     float* page);
+
+// Pages that were used and freed are handed out again, so a steady load allocates nothing.
+class PagePool {
+ public:
+  explicit PagePool(PageLayout layout) : layout_(layout) {}
+
+  const PageLayout& layout() const { return layout_; }
+
+  // A page of layout().page_size() floats. Throws std::bad_alloc.
+  float* acquire();
+  void release(float* page) { free_.push_back(page); }
+
+  std::size_t bytes() const { return pages_.size() * layout_.page_size() * sizeof(float); }
+
+ private:
+  PageLayout layout_;
+  std::vector<AlignedBuffer<float>> pages_;
+  std::vector<float*> free_;
+};
+
+// What a query sees: the key blocks and the value row of each position, as AttentionArgs takes them.
+struct KeyTable {
+  std::span<const KeySegment> segments;
+  std::span<const float* const> values;  // [number of keys]
+};
+
+// Consecutive positions 0, 1, ... in pages of a pool, given back on destruction.
+class PageList {
+ public:
+  PageList(PagePool& pool, int max_positions);
+  ~PageList();
+  PageList(PageList&& other) noexcept : pool_(other.pool_), pages_(std::move(other.pages_)) {
+    other.pages_.clear();
+  }
+  PageList(const PageList&) = delete;
+  PageList& operator=(const PageList&) = delete;
+  PageList& operator=(PageList&&) = delete;
+
+  // Makes pages up to the one of `position`.
+  void reach(int position);
+  float* page_of(int position) const { return pages_[position / kLanes]; }
+  // The value of layer 0 at `position`.
+  const float* value_row(int position) const {
+    const PageLayout& layout = pool_.layout();
+    return page_of(position) + layout.value_offset(0) +
+           static_cast<std::int64_t>(position % kLanes) * layout.hidden_size;
+  }
+
+ private:
+  PagePool& pool_;
+  std::vector<float*> pages_;
+};
+
+// Keys and values of one source sentence, written once after the encoder.
+class CrossCache {
+ public:
+  CrossCache(PagePool& pool, int num_positions);
+
+  float* page_of(int position) const { return pages_.page_of(position); }
+  KeyTable keys() const { return {segments_, values_}; }
+
+ private:
+  PageList pages_;
+  std::vector<KeySegment> segments_;
+  std::vector<const float*> values_;
+};
+
+// Keys and values of the target positions of one sentence's hypotheses. A hypothesis writes into the slot
+// with its own number; where its ancestors' keys lie is a table of slots, so that a search which reorders
+// its hypotheses moves a few bytes a position and no keys.
+class SelfCache {
+ public:
+  SelfCache(PagePool& pool, int num_slots, int max_positions);
+
+  // Hypothesis i becomes a continuation of hypothesis parents[i] of the step before.
+  void reorder(std::span<const int> parents);
+
+  // The page that slot `slot` writes `position` into; from here on the hypothesis of that number sees it.
+  float* append(int slot, int position);
+
+  // The table of hypothesis `slot` over positions 0 ... num_keys - 1, in memory of `workspace`.
+  KeyTable keys(int slot, int num_keys, Workspace& workspace) const;
+
+ private:
+  using Slot = std::uint16_t;
+
+  Slot* ancestors(int slot) { return ancestors_.data() + static_cast<std::size_t>(slot) * max_positions_; }
+  const Slot* ancestors(int slot) const {
+    return ancestors_.data() + static_cast<std::size_t>(slot) * max_positions_;
+  }
+  int add_block(int block, int num_lanes, const Slot* slots, KeySegment* segments) const;
+
+  int max_positions_;
+  int num_positions_ = 0;  // positions written so far
+  std::vector<PageList> slots_;
+  std::vector<Slot> ancestors_;           // [num_slots][max_positions] slot that holds each position
+  std::vector<Slot> previous_ancestors_;  // the same before the last reordering
+};
+
+}  // namespace pyengine

@@ -1,0 +1,40 @@
+// The tensors of a model by their canonical names, as the loader hands them over.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace pyengine {
+
+// A float32 tensor of one or two dimensions in somebody else's memory, with any strides (in entries).
+struct TensorView {
+  const float* data = nullptr;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;
+};
+
+// Each tensor is to be taken; what was never taken is an error, so that no weight is lost silently.
+class TensorSource {
+ public:
+  void add(const std::string& name, TensorView tensor);
+
+  bool has(const std::string& name) const;
+
+  // Throws std::invalid_argument naming the tensor, its shape and `shape` if it is missing or differs.
+  const TensorView& take(const std::string& name, std::initializer_list<std::int64_t> shape);
+
+  // Throws std::invalid_argument naming the tensors that were added and never taken.
+  void check_all_taken() const;
+
+ private:
+  struct Entry {
+    TensorView tensor;
+    bool taken = false;
+  };
+  std::unordered_map<std::string, Entry> entries_;
+};
+
+}  // namespace pyengine
