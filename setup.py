@@ -19,8 +19,9 @@ ISA_FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
 }
-# gcc 12 warns about its own AVX-512 header (GCC bug 105593).
-QUIET = ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
+# Kernels throw nothing; without exceptions their files share not even a weak symbol with others.
+# And gcc 12 warns about its own AVX-512 header (GCC bug 105593).
+KERNEL_FLAGS = ["-fno-exceptions", "-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 # One rounding per written operation: results must not depend on what the compiler contracts.
 CXX_FLAGS = ["-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-pthread", "-MMD"]
 
@@ -52,9 +53,10 @@ class BuildExt(build_ext):
         def compile_with_isa_flags(
             obj: str, src: str, ext: str, cc_args: Any, postargs: Any, pp_opts: Any
         ) -> None:
-            isa = Path(src).stem.removeprefix("isa_")
-            extra = [*ISA_FLAGS.get(isa, []), *(QUIET if isa == "avx512" else [])]
-            compile_one(obj, src, ext, cc_args, [*postargs, *extra], pp_opts)
+            if src.startswith("csrc/kernels/isa_"):
+                isa = Path(src).stem.removeprefix("isa_")
+                postargs = [*postargs, *KERNEL_FLAGS, *ISA_FLAGS.get(isa, [])]
+            compile_one(obj, src, ext, cc_args, postargs, pp_opts)
 
         for isa in self.usable_isas():
             self.core.sources.append(f"csrc/kernels/isa_{isa}.cc")

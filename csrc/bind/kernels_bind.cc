@@ -28,21 +28,13 @@ void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-int rows_of(const py::array& a) {
-  return static_cast<int>(a.shape(0));
-}
+int rows_of(const py::array& a) { return static_cast<int>(a.shape(0)); }
 
-int columns_of(const py::array& a) {
-  return static_cast<int>(a.shape(1));
-}
+int columns_of(const py::array& a) { return static_cast<int>(a.shape(1)); }
 
-Floats empty(int rows, int columns) {
-  return Floats({rows, columns});
-}
+Floats empty(int rows, int columns) { return Floats({rows, columns}); }
 
-Floats empty(int size) {
-  return Floats(size);
-}
+Floats empty(int size) { return Floats(size); }
 
 Activation activation_named(const std::string& name) {
   if (name == "none") return Activation::kNone;

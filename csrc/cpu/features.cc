@@ -21,9 +21,7 @@ Registers cpuid(unsigned leaf) {
   return r;
 }
 
-bool has(unsigned word, int bit) {
-  return (word >> bit) & 1u;
-}
+bool has(unsigned word, int bit) { return (word >> bit) & 1u; }
 
 // Register state that the operating system saves on a context switch (XCR0). Only legal with OSXSAVE.
 std::uint64_t saved_state() {
@@ -50,9 +48,7 @@ CpuFeatures detect_cpu_features() {
   return features;
 }
 #else
-CpuFeatures detect_cpu_features() {
-  return {};
-}
+CpuFeatures detect_cpu_features() { return {}; }
 #endif
 
 }  // namespace pyengine

@@ -1,13 +1,12 @@
 // Elementary functions on vectors: equal to the bit on every instruction set, since each is one fixed
 // sequence of correctly rounded operations. Polynomials are our own minimax fits (Lawson's iteration).
-// Largest errors are measured over all floats of the range against float64 (tests/kernels/test_math.py).
+// Largest errors: measured on every 101st float of the range against float64;
+// tests/kernels/test_math.py pins them.
 #pragma once
 
 constexpr float kInfinity = __builtin_inff();
 
-inline Vec polynomial(Vec /*x*/, float c) {
-  return broadcast(c);
-}
+inline Vec polynomial(Vec /*x*/, float c) { return broadcast(c); }
 
 // c + x * (next + x * (...)): coefficients ascending, Horner's scheme with FMA.
 template <typename... Rest>
@@ -15,7 +14,7 @@ inline Vec polynomial(Vec x, float c, Rest... rest) {
   return fma(polynomial(x, rest...), x, broadcast(c));
 }
 
-// e^x. Error below 1.1 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
+// e^x. Error below 1.5 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
 inline Vec exp(Vec x) {
   constexpr float kSmallest = -86.9f, kLargest = 88.72284f;
   // Adding 1.5 * 2^23 leaves round-to-even(x / ln 2) in the low bits of the sum; with 126 added, those
@@ -32,7 +31,7 @@ inline Vec exp(Vec x) {
   return select(greater(broadcast(kSmallest), x), zero(), result);
 }
 
-// The error function. Error below 1.5 ulp.
+// The error function. Error below 1.1 ulp.
 inline Vec erf(Vec x) {
   constexpr float kSwitch = 0.9277f;  // both fits hold their error here
   const Vec t = abs(x);
@@ -48,12 +47,11 @@ inline Vec erf(Vec x) {
   return copy_sign(select(greater(t, broadcast(kSwitch)), large, small), x);
 }
 
-// x * sigmoid(x)
-inline Vec silu(Vec x) {
-  return div(x, add(broadcast(1.0f), exp(sub(zero(), x))));
-}
+// x * sigmoid(x). Error below 2.3 ulp.
+inline Vec silu(Vec x) { return div(x, add(broadcast(1.0f), exp(sub(zero(), x)))); }
 
-// x * Phi(x), the exact form with erf.
+// x * Phi(x), the exact form with erf. Error below 2.3 ulp from -1 up; below, 1 + erf cancels as it does in
+// PyTorch.
 inline Vec gelu(Vec x) {
   const Vec cdf = add(broadcast(1.0f), erf(mul(x, broadcast(0.707106781f))));
   return mul(mul(broadcast(0.5f), x), cdf);
@@ -73,7 +71,7 @@ inline Vec activate(Activation activation, Vec x) {
   return x;
 }
 
-// Natural logarithm of one normal positive number; +inf gives +inf. Error below 1.1 ulp.
+// Natural logarithm of one normal positive number; +inf gives +inf. Error below 0.9 ulp.
 inline float log(float x) {
   if (!(x < kInfinity)) return x;
   uint32_t bits;

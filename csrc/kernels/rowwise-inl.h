@@ -11,9 +11,7 @@ inline void for_each_vector(int size, const Visit& visit) {
   if (i < size) visit(i, size - i);
 }
 
-inline Vec load_up_to(const float* p, int n) {
-  return n == kLanes ? load(p) : load_first(p, n);
-}
+inline Vec load_up_to(const float* p, int n) { return n == kLanes ? load(p) : load_first(p, n); }
 
 inline void store_up_to(float* p, int n, Vec v) {
   if (n == kLanes) {

@@ -8,19 +8,13 @@ constexpr int kGemmRows = 6;
 constexpr int kAttentionQueries = 4;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int rows) {
-  return rows == 1 ? 4 : rows == 2 ? 2 : 1;
-}
+constexpr int gemm_vectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
 // Key segments in a tile of `queries` queries: a power of two.
-constexpr int score_segments(int queries) {
-  return queries == 1 ? 4 : queries == 2 ? 2 : 1;
-}
+constexpr int score_segments(int queries) { return queries == 1 ? 4 : queries == 2 ? 2 : 1; }
 
 // Vectors of head dimensions in a tile of `queries` queries: a power of two.
-constexpr int value_vectors(int queries) {
-  return queries <= 2 ? 4 : 1;
-}
+constexpr int value_vectors(int queries) { return queries <= 2 ? 4 : 1; }
 
 struct Vec {
   __m256 lo, hi;  // lanes 0-7, 8-15
@@ -31,18 +25,14 @@ struct Mask {
   __m256i lo, hi;
 };
 
-inline Vec zero() {
-  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
-}
+inline Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 
 inline Vec broadcast(float x) {
   const __m256 v = _mm256_set1_ps(x);
   return {v, v};
 }
 
-inline Vec load(const float* p) {
-  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-}
+inline Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 
 inline void store(float* p, Vec v) {
   _mm256_storeu_ps(p, v.lo);
@@ -78,25 +68,13 @@ inline void store_masked(float* p, Mask m, Vec v) {
   _mm256_maskstore_ps(p + 8, m.hi, v.hi);
 }
 
-inline void store_first(float* p, int n, Vec v) {
-  store_masked(p, first_lanes(n), v);
-}
+inline void store_first(float* p, int n, Vec v) { store_masked(p, first_lanes(n), v); }
 
-inline Vec add(Vec a, Vec b) {
-  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
-}
-inline Vec sub(Vec a, Vec b) {
-  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
-}
-inline Vec mul(Vec a, Vec b) {
-  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
-}
-inline Vec div(Vec a, Vec b) {
-  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
-}
-inline Vec max(Vec a, Vec b) {
-  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
-}
+inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+inline Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline Vec div(Vec a, Vec b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 
 inline Vec fma(Vec a, Vec b, Vec c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
@@ -145,9 +123,7 @@ inline float max_lanes(Vec v) {
   return _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)));
 }
 
-inline float square_root(float x) {
-  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
-}
+inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
 inline float fma(float a, float b, float c) {
   return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));

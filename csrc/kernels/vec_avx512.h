@@ -7,19 +7,13 @@ constexpr int kGemmRows = 12;
 constexpr int kAttentionQueries = 4;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int rows) {
-  return rows <= 2 ? 8 : rows <= 4 ? 4 : 2;
-}
+constexpr int gemm_vectors(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 4 : 2; }
 
 // Key segments in a tile of `queries` queries: a power of two.
-constexpr int score_segments(int queries) {
-  return queries == 1 ? 8 : 4;
-}
+constexpr int score_segments(int queries) { return queries == 1 ? 8 : 4; }
 
 // Vectors of head dimensions in a tile of `queries` queries: a power of two.
-constexpr int value_vectors(int /*queries*/) {
-  return 4;
-}
+constexpr int value_vectors(int /*queries*/) { return 4; }
 
 struct Vec {
   __m512 v;
@@ -29,69 +23,33 @@ struct Mask {
   __mmask16 m;
 };
 
-inline Vec zero() {
-  return {_mm512_setzero_ps()};
-}
-inline Vec broadcast(float x) {
-  return {_mm512_set1_ps(x)};
-}
-inline Vec load(const float* p) {
-  return {_mm512_loadu_ps(p)};
-}
-inline void store(float* p, Vec v) {
-  _mm512_storeu_ps(p, v.v);
-}
+inline Vec zero() { return {_mm512_setzero_ps()}; }
+inline Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
+inline Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v.v); }
 
-inline Mask mask_from_bits(uint32_t bits) {
-  return {static_cast<__mmask16>(bits)};
-}
-inline uint32_t bits_from_mask(Mask m) {
-  return m.m;
-}
-inline Mask first_lanes(int n) {
-  return mask_from_bits(n >= kLanes ? 0xffffu : (1u << n) - 1);
-}
+inline Mask mask_from_bits(uint32_t bits) { return {static_cast<__mmask16>(bits)}; }
+inline uint32_t bits_from_mask(Mask m) { return m.m; }
+inline Mask first_lanes(int n) { return mask_from_bits(n >= kLanes ? 0xffffu : (1u << n) - 1); }
 
 // Lanes 0 ... n - 1 from memory, the others 0; masked lanes never fault.
-inline Vec load_first(const float* p, int n) {
-  return {_mm512_maskz_loadu_ps(first_lanes(n).m, p)};
-}
-inline void store_masked(float* p, Mask m, Vec v) {
-  _mm512_mask_storeu_ps(p, m.m, v.v);
-}
-inline void store_first(float* p, int n, Vec v) {
-  store_masked(p, first_lanes(n), v);
-}
+inline Vec load_first(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n).m, p)}; }
+inline void store_masked(float* p, Mask m, Vec v) { _mm512_mask_storeu_ps(p, m.m, v.v); }
+inline void store_first(float* p, int n, Vec v) { store_masked(p, first_lanes(n), v); }
 
-inline Vec add(Vec a, Vec b) {
-  return {_mm512_add_ps(a.v, b.v)};
-}
-inline Vec sub(Vec a, Vec b) {
-  return {_mm512_sub_ps(a.v, b.v)};
-}
-inline Vec mul(Vec a, Vec b) {
-  return {_mm512_mul_ps(a.v, b.v)};
-}
-inline Vec div(Vec a, Vec b) {
-  return {_mm512_div_ps(a.v, b.v)};
-}
-inline Vec max(Vec a, Vec b) {
-  return {_mm512_max_ps(a.v, b.v)};
-}
-inline Vec fma(Vec a, Vec b, Vec c) {
-  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
-}
+inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec div(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 
-inline Mask greater(Vec a, Vec b) {
-  return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)};
-}
+inline Mask greater(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 inline Vec select(Mask m, Vec if_set, Vec if_clear) {
   return {_mm512_mask_blend_ps(m.m, if_clear.v, if_set.v)};
 }
 
-inline Vec abs(Vec v) {
-  return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), v.v)};
-}
+inline Vec abs(Vec v) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), v.v)}; }
 
 inline Vec copy_sign(Vec magnitude, Vec sign) {
   return {_mm512_or_ps(abs(magnitude).v, _mm512_and_ps(_mm512_set1_ps(-0.0f), sign.v))};
@@ -117,9 +75,7 @@ inline float max_lanes(Vec v) {
   return _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)));
 }
 
-inline float square_root(float x) {
-  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
-}
+inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
 inline float fma(float a, float b, float c) {
   return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));

@@ -7,19 +7,13 @@ constexpr int kGemmRows = 4;
 constexpr int kAttentionQueries = 2;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int /*rows*/) {
-  return 1;
-}
+constexpr int gemm_vectors(int /*rows*/) { return 1; }
 
 // Key segments in a tile of `queries` queries: a power of two.
-constexpr int score_segments(int /*queries*/) {
-  return 1;
-}
+constexpr int score_segments(int /*queries*/) { return 1; }
 
 // Vectors of head dimensions in a tile of `queries` queries: a power of two.
-constexpr int value_vectors(int /*queries*/) {
-  return 1;
-}
+constexpr int value_vectors(int /*queries*/) { return 1; }
 
 struct Vec {
   float lane[kLanes];
@@ -30,9 +24,7 @@ struct Mask {
   uint32_t bits;
 };
 
-inline Vec zero() {
-  return {};
-}
+inline Vec zero() { return {}; }
 
 inline Vec broadcast(float x) {
   Vec r;
@@ -46,9 +38,7 @@ inline Vec load(const float* p) {
   return r;
 }
 
-inline void store(float* p, const Vec& v) {
-  memcpy(p, v.lane, sizeof(v.lane));
-}
+inline void store(float* p, const Vec& v) { memcpy(p, v.lane, sizeof(v.lane)); }
 
 // Lanes 0 ... n - 1 from memory, the others 0; nothing past p[n - 1] is read.
 inline Vec load_first(const float* p, int n) {
@@ -57,19 +47,11 @@ inline Vec load_first(const float* p, int n) {
   return r;
 }
 
-inline void store_first(float* p, int n, const Vec& v) {
-  memcpy(p, v.lane, sizeof(float) * n);
-}
+inline void store_first(float* p, int n, const Vec& v) { memcpy(p, v.lane, sizeof(float) * n); }
 
-inline Mask first_lanes(int n) {
-  return {n >= kLanes ? 0xffffu : (1u << n) - 1};
-}
-inline Mask mask_from_bits(uint32_t bits) {
-  return {bits};
-}
-inline uint32_t bits_from_mask(Mask m) {
-  return m.bits;
-}
+inline Mask first_lanes(int n) { return {n >= kLanes ? 0xffffu : (1u << n) - 1}; }
+inline Mask mask_from_bits(uint32_t bits) { return {bits}; }
+inline uint32_t bits_from_mask(Mask m) { return m.bits; }
 
 inline void store_masked(float* p, Mask m, const Vec& v) {
   for (int l = 0; l < kLanes; ++l) {
@@ -109,9 +91,7 @@ inline Vec max(const Vec& a, const Vec& b) {
 }
 
 // One rounding.
-inline float fma(float a, float b, float c) {
-  return ::fmaf(a, b, c);
-}
+inline float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 
 inline Vec fma(const Vec& a, const Vec& b, const Vec& c) {
   Vec r;
@@ -168,6 +148,4 @@ inline float max_lanes(Vec v) {
   return v.lane[0];
 }
 
-inline float square_root(float x) {
-  return ::sqrtf(x);
-}
+inline float square_root(float x) { return ::sqrtf(x); }
