@@ -1,0 +1,75 @@
+"""Layer norm, embeddings and the reductions of logits, on lengths around the vector of 16."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernel_helpers import EPS, assert_same_bits, assert_within, normal
+
+from pyengine._core import available_isas, kernels
+
+SIZES = [1, 2, 15, 16, 17, 31, 33, 64, 100, 512, 1000]
+INF = np.float32(np.inf)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_layer_norm(isa, rng, size):
+    x, gamma, beta = normal(rng, 5, size) * 3 + 1, normal(rng, size), normal(rng, size)
+    found = kernels.layer_norm(isa, x, gamma, beta, 1e-5)
+    d = x.astype(np.float64) - x.mean(1, dtype=np.float64, keepdims=True)
+    inverse = 1 / np.sqrt((d**2).mean(1, keepdims=True) + 1e-5)
+    # The mean is off by a few EPS of |x|, scaled like everything else.
+    scale = (np.abs(x).max(1, keepdims=True) * inverse + np.abs(d * inverse)) * np.abs(gamma)
+    assert_within(found, d * inverse * gamma + beta, EPS * (4 * scale + np.abs(beta) + 1e-30) * 2)
+    for row in range(5):
+        assert_same_bits(
+            kernels.layer_norm(isa, x[row : row + 1], gamma, beta, 1e-5)[0], found[row]
+        )
+    assert_same_bits(found, kernels.layer_norm("scalar", x, gamma, beta, 1e-5))
+
+
+def test_layer_norm_of_equal_entries_is_beta(isa, rng):
+    beta = normal(rng, 48)
+    x = np.full((1, 48), 3.0, np.float32)
+    assert_same_bits(kernels.layer_norm(isa, x, normal(rng, 48), beta, 1e-5)[0], beta)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_embed_rounds_twice(isa, rng, size):
+    token, position = normal(rng, size), normal(rng, size)
+    scale = np.float32(22.627417)
+    assert_same_bits(kernels.embed(isa, token, scale, position), token * scale + position)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("banned", [0.0, 0.5])
+def test_max_sum_exp(isa, rng, size, banned):
+    x = normal(rng, size) * 5
+    x[rng.random(size) < banned] = -INF
+    found_max, found_sum = kernels.max_sum_exp(isa, x)
+    assert found_max == x.max()
+    if found_max > -INF:
+        expected = np.exp(x.astype(np.float64) - x.max()).sum()
+        # x - max rounds: an error of EPS / 2 times up to 40.
+        assert_within(found_sum, expected, expected * EPS * (size / 16 + 24))
+    assert (found_max, found_sum) == kernels.max_sum_exp("scalar", x)
+
+
+def test_max_sum_exp_of_nothing(isa):
+    assert kernels.max_sum_exp(isa, np.full(37, -INF)) == (-INF, 0.0)
+    assert kernels.max_sum_exp(isa, np.array([-INF] * 20 + [-3.0])) == (-3.0, 1.0)
+
+
+@pytest.mark.parametrize("runs", SIZES)
+def test_log_sum_exp(isa, rng, runs):
+    maxes, sums = normal(rng, runs) * 4, 1 + rng.random(runs, dtype=np.float32) * 31
+    maxes[runs // 2 :: 3], sums[runs // 2 :: 3] = -INF, 0
+    found = kernels.log_sum_exp(isa, maxes, sums)
+    top = maxes.max()
+    if top > -INF:
+        expected = np.log((sums * np.exp(maxes.astype(np.float64) - top)).sum()) + top
+        assert_within(found, expected, EPS * (16 + 2 * abs(expected)))
+    else:
+        assert found == -INF
+    for other in available_isas():
+        assert_same_bits(np.float32(kernels.log_sum_exp(other, maxes, sums)), np.float32(found))
