@@ -1,0 +1,122 @@
+"""The instruction sets: what each object file exports, and which one runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from pyengine import _core
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLES = {"scalar": "kScalarKernels", "avx2": "kAvx2Kernels", "avx512": "kAvx512Kernels"}
+AVAILABLE = _core.available_isas()
+
+
+def setup_constant(name: str):
+    """The value of a constant of setup.py, which cannot be imported without building."""
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
+            return ast.literal_eval(node.value)
+    raise LookupError(name)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `code` in a new interpreter with the environment variables changed."""
+    env = {**os.environ, **environment}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module", params=[isa for isa in TABLES if isa in AVAILABLE])
+def symbols(request, tmp_path_factory) -> tuple[str, list[str]]:
+    """(isa, lines of nm) of one instruction set's object file, compiled as setup.py does."""
+    compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
+    if not (shutil.which(compiler) and shutil.which("nm")):
+        pytest.skip("needs a C++ compiler and nm")
+    isa = request.param
+    obj = tmp_path_factory.mktemp("nm") / "isa.o"
+    source = ROOT / f"csrc/kernels/isa_{isa}.cc"
+    flags = [*setup_constant("CXX_FLAGS"), *setup_constant("KERNEL_FLAGS")]
+    flags += setup_constant("ISA_FLAGS").get(isa, [])
+    flags += ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-w", f"-I{ROOT / 'csrc'}"]
+    command = [compiler, *flags, "-c", str(source), "-o", str(obj)]
+    subprocess.run(command, check=True)
+    listing = subprocess.run(["nm", "-C", str(obj)], check=True, capture_output=True, text=True)
+    return isa, listing.stdout.splitlines()
+
+
+def test_an_isa_exports_its_table_only(symbols):
+    """A weak symbol could replace another file's copy of a function by one with AVX in it."""
+    isa, lines = symbols
+    kinds = [re.match(r"[0-9a-f ]{16} (\w) (.*)", line).groups() for line in lines]
+    exported = [name for kind, name in kinds if kind.isupper() and kind != "U"]
+    assert exported == [f"pyengine::{TABLES[isa]}"]
+    assert not [name for kind, name in kinds if kind in "wWvVu"]
+
+
+def test_an_isa_needs_little(symbols):
+    """No C++ library, no allocation, no static initialiser: a handful of C functions."""
+    _, lines = symbols
+    needed = {line.split()[-1] for line in lines if " U " in line}
+    assert needed <= {"memcpy", "memset", "memmove", "fmaf", "sqrtf", "_GLOBAL_OFFSET_TABLE_"}
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+def test_override_is_obeyed(isa):
+    code = (
+        "from pyengine import _core; name = _core.resolve_isa('');"
+        "print(name, _core.kernels.table_name(name), _core.kernels.table_name(''))"
+    )
+    assert run_python(code, PYENGINE_ISA=isa).stdout.split() == [isa] * 3
+
+
+def test_best_is_the_default():
+    assert run_python(
+        "from pyengine import _core; print(_core.resolve_isa(''))", PYENGINE_ISA=""
+    ).stdout.split() == [AVAILABLE[0]]
+
+
+@pytest.mark.parametrize("name", ["avx1024", "AVX2", "scalar "])
+def test_unknown_override_lists_the_possible(name):
+    result = run_python("from pyengine import _core; _core.resolve_isa('')", PYENGINE_ISA=name)
+    assert result.returncode != 0
+    error = result.stderr.strip().splitlines()[-1]
+    assert error.startswith("ValueError")
+    for part in ("PYENGINE_ISA", f'"{name}"', ", ".join(AVAILABLE)):
+        assert part in error
+
+
+def test_unknown_name_lists_the_possible():
+    with pytest.raises(ValueError, match=", ".join(AVAILABLE)):
+        _core.resolve_isa("neon")
+
+
+def test_argument_beats_environment():
+    code = "from pyengine import _core; print(_core.resolve_isa('scalar'))"
+    assert run_python(code, PYENGINE_ISA="nonsense").stdout.split() == ["scalar"]
+
+
+def test_scalar_is_always_possible_and_last():
+    assert AVAILABLE[-1] == "scalar"
+    assert set(AVAILABLE) <= set(TABLES)
+
+
+@pytest.mark.skipif("avx512" not in AVAILABLE, reason="needs AVX-512")
+def test_the_tables_differ():
+    """The names are not labels on one function: only the AVX-512 object uses zmm registers."""
+    objdump = shutil.which("objdump")
+    if objdump is None:
+        pytest.skip("needs objdump")
+    module = subprocess.run(
+        [objdump, "-d", "--no-show-raw-insn", _core.__file__], capture_output=True, text=True
+    ).stdout
+    assert "zmm" in module and "ymm" in module
