@@ -1,0 +1,98 @@
+"""The tokenizer of any folder with a ``tokenizer.json``, through the tokenizers library.
+
+Source: ``PreTrainedTokenizerFast`` in transformers 4.57.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tokenizers
+
+from pyengine.errors import ModelFormatError
+from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
+from pyengine.text.tokenizer import Tokenizer
+
+FILES = ("tokenizer.json",)
+
+
+class FastTokenizer(Tokenizer):
+    """A ``tokenizer.json`` with the special tokens that the configuration adds to it.
+
+    Truncation and padding settings in the file are ignored, as transformers does by default.
+
+    Args:
+        folder: holds :data:`FILES`.
+
+    Raises:
+        ModelFormatError: the file is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "tokenizer.json"
+        special = read_special_tokens(folder, {})
+        with self._naming_the_file():
+            self._tokenizer = tokenizers.Tokenizer.from_str(self._path.read_text("utf-8"))
+            self._add_missing([special.added[i] for i in sorted(special.added)], special.named)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = special.split_special_tokens
+        self._clean_up = special.clean_up_spaces
+
+    def _add_missing(self, added: list[AddedToken], named: tuple[AddedToken, ...]) -> None:
+        """Tell the library of tokens that only the configuration knows, or flags differently."""
+        known = {_flags(token) for token in self._tokenizer.get_added_tokens_decoder().values()}
+        contents = {token.content for token in named}
+        missing = [token for token in added if _flags(token) not in known]
+        told = {flags[0] for flags in known} | {token.content for token in missing}
+        missing += [token for token in named if token.content not in told]
+        self._tokenizer.add_tokens(
+            [_as_library_token(token, token.content in contents) for token in missing]
+        )
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        # One call a text: the batch call uses threads that nobody asked for, and warns on stderr if
+        # the process forks later; it was no faster beside other work (docs/performance.md).
+        with self._naming_the_file():
+            return [self._tokenizer.encode(text).ids for text in texts]
+
+    def _decode(self, sequences: list[list[int]]) -> list[str]:
+        with self._naming_the_file():
+            texts = [self._tokenizer.decode(ids) for ids in sequences]
+        return [clean_up_spaces(text) for text in texts] if self._clean_up else texts
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        """Turn the library's errors, plain Exceptions and Rust panics, into ours."""
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise ModelFormatError(
+                f"{self._path}: expected a tokenizer that works, but: {error}"
+            ) from error
+
+
+def _flags(token: AddedToken | tokenizers.AddedToken) -> tuple[str, bool, bool, bool, bool, bool]:
+    return (
+        token.content,
+        token.lstrip,
+        token.rstrip,
+        token.single_word,
+        token.normalized,
+        token.special,
+    )
+
+
+def _as_library_token(token: AddedToken, special: bool) -> tokenizers.AddedToken:
+    return tokenizers.AddedToken(
+        token.content,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        single_word=token.single_word,
+        normalized=token.normalized,
+        special=token.special or special,
+    )

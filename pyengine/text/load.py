@@ -1,0 +1,67 @@
+"""Which files of a model folder decide which tokenizer it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyengine.errors import TokenizerMissingError
+from pyengine.text import fast, marian, spiece
+from pyengine.text.tokenizer import Tokenizer
+
+
+class Family(NamedTuple):
+    """One kind of tokenizer: the files it needs, and the ``model_type`` if it is for one only."""
+
+    files: tuple[str, ...]
+    model_type: str | None
+    load: Callable[[Path, dict[str, Any]], Tokenizer]
+
+
+FAMILIES = (
+    # The first row whose files are all there, and whose model_type fits, decides. MarianMT comes
+    # before tokenizer.json: some exports carry both, and transformers uses the SentencePiece files.
+    Family(marian.FILES, None, lambda folder, config: marian.MarianTokenizer(folder)),
+    Family(spiece.FILES, "transformer", spiece.SpieceTokenizer),
+    Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
+)
+
+
+def load_tokenizer(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of a model folder, decided by the table :data:`FAMILIES`.
+
+    Args:
+        folder: the model folder; tokenizer files lie at its top.
+        raw_config: the contents of ``config.json``.
+
+    Raises:
+        TokenizerMissingError: no row of the table has all its files; the message names them.
+        ModelFormatError: a tokenizer file is damaged or not this model's; the message names it.
+    """
+    folder = Path(folder)
+    for family in FAMILIES:
+        if _fits(family, raw_config) and not _missing(family, folder):
+            return family.load(folder, raw_config)
+    looked_for = [_account(family, folder) for family in FAMILIES if _fits(family, raw_config)]
+    raise TokenizerMissingError(
+        f"{folder}: no tokenizer files, so only token ids can be used; "
+        f"looked for {'; or '.join(looked_for)}"
+    )
+
+
+def _fits(family: Family, raw_config: dict[str, Any]) -> bool:
+    return family.model_type in (None, raw_config.get("model_type"))
+
+
+def _missing(family: Family, folder: Path) -> list[str]:
+    return [name for name in family.files if not (folder / name).is_file()]
+
+
+def _account(family: Family, folder: Path) -> str:
+    """The files of a row, and which of them are missing if some are there."""
+    missing = _missing(family, folder)
+    files = " + ".join(family.files)
+    return (
+        files if len(missing) == len(family.files) else f"{files} (missing: {', '.join(missing)})"
+    )

@@ -1,0 +1,186 @@
+"""Special and added tokens, read from a tokenizer's configuration as transformers 4.57 reads them.
+
+Two files of the folder speak of them, and which one counts depends on the age of the folder:
+
+* ``tokenizer_config.json`` with an ``added_tokens_decoder``: it alone counts;
+* otherwise ``special_tokens_map.json`` overrides it, and the added tokens, which are kept whole in
+  the text, come from ``added_tokens.json`` and from the ``added_tokens`` of ``tokenizer.json``.
+
+Source: ``PreTrainedTokenizerBase._from_pretrained`` in transformers 4.57.6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pyengine.errors import ModelFormatError
+from pyengine.text.json_file import read_optional_json_object
+
+ROLES = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+"""The settings that name one special token each, in transformers' order."""
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token that is found in the text before the model of the tokenizer sees it.
+
+    ``lstrip`` and ``rstrip`` eat the white space beside it; ``single_word`` wants it to stand
+    alone; ``normalized`` looks for it in the normalised text (``tokenizer.json`` only).
+    """
+
+    content: str
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool = False
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """What the configuration says of special and added tokens.
+
+    Attributes:
+        named: the special tokens, by their role in transformers' order, then the additional ones;
+            decoding drops them.
+        roles: role to the text of its token.
+        added: id to token, for the added tokens whose id the files state.
+        split_special_tokens: whether special tokens in the text are cut like any other text.
+        clean_up_spaces: whether decoding removes spaces before punctuation.
+    """
+
+    named: tuple[AddedToken, ...]
+    roles: dict[str, str]
+    added: dict[int, AddedToken]
+    split_special_tokens: bool
+    clean_up_spaces: bool
+
+
+def read_special_tokens(folder: Path, defaults: dict[str, str]) -> SpecialTokens:
+    """The special tokens of the tokenizer in ``folder``; missing files count as empty.
+
+    Args:
+        folder: holds ``tokenizer_config.json`` and the rest.
+        defaults: role to token text, where the files name none.
+
+    Raises:
+        ModelFormatError: a file is no JSON object, or describes a token in an unknown way.
+    """
+    config_path = folder / "tokenizer_config.json"
+    config = read_optional_json_object(config_path)
+    if "added_tokens_decoder" in config:
+        added = _tokens_by_id(config["added_tokens_decoder"], config_path)
+    else:
+        _override(config, folder / "special_tokens_map.json")
+        added = _older_added_tokens(folder, config)
+    roles = {r: t for r in ROLES if (t := config.get(r, defaults.get(r))) is not None}
+    additional = config.get("additional_special_tokens") or []
+    if not isinstance(additional, list):
+        raise ModelFormatError(
+            f"{config_path}: expected a list of additional_special_tokens, found {additional!r}"
+        )
+    by_content = {token.content: token for token in added.values()}
+    named: dict[str, AddedToken] = {}
+    for description in [*roles.values(), *additional]:
+        token = _token(description, config_path, special=True)
+        token = by_content.get(token.content, token)
+        named.setdefault(token.content, replace(token, special=True))
+    return SpecialTokens(
+        named=tuple(token for token in named.values() if token.content),
+        roles={role: _token(text, config_path).content for role, text in roles.items()},
+        added=added,
+        split_special_tokens=bool(config.get("split_special_tokens", False)),
+        clean_up_spaces=bool(config.get("clean_up_tokenization_spaces", False)),
+    )
+
+
+def clean_up_spaces(text: str) -> str:
+    """Remove the spaces before English punctuation and contractions.
+
+    Source: ``PreTrainedTokenizerBase.clean_up_tokenization`` in transformers 4.57.6.
+
+    >>> clean_up_spaces("I do n't know .")
+    "I don't know."
+    """
+    for mark in (" .", " ?", " !", " ,"):
+        text = text.replace(mark, mark[1])
+    text = text.replace(" ' ", "'")
+    for contraction in ("n't", "'m", "'s", "'ve", "'re"):
+        text = text.replace(" " + contraction, contraction)
+    return text
+
+
+def _override(config: dict[str, Any], path: Path) -> None:
+    """Let ``special_tokens_map.json`` override the configuration; additional tokens join up."""
+    for role, value in read_optional_json_object(path).items():
+        if role == "additional_special_tokens" and isinstance(value, list):
+            known = config.get(role) or []
+            config[role] = known + [token for token in value if token not in known]
+        else:
+            config[role] = value
+
+
+def _older_added_tokens(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
+    """Added tokens of a folder that is older than ``added_tokens_decoder``."""
+    descriptions = [config.get(role) for role in ROLES]
+    descriptions += config.get("additional_special_tokens") or []
+    path = folder / "tokenizer_config.json"
+    special = {_token(d, path).content for d in descriptions if d is not None}
+    added: dict[int, AddedToken] = {}
+    path = folder / "added_tokens.json"
+    for content, number in read_optional_json_object(path).items():
+        is_special = content in special
+        added[_id(number, path)] = AddedToken(
+            content, normalized=not is_special, special=is_special
+        )
+    path = folder / "tokenizer.json"
+    serialized = read_optional_json_object(path).get("added_tokens") or []
+    if not isinstance(serialized, list):
+        raise ModelFormatError(f"{path}: expected a list of added_tokens, found {serialized!r}")
+    for description in serialized:
+        number = description.get("id") if isinstance(description, dict) else None
+        added[_id(number, path)] = _token(description, path)
+    return added
+
+
+def _tokens_by_id(table: object, path: Path) -> dict[int, AddedToken]:
+    if not isinstance(table, dict):
+        raise ModelFormatError(f"{path}: expected an object added_tokens_decoder, found {table!r}")
+    return {_id(number, path): _token(description, path) for number, description in table.items()}
+
+
+def _id(number: object, path: Path) -> int:
+    """The id of an added token; a JSON key holds it as text."""
+    is_text = isinstance(number, str) and number.isascii() and number.isdigit()
+    if is_text or type(number) is int:
+        value = int(number)  # type: ignore[call-overload]
+        if 0 <= value < 2**31:
+            return int(value)
+    raise ModelFormatError(f"{path}: expected the id of an added token, found {number!r}")
+
+
+def _token(description: object, path: Path, special: bool = False) -> AddedToken:
+    """The token of a text, or of an object with ``content`` and flags."""
+    if isinstance(description, str):
+        return AddedToken(description, special=special)
+    if isinstance(description, dict) and isinstance(description.get("content"), str):
+        is_special = bool(description.get("special", special))
+        return AddedToken(
+            content=description["content"],
+            lstrip=bool(description.get("lstrip", False)),
+            rstrip=bool(description.get("rstrip", False)),
+            single_word=bool(description.get("single_word", False)),
+            normalized=bool(description.get("normalized", not is_special)),
+            special=is_special,
+        )
+    raise ModelFormatError(f"{path}: expected a token, found {description!r}")
