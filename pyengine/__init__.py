@@ -1,0 +1,47 @@
+"""Translate with Transformer models exported to ONNX, on the CPU, without converting them.
+
+    import pyengine
+
+    translator = pyengine.Translator("path/to/model")
+    translator.translate("A man is riding a bicycle.")
+
+``Translator`` loads a folder once; ``translate`` is the same in one call, with the translator
+cached. Every error derives from ``Error``. Nothing here imports onnx before a model is read.
+"""
+
+from pyengine._version import __version__
+from pyengine.errors import (
+    ClosedError,
+    Error,
+    InputError,
+    InputTypeError,
+    ModelFormatError,
+    ModelNotFoundError,
+    OptionError,
+    TokenizerMissingError,
+    TruncationWarning,
+    UnknownOptionError,
+    UnsupportedModelError,
+)
+from pyengine.oneshot import translate
+from pyengine.options import GenerationOptions
+from pyengine.translator import Hypothesis, Translator
+
+__all__ = [
+    "ClosedError",
+    "Error",
+    "GenerationOptions",
+    "Hypothesis",
+    "InputError",
+    "InputTypeError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "OptionError",
+    "TokenizerMissingError",
+    "Translator",
+    "TruncationWarning",
+    "UnknownOptionError",
+    "UnsupportedModelError",
+    "__version__",
+    "translate",
+]

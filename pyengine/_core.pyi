@@ -1,0 +1,104 @@
+"""The C++ core (csrc/bind). Arrays are C-contiguous; every method releases the GIL."""
+
+from enum import Enum
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+kernels: ModuleType
+
+class ModelConfig:
+    """One architecture: the fields of ``pyengine.models.ModelConfig``."""
+
+    hidden_size: int
+    vocab_size: int
+    source_vocab_size: int
+    max_positions: int
+    encoder_layers: int
+    decoder_layers: int
+    encoder_num_heads: int
+    decoder_num_heads: int
+    encoder_ffn_dim: int
+    decoder_ffn_dim: int
+    activation: str
+    normalize_before: bool
+    embed_scale: float
+    layer_norm_eps: float
+    def __init__(self) -> None: ...
+
+class EarlyStopping(Enum):
+    """When beam search stops: transformers' ``early_stopping`` False, True and "never"."""
+
+    HEURISTIC = ...
+    IMMEDIATE = ...
+    NEVER = ...
+
+class GenerationOptions:
+    """One search: the fields of ``pyengine.options.GenerationOptions``."""
+
+    num_beams: int
+    num_return_sequences: int
+    max_length: int
+    min_length: int
+    length_penalty: float
+    early_stopping: EarlyStopping
+    renormalize_logits: bool
+    decoder_start_token_id: int
+    eos_token_ids: list[int]
+    forced_bos_token_id: int
+    forced_eos_token_ids: list[int]
+    suppress_tokens: list[int]
+    begin_suppress_tokens: list[int]
+    bad_words_ids: list[list[int]]
+    def __init__(self) -> None: ...
+
+class Engine:
+    """A model with its weights packed for one instruction set, and its thread pool."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: dict[str, NDArray[np.float32]],
+        isa: str = "",
+        num_threads: int = 1,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def num_threads(self) -> int: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    def generate(
+        self,
+        source_ids: NDArray[np.int32],
+        source_offsets: NDArray[np.int64],
+        options: GenerationOptions,
+        batch_size: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]:
+        """Return ids [m], offsets [sentences * n + 1] and scores [sentences * n]."""
+
+    def score(
+        self,
+        source_ids: NDArray[np.int32],
+        source_offsets: NDArray[np.int64],
+        target_ids: NDArray[np.int32],
+        target_offsets: NDArray[np.int64],
+        decoder_start_token_id: int,
+        batch_size: int,
+    ) -> NDArray[np.float32]:
+        """Return the log-probability of every target id, [len(target_ids)]."""
+
+    def logits(
+        self, source_ids: NDArray[np.int32], decoder_input_ids: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return the teacher-forced logits, [len(decoder_input_ids), vocab_size]."""
+
+    def encoder_hidden_states(self, source_ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the encoder's output, [len(source_ids), hidden_size]."""
+
+def available_isas() -> list[str]:
+    """The instruction sets this CPU runs, best first."""
+
+def resolve_isa(name: str) -> str:
+    """The instruction set a name stands for; "" is PYENGINE_ISA or the best."""

@@ -1,0 +1,1 @@
+"""Benchmark of a model folder against onnxruntime: ``pyengine bench``."""

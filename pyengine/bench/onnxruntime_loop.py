@@ -1,0 +1,276 @@
+"""Greedy search with a key-value cache in onnxruntime: the oracle of verify, the peer of bench.
+
+It is written to be as fast as onnxruntime allows from Python: the first step computes the
+cross-attention keys and values once; keys, values and logits are NumPy views of onnxruntime's own
+memory, which ``run`` neither copies in nor out on a CPU. Measured (AMD EPYC, 1 thread): on the
+OPUS-MT base shape ``run``, ``run_with_ort_values`` and IO binding are within 1 % of each other at
+batch 32, on a tiny model ``run`` takes 84 microseconds a step and the others 112; the pair of
+decoders is up to 5 % faster than the merged one at batch 1, so the pair is preferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyengine.errors import Error
+
+if TYPE_CHECKING:
+    from pyengine.options import GenerationOptions
+
+Tensors = dict[str, NDArray[Any]]
+_PAST = "past_key_values"
+
+
+class MissingPackageError(Error, ImportError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+@dataclass(frozen=True)
+class OnnxFiles:
+    """The ONNX files of one encoder-decoder folder.
+
+    ``decoder`` is a merged decoder, or the one of the first step when ``decoder_with_past`` is
+    given. (``pyengine.models`` has the like; importing it loads onnx, which would count against the
+    peer's memory and loading time.)
+    """
+
+    encoder: Path
+    decoder: Path
+    decoder_with_past: Path | None = None
+
+
+@dataclass(frozen=True)
+class GreedySearch:
+    """What greedy search needs to know. Lengths count the decoder start token."""
+
+    decoder_start_token_id: int
+    eos_token_ids: tuple[int, ...]
+    pad_token_id: int
+    max_length: int
+    min_length: int = 0
+    never: tuple[int, ...] = ()
+    forced_bos_token_id: int | None = None
+    forced_eos_token_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, options: GenerationOptions, pad_token_id: int) -> GreedySearch:
+        """Take over the options that greedy search has; longer bad words are left out."""
+        words = [word[0] for word in options.bad_words_ids if len(word) == 1]
+        never = {*options.suppress_tokens, *words} - set(options.eos_token_id)
+        return cls(
+            decoder_start_token_id=options.decoder_start_token_id,
+            eos_token_ids=options.eos_token_id,
+            pad_token_id=pad_token_id,
+            max_length=options.max_length,
+            min_length=options.min_length,
+            never=tuple(sorted(never)),
+            forced_bos_token_id=options.forced_bos_token_id,
+            forced_eos_token_ids=options.forced_eos_token_id,
+        )
+
+
+@dataclass
+class GreedyResult:
+    """Generated ids of each sentence, the end token included, without the decoder start token.
+
+    ``logits`` holds, if asked for, one array [generated tokens, vocab_size] for each sentence.
+    """
+
+    ids: list[list[int]]
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+class OnnxRuntimeModel:
+    """The sessions of one model folder, at onnxruntime's best settings for ``threads`` threads.
+
+    Args:
+        files: the ONNX files.
+        threads: threads of an operator; operators run one after the other.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+
+    Example::
+
+        files = OnnxFiles(Path("encoder_model.onnx"), Path("decoder_model_merged.onnx"))
+        model = OnnxRuntimeModel(files, threads=2)
+        model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
+    """
+
+    def __init__(self, files: OnnxFiles, threads: int) -> None:
+        ort = import_onnxruntime()
+        self._encoder = _Graph(_session(ort, files.encoder, threads))
+        self._first = _Graph(_session(ort, files.decoder, threads))
+        self._later = self._first
+        if files.decoder_with_past is not None:
+            self._later = _Graph(_session(ort, files.decoder_with_past, threads))
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether the files keep keys and values from step to step; a slow peer if they do not."""
+        return bool(self._later.past)
+
+    def greedy(
+        self, sources: Sequence[Sequence[int]], search: GreedySearch, keep_logits: bool = False
+    ) -> GreedyResult:
+        """Translate a batch of ids as the encoder sees them.
+
+        The batch is padded to its longest sentence and masked; a finished sentence goes on with
+        padding until all are finished.
+        """
+        state = _State(len(sources), search)
+        feeds = self._encode(sources, search.pad_token_id)
+        rows: list[NDArray[np.float32]] = []
+        cache: Tensors = {}
+        while not state.done:
+            feeds["input_ids"] = state.tokens if self.has_cache else state.prefix
+            logits, cache = self._step(feeds, cache)
+            if keep_logits:
+                rows.append(logits.copy())
+            state.advance(logits)
+        return GreedyResult(state.sequences, _split(rows, state.sequences))
+
+    def _encode(self, sources: Sequence[Sequence[int]], pad: int) -> Tensors:
+        length = max(len(source) for source in sources)
+        ids = np.full((len(sources), length), pad, np.int64)  # [batch, length]
+        mask = np.zeros_like(ids)
+        for row, source in enumerate(sources):
+            ids[row, : len(source)] = source
+            mask[row, : len(source)] = 1
+        (hidden,) = self._encoder.run({"input_ids": ids, "attention_mask": mask})
+        return {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}
+
+    def _step(self, feeds: Tensors, cache: Tensors) -> tuple[NDArray[np.float32], Tensors]:
+        """One decoder step: logits [batch, vocab_size] of the last position and the new cache."""
+        graph = self._later if cache else self._first
+        step = {**feeds, **cache}
+        if graph.is_merged:
+            step["use_cache_branch"] = np.array([bool(cache)])
+        if not cache:
+            step.update(self._empty_cache(graph, feeds))
+        logits, *present = graph.run(step)
+        last = logits[:, -1]
+        if not self.has_cache:
+            return last, {}
+        if not cache:
+            return last, dict(zip(graph.present, present, strict=True))
+        for name, value in zip(graph.present, present, strict=True):
+            if ".encoder." not in name:  # a merged decoder returns those empty from step 2 on
+                cache[name] = value
+        return last, cache
+
+    def _empty_cache(self, graph: _Graph, feeds: Tensors) -> Tensors:
+        batch = len(feeds["input_ids"])
+        return {
+            name: np.zeros((batch, shape[1], 0, shape[3]), np.float32)
+            for name, shape in graph.past.items()
+        }
+
+
+class _Graph:
+    """A session with its names at hand: asking for them at every step costs 0.1 ms."""
+
+    def __init__(self, session: Any) -> None:
+        shapes = {node.name: node.shape for node in session.get_inputs()}
+        outputs = [node.name for node in session.get_outputs()]
+        self._session = session
+        self._inputs = tuple(shapes)
+        self._outputs = sorted(outputs, key=lambda name: name != "logits")  # logits first
+        self.is_merged = "use_cache_branch" in shapes
+        self.past = {name: shape for name, shape in shapes.items() if name.startswith(_PAST)}
+        self.present = [
+            name.replace("present", _PAST, 1) for name in self._outputs if name != "logits"
+        ]
+
+    def run(self, feeds: Tensors) -> list[NDArray[Any]]:
+        """The outputs, ``logits`` first; what the graph has no input for is left out."""
+        wanted = {name: feeds[name] for name in self._inputs}
+        outputs: list[NDArray[Any]] = self._session.run(self._outputs, wanted)
+        return outputs
+
+
+class _State:
+    """The ids generated so far and the rules that pick the next ones."""
+
+    def __init__(self, batch: int, search: GreedySearch) -> None:
+        self.search = search
+        self.sequences: list[list[int]] = [[] for _ in range(batch)]
+        self.prefix = np.full((batch, 1), search.decoder_start_token_id, np.int64)
+        self._running = np.ones(batch, bool)
+        self._ends = np.array(search.eos_token_ids, np.int64)
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """The inputs of the next step, [batch, 1]."""
+        return np.ascontiguousarray(self.prefix[:, -1:])
+
+    @property
+    def _length(self) -> int:
+        return self.prefix.shape[1]
+
+    @property
+    def done(self) -> bool:
+        return not self._running.any() or self._length >= self.search.max_length
+
+    def advance(self, logits: NDArray[np.float32]) -> None:
+        """Append the best token of each running row of ``logits`` [batch, vocab_size]."""
+        picked = self._pick(logits)
+        for row in np.flatnonzero(self._running):
+            self.sequences[row].append(int(picked[row]))
+        picked = np.where(self._running, picked, self.search.pad_token_id)
+        self._running &= (picked[:, None] != self._ends).all(axis=1)
+        self.prefix = np.hstack([self.prefix, picked[:, None]])
+
+    def _pick(self, logits: NDArray[np.float32]) -> NDArray[np.int64]:
+        search = self.search
+        forced = None
+        if self._length == 1:
+            forced = search.forced_bos_token_id
+        if self._length == search.max_length - 1 and search.forced_eos_token_ids:
+            forced = search.forced_eos_token_ids[0]
+        if forced is not None:
+            return np.full(len(logits), forced, np.int64)
+        never = list(search.never)
+        if self._length < search.min_length:
+            never += search.eos_token_ids
+        if never:
+            logits[:, never] = -np.inf
+        best: NDArray[np.int64] = logits.argmax(axis=-1)
+        return best
+
+
+def _split(
+    rows: list[NDArray[np.float32]], sequences: list[list[int]]
+) -> list[NDArray[np.float32]]:
+    if not rows:
+        return []
+    stacked = np.stack(rows, axis=1)  # [batch, steps, vocab_size]
+    return [stacked[i, : len(ids)] for i, ids in enumerate(sequences)]
+
+
+def import_onnxruntime() -> Any:
+    """Import onnxruntime, or say how to install it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingPackageError(
+            "onnxruntime is not installed; install it with: pip install 'pyengine-mt[verify]'"
+        ) from error
+    return onnxruntime
+
+
+def _session(ort: Any, path: Path, threads: int) -> Any:
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3  # errors
+    return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+

@@ -1,0 +1,34 @@
+"""What onnxruntime needs to know of a folder that pyengine has loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyengine.bench.onnxruntime_loop import OnnxFiles
+
+if TYPE_CHECKING:
+    from pyengine.translator import Translator
+
+MERGED_FILE = "decoder_model_merged.onnx"
+
+
+def onnx_files(folder: Path) -> OnnxFiles:
+    """The files that onnxruntime runs fastest: the pair of decoders, else the merged one.
+
+    Raises:
+        ModelNotFoundError: the folder lacks an encoder or a decoder.
+    """
+    from pyengine.models.folder import find_onnx_files
+
+    found = find_onnx_files(folder)
+    merged = found.decoder.with_name(MERGED_FILE)
+    if merged.is_file() and (found.decoder_with_past is None or found.decoder == merged):
+        return OnnxFiles(found.encoder, merged)
+    return OnnxFiles(found.encoder, found.decoder, found.decoder_with_past)
+
+
+def pad_token_id(translator: Translator) -> int:
+    """The id that fills short sentences of a batch; masked, so any id does where none is named."""
+    value = translator.generation_config.get("pad_token_id")
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,0 +1,208 @@
+"""Run both engines in turns, each round in a process of its own, and collect the figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import random
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pyengine
+from pyengine.bench.onnxruntime_loop import GreedySearch, import_onnxruntime
+from pyengine.bench.peer import onnx_files, pad_token_id
+from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
+from pyengine.bench.sentences import DEFAULT_SENTENCES
+from pyengine.bench.worker import MIN_SECONDS, BatchFigures, Figures, Job
+from pyengine.errors import Error, OptionError, TokenizerMissingError
+from pyengine.system import available_cores, cpu_name
+from pyengine.translator import Translator
+
+RANDOM_SENTENCES = 64
+RANDOM_LENGTHS = (8, 45)
+"""Source tokens of random sentences, shortest and longest."""
+
+SEED = 7
+
+
+class WorkerError(Error, RuntimeError):
+    """A measuring process failed; the message holds its last line."""
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What to measure.
+
+    Attributes:
+        folder: of the model.
+        texts: sentences; ``None``: built-in English ones, or random ids without a tokenizer.
+        batch_sizes: sizes to measure, each at least 1.
+        threads: of each engine; ``None``: the cores this process may use.
+        rounds: of both engines, each in new processes.
+        target_length: tokens every translation is forced to; ``None``: as the model likes.
+        min_seconds: of a measurement; passes are repeated until then.
+        random_ids: use random ids even if the folder holds a tokenizer.
+    """
+
+    folder: Path
+    texts: Sequence[str] | None = None
+    batch_sizes: tuple[int, ...] = (1, 32)
+    threads: int | None = None
+    rounds: int = 3
+    target_length: int | None = None
+    min_seconds: float = MIN_SECONDS
+    random_ids: bool = False
+
+
+def run_benchmark(
+    settings: BenchSettings, progress: Callable[[str], None] = lambda message: None
+) -> BenchReport:
+    """Measure pyengine and onnxruntime on one model folder, greedy search.
+
+    Args:
+        settings: what to measure.
+        progress: called with a short note before every step, with "" at the end.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+        OptionError: a setting is out of range.
+        WorkerError: an engine failed.
+
+    Example::
+
+        print(run_benchmark(BenchSettings(Path("path/to/model"), rounds=1)).format())
+    """
+    _check(settings)
+    ort = import_onnxruntime()
+    with Translator(settings.folder, threads=settings.threads) as translator:
+        job = _make_job(settings, translator)
+        isa = translator.isa
+    rounds = _run_rounds(settings, job, progress)
+    progress("")
+    return BenchReport(
+        model=str(settings.folder),
+        workload=_workload(settings, job),
+        machine={
+            "cpu": cpu_name(),
+            "cores": available_cores(),
+            "threads": job.threads,
+            "isa": isa,
+            "system": platform.platform(),
+        },
+        versions={
+            "pyengine": pyengine.__version__,
+            "onnxruntime": ort.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        rows=make_rows(rounds, settings.batch_sizes),
+        equal_outputs={size: equal_share(rounds, size) for size in settings.batch_sizes},
+    )
+
+
+def _check(settings: BenchSettings) -> None:
+    if settings.rounds < 1:
+        raise OptionError(f"rounds: found {settings.rounds}, expected at least 1")
+    for size in settings.batch_sizes:
+        if size < 1:
+            raise OptionError(f"batch_size: found {size}, expected at least 1")
+    if settings.texts is not None and not any(text.strip() for text in settings.texts):
+        raise OptionError("text: found no sentence, expected one a line")
+
+
+def _run_rounds(
+    settings: BenchSettings, job: Job, progress: Callable[[str], None]
+) -> dict[str, list[Figures]]:
+    rounds: dict[str, list[Figures]] = {engine: [] for engine in ENGINES}
+    for number in range(settings.rounds):
+        order = ENGINES if number % 2 == 0 else ENGINES[::-1]
+        for engine in order:
+            progress(f"round {number + 1} of {settings.rounds}: {engine}")
+            rounds[engine].append(_run_worker(dataclasses.replace(job, engine=engine)))
+    return rounds
+
+
+def _run_worker(job: Job) -> Figures:
+    path = os.pathsep.join(
+        [str(Path(pyengine.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pyengine.bench.worker"],
+        input=json.dumps(dataclasses.asdict(job)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise WorkerError(f"{job.engine}: {lines[-1]}")
+    raw = json.loads(done.stdout)
+    batches = {int(size): BatchFigures(**figures) for size, figures in raw.pop("batches").items()}
+    return Figures(**raw, batches=batches)
+
+
+def _make_job(settings: BenchSettings, translator: Translator) -> Job:
+    keywords: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1}
+    if settings.target_length is not None:
+        keywords["min_new_tokens"] = keywords["max_new_tokens"] = settings.target_length
+    options = translator.generation_options(**keywords)
+    search = GreedySearch.of(options, pad_token_id(translator))
+    files = dataclasses.asdict(onnx_files(settings.folder))
+    return Job(
+        engine="",
+        folder=str(settings.folder),
+        files={name: None if path is None else str(path) for name, path in files.items()},
+        threads=translator.threads,
+        sources=sorted(_sources(settings, translator), key=len, reverse=True),
+        options=keywords,
+        search=dataclasses.asdict(search),
+        batch_sizes=list(settings.batch_sizes),
+        max_new_tokens=options.max_new_tokens,
+        min_seconds=settings.min_seconds,
+    )
+
+
+def _sources(settings: BenchSettings, translator: Translator) -> list[list[int]]:
+    if settings.texts is not None:
+        return translator.encode_batch([text for text in settings.texts if text.strip()])
+    if not settings.random_ids:
+        try:
+            return translator.encode_batch(DEFAULT_SENTENCES)
+        except TokenizerMissingError:
+            pass
+    return _random_sources(translator)
+
+
+def _random_sources(translator: Translator) -> list[list[int]]:
+    rng = random.Random(SEED)
+    end = list(translator.generation_options(num_beams=1).eos_token_id[:1])
+    size = translator.config.source_vocab_size
+    sources = []
+    for _ in range(RANDOM_SENTENCES):
+        length = min(rng.randint(*RANDOM_LENGTHS), translator.max_source_length)
+        sources.append([rng.randrange(size) for _ in range(length - len(end))] + end)
+    return sources
+
+
+def _workload(settings: BenchSettings, job: Job) -> dict[str, Any]:
+    lengths = [len(source) for source in job.sources]
+    forced = settings.target_length
+    return {
+        "sentences": len(lengths),
+        "source_tokens": sum(lengths),
+        "shortest_source": min(lengths),
+        "longest_source": max(lengths),
+        "search": "greedy" if forced is None else f"greedy, {forced} target tokens forced",
+        "rounds": settings.rounds,
+        "min_seconds": settings.min_seconds,
+    }

@@ -1,0 +1,295 @@
+"""The command ``pyengine``: translate, info, verify, bench.
+
+Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` found a difference; 2 the
+command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyengine._version import __version__
+from pyengine.errors import Error, OptionError, UnknownOptionError
+
+EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Example::
+
+        main(["translate", "--model", "path/to/model", "A dog runs."])
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except (OptionError, UnknownOptionError) as error:
+        return _fail(error, EXIT_USAGE)
+    except BrokenPipeError:
+        _drop_stdout()
+        return EXIT_BROKEN_PIPE
+    except (Error, OSError, MemoryError) as error:
+        return _fail(error, EXIT_ERROR)
+    except KeyboardInterrupt:
+        _drop_stdout()
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _fail(error: BaseException, status: int) -> int:
+    message = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        message = f"out of memory {error}".strip()
+    print(f"pyengine: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's last flush go nowhere (it would fail again, loudly)."""
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def run_translate(arguments: argparse.Namespace) -> int:
+    """``pyengine translate``."""
+    from pyengine.cli_translate import translate_lines
+
+    return translate_lines(arguments, _translator(arguments), _decoding_options(arguments))
+
+
+def run_info(arguments: argparse.Namespace) -> int:
+    """``pyengine info``."""
+    from pyengine.info import describe, format_info
+
+    with _translator(arguments) as translator:
+        facts = describe(translator)
+    print(json.dumps(facts, indent=2) if arguments.json else format_info(facts))
+    return 0
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """``pyengine verify``: status 1 when the engine is not faithful."""
+    from pyengine.verify import verify_model
+
+    with _translator(arguments) as translator:
+        sentences = None if arguments.text is None else _read_lines(arguments.text)
+        report = verify_model(translator, sentences, max_new_tokens=arguments.max_new_tokens)
+    print(json.dumps(report.to_dict(), indent=2) if arguments.json else report.format())
+    return 0 if report.faithful else EXIT_ERROR
+
+
+def run_bench(arguments: argparse.Namespace) -> int:
+    """``pyengine bench``."""
+    from pyengine.bench.runner import BenchSettings, run_benchmark
+
+    settings = BenchSettings(
+        folder=arguments.model,
+        texts=None if arguments.text is None else _read_lines(arguments.text),
+        batch_sizes=tuple(arguments.batch_size),
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        target_length=arguments.target_length,
+    )
+    report = run_benchmark(settings, progress=_progress_note)
+    print(report.format())
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
+    return 0
+
+
+def _translator(arguments: argparse.Namespace) -> Any:
+    from pyengine.translator import Translator
+
+    return Translator(
+        arguments.model,
+        threads=arguments.threads,
+        batch_size=getattr(arguments, "batch_size", None),
+        isa=arguments.isa,
+    )
+
+
+def _decoding_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = (*_DECODING, "early_stopping")
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _read_lines(path: Path) -> list[str]:
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+
+
+def _progress_note(message: str) -> None:
+    """Show what goes on, on the one line of a terminal; an empty message clears it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
+
+
+# --- the parser ----------------------------------------------------------------------------------
+
+_DECODING: dict[str, tuple[type, str]] = {
+    "num_beams": (int, "beams followed; 1 is greedy search"),
+    "num_return_sequences": (int, "translations of each sentence, one a line, best first"),
+    "max_length": (int, "tokens of a translation at most, start and end token included"),
+    "max_new_tokens": (int, "the same without the start token"),
+    "min_length": (int, "tokens of a translation at least, start and end token included"),
+    "length_penalty": (float, "a score is divided by (tokens ** this)"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="pyengine",
+        description="Translate with Transformer models exported to ONNX, on the CPU.",
+    )
+    parser.add_argument("--version", action="version", version=f"pyengine {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_translate(commands)
+    _add_info(commands)
+    _add_verify(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_translate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "translate",
+        help="translate text, files or standard input",
+        description="Translate text given here, in files, or on standard input, one sentence a "
+        "line. Translations come out in input order, one a line. An empty line stays empty.",
+    )
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
+    parser.add_argument("-m", "--model", required=True, type=Path, help="model folder")
+    parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file of sentences, one a line; '-' is standard input; may be repeated",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
+    parser.add_argument(
+        "--truncate",
+        action="store_true",
+        help="cut a sentence longer than the model's positions and warn, instead of stopping",
+    )
+    decoding = parser.add_argument_group("decoding (what is not given comes from the model folder)")
+    for name, (kind, text) in _DECODING.items():
+        metavar = "N" if kind is int else "X"
+        flag = f"--{name.replace('_', '-')}"
+        decoding.add_argument(flag, type=kind, metavar=metavar, help=text)
+    decoding.add_argument(
+        "--early-stopping",
+        type=_early_stopping,
+        metavar="WHEN",
+        help="when beam search stops: true, false or never",
+    )
+    _add_engine_options(parser)
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="sentences decoded together at most"
+    )
+    parser.set_defaults(run=run_translate)
+
+
+def _add_info(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="show what a model folder holds",
+        description="Show a model's architecture, size, tokenizer and decoding defaults.",
+    )
+    _add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_engine_options(parser)
+    parser.set_defaults(run=run_info)
+
+
+def _add_verify(commands: Any) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="compare the engine with onnxruntime on the same files",
+        description="Run the folder's ONNX files through onnxruntime (greedy) and the engine on "
+        "the same tokens, and compare their logits. Exit status 1 when they differ.",
+    )
+    _add_model(parser)
+    parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=64,
+        metavar="N",
+        help="target tokens of each sentence (%(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_engine_options(parser)
+    parser.set_defaults(run=run_verify)
+
+
+def _add_bench(commands: Any) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="measure speed and memory against onnxruntime",
+        description="Measure the engine and onnxruntime on the same files and sentences, greedy "
+        "search, each in a process of its own, in turns; medians of the rounds.",
+    )
+    _add_model(parser)
+    parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        nargs="+",
+        default=[1, 32],
+        metavar="N",
+        help="batch sizes to measure (1 32)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of each engine")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="of both engines (%(default)s)"
+    )
+    parser.add_argument(
+        "--target-length",
+        type=int,
+        metavar="N",
+        help="make every translation this long, for models with random weights",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.set_defaults(run=run_bench)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("engine (nothing here changes the output)")
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
+    )
+    group.add_argument(
+        "--isa", metavar="NAME", help="instruction set: avx512, avx2 or scalar (the best)"
+    )
+
+
+def _early_stopping(text: str) -> bool | str:
+    values: dict[str, bool | str] = {"true": True, "false": False, "never": "never"}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected true, false or never")
+    return values[text.lower()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

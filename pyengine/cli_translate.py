@@ -1,0 +1,208 @@
+"""``pyengine translate``: lines in, translations out as they are ready, in input order."""
+
+from __future__ import annotations
+
+import argparse
+import select
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from pyengine.errors import InputError, OptionError
+from pyengine.translator import ItemError, ItemTruncated, Translator
+
+MAX_CHUNK = 512
+"""Lines translated in one call: enough to fill the batches, few enough to see progress."""
+
+BAR_DELAY = 2.0
+"""Seconds of work before a progress bar appears."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence and where it stands."""
+
+    text: str
+    where: str  # "file:line"; empty for a sentence of the command line
+
+
+def translate_lines(
+    arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
+) -> int:
+    """Translate everything the arguments name; return the exit status."""
+    options = {"truncate": arguments.truncate, **options}
+    with ExitStack() as stack:
+        chunks, total = _open_inputs(arguments, stack)
+        output = _open_output(arguments.output, stack)
+        bar = stack.enter_context(_Bar(total))
+        for chunk in chunks:
+            _translate_chunk(translator, chunk, options, output)
+            output.flush()
+            bar.update(len(chunk))
+    return 0
+
+
+def _translate_chunk(
+    translator: Translator, chunk: list[Line], options: dict[str, Any], output: IO[str]
+) -> None:
+    """Write the translations of ``chunk``; before an error, those of the lines before it."""
+    try:
+        results = _translated(translator, chunk, options)
+    except ItemError as error:
+        if error.item > 0:
+            good = _translated(translator, chunk[: error.item], options)
+            _write(good, output)
+            output.flush()
+        where = chunk[error.item].where
+        raise InputError(f"{where}: {error.reason}" if where else error.reason) from None
+    _write(results, output)
+
+
+def _translated(
+    translator: Translator, chunk: list[Line], options: dict[str, Any]
+) -> list[list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ItemTruncated)
+        results: list[Any] = translator.translate([line.text for line in chunk], **options)
+    for warning in caught:
+        cut = warning.message
+        if isinstance(cut, ItemTruncated):
+            where = chunk[cut.item].where or f"sentence {cut.item + 1}"
+            print(f"pyengine: warning: {where}: {cut.reason}", file=sys.stderr)
+    return [[result] if isinstance(result, str) else result for result in results]
+
+
+def _write(results: list[list[str]], output: IO[str]) -> None:
+    for best in results:
+        for text in best:
+            output.write(" ".join(text.split("\n")) + "\n")  # one line each, whatever it holds
+
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+def _open_inputs(
+    arguments: argparse.Namespace, stack: ExitStack
+) -> tuple[Iterator[list[Line]], int | None]:
+    """The chunks of all inputs, and the number of lines where it is known."""
+    if arguments.text:
+        if arguments.input:
+            raise OptionError("found both TEXT and --input, expected one of them")
+        lines = [Line(text, "") for text in arguments.text]
+        return iter([lines]), len(lines)
+    names = arguments.input or ["-"]
+    if names == ["-"] and sys.stdin.isatty():
+        print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
+    files = [(name, _open_input(name, stack)) for name in names]
+    total = None if "-" in names else sum(_count_lines(Path(name)) for name in names)
+    return _chunks(files), total
+
+
+def _open_input(name: str, stack: ExitStack) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    return stack.enter_context(open(name, "rb"))
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _chunks(files: list[tuple[str, BinaryIO]]) -> Iterator[list[Line]]:
+    for name, file in files:
+        label = "<stdin>" if name == "-" else name
+        number = 0
+        for raw_lines in LineReader(file):
+            texts = [_decoded(raw, first=number + i == 0) for i, raw in enumerate(raw_lines)]
+            yield [Line(text, f"{label}:{number + i + 1}") for i, text in enumerate(texts)]
+            number += len(raw_lines)
+
+
+def _decoded(raw: bytes, first: bool) -> str:
+    text = raw.decode("utf-8", errors="replace").rstrip("\r")
+    return text.removeprefix("\ufeff") if first else text
+
+
+class LineReader:
+    """Lists of lines of a binary file: all that have arrived, at least one, at most ``limit``.
+
+    So a file gives full chunks, and a person or a program that writes a line and waits gets its
+    answer at once. (Output does not depend on the chunks.)
+    """
+
+    def __init__(self, file: BinaryIO, limit: int = MAX_CHUNK) -> None:
+        self._raw = getattr(file, "raw", file)
+        self._limit = limit
+        self._lines: list[bytes] = []
+        self._rest: list[bytes] = []  # blocks of a line whose end has not come yet
+        self._ended = False
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        while True:
+            while not self._ended and (not self._lines or self._more_arrived()):
+                self._read()
+            if not self._lines:
+                return
+            yield self._lines[: self._limit]
+            self._lines = self._lines[self._limit :]
+
+    def _more_arrived(self) -> bool:
+        if len(self._lines) >= self._limit:
+            return False
+        try:
+            return bool(select.select([self._raw], [], [], 0)[0])
+        except (OSError, ValueError):  # not a real file, as in tests
+            return False
+
+    def _read(self) -> None:
+        block = self._raw.read(1 << 16)
+        if not block:
+            self._ended = True
+            if self._rest:
+                self._lines.append(b"".join(self._rest))
+            return
+        head, *tail = block.split(b"\n")
+        self._rest.append(head)
+        if tail:
+            self._lines += [b"".join(self._rest), *tail[:-1]]
+            self._rest = [tail[-1]] if tail[-1] else []
+
+
+# --- output --------------------------------------------------------------------------------------
+
+
+def _open_output(path: Path | None, stack: ExitStack) -> IO[str]:
+    if path is not None:
+        return stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    return sys.stdout
+
+
+class _Bar:
+    """A progress bar on stderr, if that is a terminal, tqdm is there and the work takes long."""
+
+    def __init__(self, total: int | None) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            try:
+                from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, unit="line", delay=BAR_DELAY, leave=False)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, lines: int) -> None:
+        if self._bar is not None:
+            self._bar.update(lines)

@@ -1,0 +1,137 @@
+"""From a model folder and settings to a running engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyengine import _core
+from pyengine.errors import InputTypeError, ModelFormatError, OptionError
+from pyengine.system import available_cores
+
+if TYPE_CHECKING:
+    from pyengine.models import ModelConfig, ModelFolder
+
+DEFAULT_BATCH_SIZE = 32
+MAX_THREADS = 1024
+_COMPUTE_TYPES = {"default": "float32", "float32": "float32", "auto": "float32"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a translator computes; nothing here changes its output.
+
+    Attributes:
+        compute_type: as the user gave it.
+        threads: threads that compute, at least 1.
+        batch_size: sentences decoded together at most, at least 1.
+        isa: name of the instruction set, "avx512", "avx2" or "scalar".
+    """
+
+    compute_type: str
+    threads: int
+    batch_size: int
+    isa: str
+
+    @classmethod
+    def checked(
+        cls, compute_type: str, threads: int | None, batch_size: int | None, isa: str | None
+    ) -> Settings:
+        """Fill in what is ``None`` and check the rest.
+
+        Raises:
+            OptionError: names the setting, what was found and what was expected.
+        """
+        if compute_type not in _COMPUTE_TYPES:
+            known = ", ".join(repr(name) for name in _COMPUTE_TYPES)
+            later = " (int8 comes in a later version)" if compute_type == "int8" else ""
+            raise OptionError(f"compute_type: found {compute_type!r}, expected {known}{later}")
+        return cls(
+            compute_type=compute_type,
+            threads=_count("threads", threads, MAX_THREADS) or available_cores(),
+            batch_size=checked_batch_size(batch_size),
+            isa=_resolved_isa(isa),
+        )
+
+    @property
+    def computed_in(self) -> str:
+        """The type that ``compute_type`` stands for."""
+        return _COMPUTE_TYPES[self.compute_type]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: ``model`` without its tensors, which the engine has packed."""
+
+    model: ModelFolder
+    engine: _core.Engine
+    parameters: int
+
+
+def load(folder: str | Path, settings: Settings) -> Loaded:
+    """Read a model folder and pack its weights.
+
+    Raises:
+        ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
+        InputTypeError: ``folder`` is no path.
+    """
+    from pyengine.models import read_model  # imports onnx, which takes 0.1 s
+
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InputTypeError(f"model: expected a folder, found {type(folder).__name__}")
+    model = read_model(Path(folder))
+    try:
+        engine = _core.Engine(
+            _core_config(model.config), model.tensors, settings.isa, settings.threads
+        )
+    except ValueError as error:
+        raise ModelFormatError(f"{str(folder)!r}: {error}") from error
+    parameters = _count_parameters(model.tensors)
+    return Loaded(dataclasses.replace(model, tensors={}), engine, parameters)
+
+
+def checked_batch_size(value: int | None) -> int:
+    """The number of sentences decoded together; the default for ``None``.
+
+    Raises:
+        OptionError: not an integer of at least 1.
+    """
+    return _count("batch_size", value, 2**16) or DEFAULT_BATCH_SIZE
+
+
+def _core_config(config: ModelConfig) -> _core.ModelConfig:
+    core = _core.ModelConfig()
+    for field in dataclasses.fields(config):
+        setattr(core, field.name, getattr(config, field.name))
+    return core
+
+
+def _count_parameters(tensors: dict[str, Any]) -> int:
+    """Numbers in the tensors; one that shares its memory with another (tied) counts once."""
+    sizes = {array.__array_interface__["data"][0]: array.size for array in tensors.values()}
+    return sum(sizes.values())
+
+
+def _count(name: str, value: int | None, largest: int) -> int | None:
+    if value is None:
+        return None
+    expected = f"None or an integer from 1 to {largest}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}") from None
+    if isinstance(value, bool) or not 1 <= number <= largest:
+        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
+    return number
+
+
+def _resolved_isa(isa: str | None) -> str:
+    try:
+        return _core.resolve_isa("" if isa is None else isa)
+    except (ValueError, TypeError) as error:
+        source = "PYENGINE_ISA" if isa is None else "isa"
+        raise OptionError(f"{source}: {error}") from None

@@ -1,0 +1,463 @@
+"""Translator: a model folder loaded once, text or token ids in, translations out."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyengine import _core, _ragged
+from pyengine.errors import ClosedError, InputError, InputTypeError, TruncationWarning
+from pyengine.loading import Loaded, Settings, checked_batch_size, load
+from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
+
+if TYPE_CHECKING:
+    from pyengine.models import ModelConfig
+    from pyengine.text import Tokenizer
+
+Ids = NDArray[np.int32]
+Offsets = NDArray[np.int64]
+
+
+class Hypothesis(NamedTuple):
+    """One translation as token ids.
+
+    Attributes:
+        ids: without the decoder start token and without the end token.
+        score: sum of the log-probabilities / (generated tokens, end token included) **
+            ``length_penalty``.
+    """
+
+    ids: list[int]
+    score: float
+
+
+class ItemError(InputError):
+    """An :class:`InputError` that knows which item of the batch is at fault."""
+
+    def __init__(self, item: int, message: str) -> None:
+        super().__init__(f"item {item}: {message}")
+        self.item = item
+        self.reason = message
+
+
+class ItemTruncated(TruncationWarning):
+    """A :class:`TruncationWarning` that knows which item of the batch was cut."""
+
+    def __init__(self, item: int, message: str) -> None:
+        super().__init__(f"item {item}: {message}")
+        self.item = item
+        self.reason = message
+
+
+class Translator:
+    """A translation model, ready to run.
+
+    A sentence's ids and score do not depend on the other sentences of the call, on ``batch_size``,
+    on ``threads`` or on the instruction set: they are equal to the bit. One translator may be used
+    from many threads at once; their sentences share the batches.
+
+    Args:
+        model: folder as an ONNX exporter wrote it (``config.json``, ``encoder_model.onnx``,
+            ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files).
+        compute_type: ``"default"`` is what the files hold; ``"float32"``; ``"auto"``, the fastest
+            on this processor. All three mean float32 in this version.
+        threads: threads that compute; ``None``: the cores this process may use.
+        batch_size: sentences decoded together at most; ``None``: 32.
+        isa: ``"avx512"``, ``"avx2"`` or ``"scalar"``; ``None``: the environment variable
+            ``PYENGINE_ISA`` if set, else the best of this processor.
+
+    Raises:
+        ModelNotFoundError: the folder or one of its files does not exist.
+        ModelFormatError: a file is damaged, or not what the configuration says.
+        UnsupportedModelError: an architecture that pyengine does not run.
+        OptionError: ``compute_type``, ``threads``, ``batch_size`` or ``isa`` is out of range.
+
+    Example::
+
+        with pyengine.Translator("path/to/model") as translator:
+            print(translator.translate("A man is riding a bicycle."))
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        compute_type: str = "default",
+        threads: int | None = None,
+        batch_size: int | None = None,
+        isa: str | None = None,
+    ) -> None:
+        settings = Settings.checked(compute_type, threads, batch_size, isa)
+        self._settings = settings
+        self._loaded: Loaded | None = None
+        self._loaded = load(model, settings)
+        self._model, self._parameters = self._loaded.model, self._loaded.parameters
+        self._batch_size = settings.batch_size
+        self._tokenizer: Tokenizer | None = None
+        self._lock = threading.Lock()
+
+    # --- text ------------------------------------------------------------------------------------
+
+    @overload
+    def translate(self, text: str, truncate: bool = False, **options: Any) -> str: ...
+    @overload
+    def translate(
+        self, text: Sequence[str], truncate: bool = False, **options: Any
+    ) -> list[str]: ...
+
+    def translate(
+        self, text: str | Sequence[str], truncate: bool = False, **options: Any
+    ) -> str | list[str] | list[list[str]]:
+        """Translate one text, or a list of texts.
+
+        Args:
+            text: one sentence, or several; text that is empty or all space gives an empty
+                translation.
+            truncate: cut a sentence that is longer than the model's positions, with a
+                :class:`TruncationWarning`, instead of raising.
+            **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
+                the folder's ``generation_config.json``.
+
+        Returns:
+            A string for a string, a list in the same order for a list. With
+            ``num_return_sequences`` n above 1, each string is a list of n, best first.
+
+        Raises:
+            InputError: a sentence is longer than the model's positions; nothing was translated.
+            InputTypeError: something other than text.
+            OptionError, UnknownOptionError: a keyword or its value is wrong.
+            TokenizerMissingError: the folder holds no tokenizer files.
+            ClosedError: after :meth:`close`.
+
+        Example::
+
+            translator.translate(["A dog runs.", "Two women talk."], num_beams=5)
+        """
+        loaded = self._open()
+        resolved = self._resolve(options)
+        texts = [text] if isinstance(text, str) else _checked_texts(text)
+        spoken = [i for i, sentence in enumerate(texts) if not _is_blank(sentence)]
+        best: list[list[str]] = [[""] * resolved.num_return_sequences for _ in texts]
+        if spoken:
+            encoded = self._get_tokenizer().encode_batch([texts[i] for i in spoken])
+            sources = self._fitted(encoded, spoken, truncate)
+            self._decode_into(best, spoken, self._search(loaded, sources, resolved))
+        results = best if resolved.num_return_sequences > 1 else [row[0] for row in best]
+        return cast("str | list[str]", results[0] if isinstance(text, str) else results)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text`` as the encoder sees them, with the end token.
+
+        Raises:
+            InputTypeError: ``text`` is not a string.
+            TokenizerMissingError: the folder holds no tokenizer files.
+
+        Example::
+
+            translator.generate([translator.encode("A dog runs.")])
+        """
+        self._open()
+        if not isinstance(text, str):
+            raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
+        return self._get_tokenizer().encode(text)
+
+    def encode_batch(self, texts: Sequence[str], truncate: bool = False) -> list[list[int]]:
+        """Token ids of several texts, each within the model's positions.
+
+        Raises:
+            InputError: a text is longer than the model's positions and ``truncate`` is not set.
+            InputTypeError: something other than a list of strings.
+            TokenizerMissingError: the folder holds no tokenizer files.
+
+        Example::
+
+            translator.generate(translator.encode_batch(["A dog runs.", "Two women talk."]))
+        """
+        self._open()
+        checked = _checked_texts(texts)
+        encoded = self._get_tokenizer().encode_batch(checked)
+        return self._fitted(encoded, range(len(checked)), truncate)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids as :meth:`generate` returns them; special tokens are dropped.
+
+        Raises:
+            InputError, InputTypeError: an id is outside the vocabulary, or no integer.
+            TokenizerMissingError: the folder holds no tokenizer files.
+
+        Example::
+
+            translator.decode(translator.generate([[12, 7, 2]])[0][0].ids)
+        """
+        self._open()
+        values, _ = _ragged.pack([ids], self.config.vocab_size)
+        return self._get_tokenizer().decode(values.tolist())
+
+    # --- token ids -------------------------------------------------------------------------------
+
+    def generate(self, sources: Sequence[Sequence[int]], **options: Any) -> list[list[Hypothesis]]:
+        """Translate token ids.
+
+        Args:
+            sources: the ids of each sentence, exactly as the encoder sees them (so with the end
+                token); 1 to ``max_positions`` of them.
+            **options: see :meth:`translate`.
+
+        Returns:
+            For each sentence its ``num_return_sequences`` hypotheses, best first.
+
+        Raises:
+            InputError, InputTypeError: names the item and the position; nothing was computed.
+            OptionError, UnknownOptionError: a keyword or its value is wrong.
+            ClosedError: after :meth:`close`.
+
+        Example::
+
+            translator.generate([[12, 7, 2]], num_beams=4, num_return_sequences=2)
+        """
+        loaded = self._open()
+        resolved = self._resolve(options)
+        values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
+        self._check_lengths(offsets)
+        return self._run(loaded, values, offsets, resolved)
+
+    def score(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[NDArray[np.float32]]:
+        """Log-probability of every given target id, given the source and the ids before it.
+
+        No option takes part: the model's own distribution. The float32 sum, first to last, over
+        ``ids + [end token]`` of a hypothesis is its unnormalised score to the bit when no option
+        changed its probabilities.
+
+        Args:
+            sources: ids of each source, as in :meth:`generate`.
+            targets: ids of each target, without the decoder start token; at most
+                ``max_positions`` of them.
+
+        Returns:
+            For each pair a float32 array [len(target)], natural logarithms.
+
+        Raises:
+            InputError, InputTypeError: names the item; nothing was computed.
+            OptionError: the folder names no decoder start token.
+
+        Example::
+
+            translator.score([[12, 7, 2]], [[5, 9, 2]])[0].sum()
+        """
+        loaded = self._open()
+        source_values, source_offsets = _ragged.pack(sources, self.config.source_vocab_size)
+        target_values, target_offsets = _ragged.pack(targets, self.config.vocab_size)
+        if len(source_offsets) != len(target_offsets):
+            raise InputError(
+                f"found {len(source_offsets) - 1} sources and {len(target_offsets) - 1} targets, "
+                "expected one target for each source"
+            )
+        self._check_lengths(source_offsets, "source: ")
+        self._check_lengths(target_offsets, "target: ", shortest=0)
+        if len(source_offsets) == 1:
+            return []
+        scores = loaded.engine.score(
+            source_values,
+            source_offsets,
+            target_values,
+            target_offsets,
+            self._resolve({}).decoder_start_token_id,
+            self.batch_size,
+        )
+        return np.split(scores, target_offsets[1:-1])
+
+    def generation_options(self, **options: Any) -> GenerationOptions:
+        """The options of a call with these keywords: theirs and the folder's, checked.
+
+        Raises:
+            OptionError, UnknownOptionError: a keyword or a value, also of the folder's, is wrong.
+
+        Example::
+
+            translator.generation_options(num_beams=4).max_length
+        """
+        return self._resolve(options)
+
+    # --- life and properties ---------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give the memory back; calls that run in other threads finish first. May be repeated."""
+        self._loaded = None
+
+    def __enter__(self) -> Translator:
+        self._open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = f"isa={self.isa!r}, threads={self.threads}" if self._loaded else "closed"
+        return f"<pyengine.Translator {str(self.path)!r} {self.model_type} {state}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._loaded is None
+
+    @property
+    def path(self) -> Path:
+        """The model folder."""
+        return self._model.path
+
+    @property
+    def model_type(self) -> str:
+        """The architecture, as in ``config.json``."""
+        return self._model.model_type
+
+    @property
+    def config(self) -> ModelConfig:
+        """Sizes of the model."""
+        return self._model.config
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the model; tied tensors count once."""
+        return self._parameters
+
+    @property
+    def generation_config(self) -> dict[str, Any]:
+        """The folder's decoding defaults as read, in transformers' names."""
+        return dict(self._model.generation_config)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Kind of the folder's tokenizer.
+
+        Raises:
+            TokenizerMissingError: the folder holds no tokenizer files.
+        """
+        return type(self._get_tokenizer()).__name__
+
+    @property
+    def max_source_length(self) -> int:
+        """Source tokens of one sentence at most, the end token included."""
+        return self.config.max_positions
+
+    @property
+    def compute_type(self) -> str:
+        """The type the weights are computed in."""
+        return self._settings.computed_in
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute."""
+        return self._open().engine.num_threads
+
+    @property
+    def batch_size(self) -> int:
+        """Sentences decoded together at most; may be set, and never changes the output."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int | None) -> None:
+        self._batch_size = checked_batch_size(value)
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._open().engine.isa
+
+    @property
+    def engine(self) -> _core.Engine:
+        """The C++ engine, for verification and tests: arrays in, arrays out, nothing checked."""
+        return self._open().engine
+
+    # --- the path from ids to hypotheses ---------------------------------------------------------
+
+    def _open(self) -> Loaded:
+        loaded = self._loaded
+        if loaded is None:
+            raise ClosedError(f"the translator of {str(self.path)!r} is closed")
+        return loaded
+
+    def _resolve(self, options: dict[str, Any]) -> GenerationOptions:
+        limits = ModelLimits(self.config.vocab_size, self.config.max_positions)
+        return resolve_options(self._model.generation_config, options, limits)
+
+    def _get_tokenizer(self) -> Tokenizer:
+        with self._lock:
+            if self._tokenizer is None:
+                from pyengine.text import load_tokenizer
+
+                self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
+            return self._tokenizer
+
+    def _fitted(
+        self, encoded: list[list[int]], items: Sequence[int], truncate: bool
+    ) -> list[list[int]]:
+        """``encoded`` with each sentence within the model's positions, or an error."""
+        limit = self.max_source_length
+        fitted = []
+        for item, ids in zip(items, encoded, strict=True):
+            if len(ids) > limit:
+                length = f"{len(ids)} tokens, the model has {limit} positions"
+                if not truncate:
+                    raise ItemError(item, f"{length}; split the text, or set truncate=True")
+                warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=3)
+                ids = [*ids[: limit - 1], ids[-1]]  # the end token stays
+            fitted.append(ids)
+        return fitted
+
+    def _check_lengths(self, offsets: Offsets, which: str = "", shortest: int = 1) -> None:
+        lengths = np.diff(offsets)
+        limit = self.max_source_length
+        bad = np.flatnonzero((lengths < shortest) | (lengths > limit))
+        if len(bad):
+            item = int(bad[0])
+            expected = f"{shortest} to {limit}, the model's positions"
+            raise ItemError(item, f"{which}found {lengths[item]} tokens, expected {expected}")
+
+    def _search(
+        self, loaded: Loaded, sources: list[list[int]], options: GenerationOptions
+    ) -> list[list[Hypothesis]]:
+        values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
+        return self._run(loaded, values, offsets, options)
+
+    def _run(
+        self, loaded: Loaded, values: Ids, offsets: Offsets, options: GenerationOptions
+    ) -> list[list[Hypothesis]]:
+        if len(offsets) == 1:
+            return []
+        order = _ragged.length_order(offsets)
+        values, offsets = _ragged.permute(values, offsets, order)
+        ids, ends, scores = loaded.engine.generate(
+            values, offsets, to_core(options), self.batch_size
+        )
+        grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
+        return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
+
+    def _decode_into(
+        self, best: list[list[str]], items: list[int], hypotheses: list[list[Hypothesis]]
+    ) -> None:
+        flat = [hypothesis.ids for row in hypotheses for hypothesis in row]
+        texts = iter(self._get_tokenizer().decode_batch(flat))
+        for item, row in zip(items, hypotheses, strict=True):
+            best[item] = [next(texts) for _ in row]
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
+
+
+def _checked_texts(texts: Any) -> list[str]:
+    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
+        raise InputTypeError(
+            f"text: expected text or a list of texts, found {type(texts).__name__}"
+        )
+    for item, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
+    return list(texts)

@@ -1,0 +1,195 @@
+"""Is the engine faithful? The folder's ONNX files in onnxruntime against the engine's logits.
+
+onnxruntime translates greedily; the engine is then given onnxruntime's own tokens (teacher
+forcing), so that one early flip does not make the rest meaningless, and the logits of every
+position are compared.
+
+The difference at a position is ``max|a - b| / max|b|`` over the vocabulary entries with b > -1e4,
+a the engine's logits, b onnxruntime's. The engine is faithful when no difference is above 1e-4 and
+no preferred token differs, except between candidates closer than that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyengine.bench.onnxruntime_loop import GreedySearch, OnnxRuntimeModel, import_onnxruntime
+from pyengine.bench.peer import onnx_files, pad_token_id
+from pyengine.bench.sentences import DEFAULT_SENTENCES
+from pyengine.errors import OptionError, TokenizerMissingError
+
+if TYPE_CHECKING:
+    from pyengine.translator import Translator
+
+TOLERANCE = 1e-4
+"""Largest relative difference of a faithful engine."""
+
+DEFAULT_SENTENCE_COUNT = 8
+RANDOM_LENGTHS = (1, 2, 5, 16, 33, 70)
+"""Tokens of the sources of random ids, the end token included."""
+
+SEED = 1
+_MASKED = -1e4
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The outcome of :func:`verify_model`.
+
+    Attributes:
+        model: the folder.
+        onnxruntime: its version.
+        isa: instruction set of the engine.
+        sentences: sources compared that came from text.
+        random_sources: sources compared that were random ids.
+        positions: target positions compared.
+        max_difference: the largest difference of a position (see the module).
+        equal_tokens: share of positions where both prefer the same token, 0 to 1.
+        wrong_tokens: positions where the tokens differ and the candidates do by more than
+            ``tolerance``.
+        tolerance: what was allowed.
+    """
+
+    model: str
+    onnxruntime: str
+    isa: str
+    sentences: int
+    random_sources: int
+    positions: int
+    max_difference: float
+    equal_tokens: float
+    wrong_tokens: int
+    tolerance: float = TOLERANCE
+
+    @property
+    def faithful(self) -> bool:
+        """Whether every position is within the tolerance (a NaN is not)."""
+        return self.max_difference <= self.tolerance and self.wrong_tokens == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every attribute and ``faithful``, ready for JSON."""
+        return {**dataclasses.asdict(self), "faithful": self.faithful}
+
+    def format(self) -> str:
+        """The report as text for a terminal."""
+        verdict = "faithful" if self.faithful else "NOT FAITHFUL"
+        wrong = f", {self.wrong_tokens} of them wrong" if self.wrong_tokens else ""
+        return "\n".join(
+            (
+                f"model               {self.model}",
+                f"compared            pyengine ({self.isa}) with onnxruntime {self.onnxruntime}, "
+                "teacher-forced on its greedy tokens",
+                f"sources             {self.sentences} sentences, {self.random_sources} of random "
+                f"ids; {self.positions} target positions",
+                f"largest difference  {self.max_difference:.2e} of the largest logit "
+                f"(allowed: {self.tolerance:g})",
+                f"equal tokens        {self.equal_tokens:.2%}{wrong}",
+                f"verdict             {verdict}",
+            )
+        )
+
+
+def verify_model(
+    translator: Translator, sentences: Sequence[str] | None = None, max_new_tokens: int = 64
+) -> VerifyReport:
+    """Compare a loaded model with onnxruntime on the folder's files.
+
+    Args:
+        translator: the engine to check.
+        sentences: text to translate; ``None``: a few built-in English sentences if the folder holds
+            a tokenizer. Random ids are compared in any case.
+        max_new_tokens: target positions of each source at most; fewer if the model's limits say so.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+        InputError: a sentence is longer than the model's positions.
+        TokenizerMissingError: ``sentences`` are given, but the folder holds no tokenizer.
+
+    Example::
+
+        with pyengine.Translator("path/to/model") as translator:
+            print(verify_model(translator).format())
+    """
+    ort = import_onnxruntime()
+    texts = _encoded(translator, sentences)
+    sources = [*texts, *_random_sources(translator)]
+    search = _greedy_search(translator, max_new_tokens)
+    peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads)
+    tally = _Tally()
+    for source in sources:
+        expected = peer.greedy([source], search, keep_logits=True)
+        inputs = [search.decoder_start_token_id, *expected.ids[0][:-1]]
+        actual = translator.engine.logits(np.array(source, np.int32), np.array(inputs, np.int32))
+        tally.add(actual, expected.logits[0])
+    return VerifyReport(
+        model=str(translator.path),
+        onnxruntime=ort.__version__,
+        isa=translator.isa,
+        sentences=len(texts),
+        random_sources=len(sources) - len(texts),
+        positions=tally.positions,
+        max_difference=tally.max_difference,
+        equal_tokens=tally.equal / tally.positions,
+        wrong_tokens=tally.wrong,
+    )
+
+
+class _Tally:
+    """Differences over all positions seen so far."""
+
+    def __init__(self) -> None:
+        self.positions = self.equal = self.wrong = 0
+        self.max_difference = 0.0
+
+    def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+        """Compare logits, both [positions, vocab_size]."""
+        a, b = actual.astype(np.float64), expected.astype(np.float64)
+        counted = b > _MASKED
+        scale = np.abs(b).max(axis=1, where=counted, initial=0.0)  # [positions]
+        gaps = np.abs(a - b).max(axis=1, where=counted, initial=0.0) / scale
+        rows = np.arange(len(b))
+        best_a, best_b = np.where(counted, a, -np.inf).argmax(axis=1), b.argmax(axis=1)
+        apart = (b[rows, best_b] - b[rows, best_a]) / scale
+        self.positions += len(b)
+        self.equal += int((best_a == best_b).sum())
+        self.wrong += int(((best_a != best_b) & ~(apart <= TOLERANCE)).sum())
+        self.max_difference = float(np.fmax(self.max_difference, gaps.max()))
+        if np.isnan(gaps).any():
+            self.max_difference = float("nan")
+
+
+def _encoded(translator: Translator, sentences: Sequence[str] | None) -> list[list[int]]:
+    if sentences is not None:
+        return translator.encode_batch(sentences)
+    try:
+        return translator.encode_batch(DEFAULT_SENTENCES[:DEFAULT_SENTENCE_COUNT])
+    except TokenizerMissingError:
+        return []
+
+
+def _random_sources(translator: Translator) -> list[list[int]]:
+    """Random ids of the source vocabulary, ended as the tokenizer would end them."""
+    rng = np.random.default_rng(SEED)
+    end = list(translator.generation_options(num_beams=1).eos_token_id[:1])
+    sources = []
+    for length in RANDOM_LENGTHS:
+        count = min(length, translator.max_source_length) - len(end)
+        sources.append([*rng.integers(translator.config.source_vocab_size, size=count), *end])
+    return [[int(token) for token in source] for source in sources if source]
+
+
+def _greedy_search(translator: Translator, max_new_tokens: int) -> GreedySearch:
+    if max_new_tokens < 1:
+        raise OptionError(f"max_new_tokens: found {max_new_tokens}, expected at least 1")
+    options = translator.generation_options(num_beams=1, num_return_sequences=1)
+    length = min(options.max_length, max_new_tokens + 1)
+    options = dataclasses.replace(options, max_length=length, forced_eos_token_id=())
+    return GreedySearch.of(options, pad_token_id(translator))
+
+
