@@ -6,7 +6,6 @@ Only data is read; nothing is executed. Memory is bounded by the size of the fil
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.storage import Span, external_span, read_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -25,22 +25,36 @@ FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 
 
-@dataclass(eq=False)
 class Constant:
     """A tensor stored in the file: an initializer, or the value of a Constant node.
 
-    Attributes:
+    Args:
         name: as the graph calls it.
-        dims: its shape.
-        is_initializer: not a Constant node.
+        proto: its shape and type, and its data unless `span` or an external file holds that.
+        model_path: the ONNX file.
+        is_initializer: it is not the value of a Constant node.
+        span: where the data lies in the ONNX file.
+
+    Attributes:
+        name, is_initializer: as above.
+        dims: the shape.
     """
 
-    name: str
-    dims: tuple[int, ...]
-    is_initializer: bool
-    _proto: onnx.TensorProto
-    _path: Path
-    _array: np.ndarray | None = field(default=None, repr=False)
+    def __init__(
+        self,
+        name: str,
+        proto: onnx.TensorProto,
+        model_path: Path,
+        is_initializer: bool,
+        span: Span | None = None,
+    ) -> None:
+        self.name = name
+        self.is_initializer = is_initializer
+        self.dims = tuple(proto.dims)
+        self._proto = proto
+        self._model_path = model_path
+        self._span = span
+        self._array: np.ndarray | None = None
 
     @property
     def is_float(self) -> bool:
@@ -60,28 +74,34 @@ class Constant:
             ModelFormatError: the stored data does not fit the shape, or cannot be reached.
         """
         if self._array is None:
-            self._array = self._read()
+            self._array = self._read().reshape(self.dims)
+            self._array.flags.writeable = False
         return self._array
 
     def _read(self) -> np.ndarray:
-        where = f"{self._path.name}: {self.name!r}"
-        if self._proto.data_type != FLOAT:
-            found = FLOAT_TYPES.get(self._proto.data_type, f"type {self._proto.data_type}")
+        where = f"{self._model_path.name}: {self.name!r}"
+        proto, span, num_bytes = self._proto, self._span, 4 * self.size
+        if proto.data_type != FLOAT:
+            found = FLOAT_TYPES.get(proto.data_type, f"type {proto.data_type}")
             raise UnsupportedModelError(f"{where} is {found}, supported is float32")
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(f"{where} has shape {list(self.dims)}, expected positive sizes")
-        if self._proto.data_location == EXTERNAL:
-            values = _read_external(self._proto, self._path, 4 * self.size)
-        elif self._proto.HasField("raw_data"):
-            values = self._proto.raw_data
-        else:
-            values = np.array(self._proto.float_data, "<f4").tobytes()
-        if len(values) != 4 * self.size:
+        if proto.data_location == EXTERNAL:
+            return external_span(proto, self._model_path, num_bytes).read(where)
+        is_raw = proto.HasField("raw_data")
+        if span and is_raw:
+            raise ModelFormatError(f"{where} has its data twice")
+        found_bytes = len(proto.raw_data) if is_raw else 4 * len(proto.float_data)
+        if span:
+            found_bytes = span.length
+        if found_bytes != num_bytes:
             raise ModelFormatError(
-                f"{where} holds {len(values)} bytes, expected {4 * self.size} "
+                f"{where} holds {found_bytes} bytes, expected {num_bytes} "
                 f"for shape {list(self.dims)}"
             )
-        return np.frombuffer(values, "<f4").reshape(self.dims)
+        if span:
+            return span.read(where)
+        return np.array(np.frombuffer(proto.raw_data, "<f4") if is_raw else proto.float_data, "<f4")
 
 
 @dataclass(eq=False)
@@ -200,12 +220,12 @@ class Graph:
         self.nodes: list[Node] = []
         self._by_path: dict[str, list[Node]] = defaultdict(list)
         self._consumers: dict[tuple[Scope, str], list[Node]] = defaultdict(list)
-        model = _parse(path)
+        graph, self._spans = read_graph(path)
         try:
-            self.root = self._scope(model.graph, None)
-            self.output_shapes = {value.name: _dims(value) for value in model.graph.output}
-        except (UnicodeDecodeError, AttributeError, RecursionError) as error:
-            raise ModelFormatError(f"{path.name}: damaged ONNX graph ({error})") from error
+            self.root = self._scope(graph, None)
+            self.output_shapes = {_text(value.name): _dims(value) for value in graph.output}
+        except UnicodeError as error:
+            raise ModelFormatError(f"{path.name}: damaged ONNX file: {error}") from error
 
     def at(self, module: str) -> list[Node]:
         """Nodes whose module path is `module` or ends with it, such as "layers.0/fc1"."""
@@ -229,32 +249,32 @@ class Graph:
         return list(_computing(self.root, name))
 
     def _scope(self, proto: onnx.GraphProto, parent: Scope | None) -> Scope:
-        scope = Scope(parent, outputs=tuple(value.name for value in proto.output))
+        scope = Scope(parent, outputs=tuple(_text(v.name) for v in proto.output))
         if proto.sparse_initializer:
             raise UnsupportedModelError(f"{self.path.name}: sparse initializers are not supported")
-        for tensor in proto.initializer:
-            self._add_constant(scope, tensor.name, tensor, True)
+        for i, tensor in enumerate(proto.initializer):
+            span = self._spans[i] if parent is None else None
+            self._add_constant(scope, Constant(_text(tensor.name), tensor, self.path, True, span))
         for node in proto.node:
             self._add_node(scope, node)
         return scope
 
-    def _add_constant(
-        self, scope: Scope, name: str, tensor: onnx.TensorProto, is_initializer: bool
-    ) -> None:
-        if name in scope.constants:
-            raise ModelFormatError(f"{self.path.name}: {name!r} is defined twice")
-        constant = Constant(name, tuple(tensor.dims), is_initializer, tensor, self.path)
-        scope.constants[name] = constant
+    def _add_constant(self, scope: Scope, constant: Constant) -> None:
+        if constant.name in scope.constants:
+            raise ModelFormatError(f"{self.path.name}: {constant.name!r} is defined twice")
+        scope.constants[constant.name] = constant
 
     def _add_node(self, scope: Scope, proto: onnx.NodeProto) -> None:
-        path = proto.name.strip("/").rpartition("/")[0]
-        node = Node(proto.op_type, path, tuple(proto.input), tuple(proto.output), scope, proto)
+        path = _text(proto.name).strip("/").rpartition("/")[0]
+        inputs, outputs = tuple(map(_text, proto.input)), tuple(map(_text, proto.output))
+        node = Node(_text(proto.op_type), path, inputs, outputs, scope, proto)
         if not node.outputs:
             return
         if node.op_type == "Constant":
             for attribute in proto.attribute:
                 if attribute.name == "value":
-                    self._add_constant(scope, node.outputs[0], attribute.t, False)
+                    constant = Constant(node.outputs[0], attribute.t, self.path, False)
+                    self._add_constant(scope, constant)
             return
         self.nodes.append(node)
         for output in node.outputs:
@@ -271,19 +291,11 @@ class Graph:
             ]
 
 
-def _parse(path: Path) -> onnx.ModelProto:
-    """The file as a protobuf message, external data not read."""
-    import onnx  # ~100 ms, paid only when a model is read
-
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except OSError as error:
-        raise ModelFormatError(f"{path.name}: cannot be read ({error})") from error
-    except Exception as error:  # protobuf's DecodeError is no fixed class over its versions
-        raise ModelFormatError(f"{path.name}: not an ONNX file, or truncated ({error})") from error
-    if not model.graph.node:
-        raise ModelFormatError(f"{path.name}: not an ONNX file: it holds no nodes")
-    return model
+def _text(value: str) -> str:
+    """A string of the file; UnicodeError for the bytes that protobuf gives if it is not UTF-8."""
+    if not isinstance(value, str):
+        raise UnicodeError(f"the name {value!r:.60} is not UTF-8")
+    return value
 
 
 def _suffixes(path: str) -> Iterator[str]:
@@ -314,41 +326,3 @@ def _dims(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
     """A declared shape; None for sizes that vary."""
     dims: Iterable[Any] = value.type.tensor_type.shape.dim
     return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
-
-
-def _read_external(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> bytes:
-    """The bytes of a tensor that is stored in a file beside the model.
-
-    Raises:
-        ModelFormatError: the location is absolute or outside the model's folder, also by way of a
-            symbolic link; the file is missing, or shorter than offset and length say.
-    """
-    entries: dict[str, str] = {entry.key: entry.value for entry in tensor.external_data}
-    where = f"{model_path.name}: {tensor.name!r}: external data"
-    location = entries.get("location", "")
-    folder = model_path.parent.resolve()
-    try:
-        offset = int(entries.get("offset", 0))
-        length = int(entries.get("length", num_bytes))
-        path = (folder / location).resolve()
-        inside = not Path(location).is_absolute() and path.is_relative_to(folder)
-        if not location or not inside:
-            raise ModelFormatError(f"{where} {location!r} is not inside the model's folder")
-        if not path.is_file():
-            raise ModelFormatError(f"{where} file {location!r} does not exist")
-        if offset < 0 or length != num_bytes:
-            raise ModelFormatError(
-                f"{where} has offset {offset} and length {length}, expected length {num_bytes}"
-            )
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if offset + length > size:
-                raise ModelFormatError(
-                    f"{where} {location!r} has {size} bytes, expected {offset + length} or more"
-                )
-            file.seek(offset)
-            return file.read(length)
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, ModelFormatError):
-            raise
-        raise ModelFormatError(f"{where} {location!r:.80} cannot be read ({error})") from error

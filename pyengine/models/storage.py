@@ -1,0 +1,212 @@
+"""The bytes of an ONNX file: its graph without the large tensors, and where those lie.
+
+protobuf's parser would hold a whole file in memory, twice while it parses. Here the file is walked
+field by field, the data of large initializers is skipped, and only the rest (a few hundred
+kilobytes of nodes) is parsed. A tensor is then read straight into its array, like external data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from pyengine.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    import onnx
+
+# Field numbers of onnx.proto and wire types of protobuf.
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_SMALL = 1024  # bytes; data up to this size is parsed with the rest
+
+
+@dataclass(frozen=True)
+class Span:
+    """`length` bytes from `offset` of the file `path`."""
+
+    path: Path
+    offset: int
+    length: int
+
+    def read(self, owner: str) -> np.ndarray:
+        """float32, little-endian, [length / 4].
+
+        Args:
+            owner: whose data it is, for errors.
+
+        Raises:
+            ModelFormatError: the file ends before, or cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if self.offset + self.length > size:
+                    raise ModelFormatError(
+                        f"{owner}: {self.path.name} has {size} bytes, expected "
+                        f"{self.offset + self.length} or more"
+                    )
+                return np.fromfile(file, "<f4", self.length // 4, offset=self.offset)
+        except OSError as error:
+            raise ModelFormatError(f"{owner}: {self.path.name} cannot be read ({error})") from error
+
+
+def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
+    """The graph in an ONNX file without the data of large initializers.
+
+    Returns:
+        the graph; for each of its initializers where its data lies, None if in the graph itself.
+
+    Raises:
+        ModelFormatError: the file is truncated, or no ONNX file.
+    """
+    import onnx  # ~100 ms, paid only when a model is read
+
+    try:
+        with path.open("rb") as file:
+            parts, spans = _walk_model(file, path)
+        graph = onnx.GraphProto.FromString(b"".join(parts))
+    except ModelFormatError:
+        raise
+    except Exception as error:  # protobuf's DecodeError has no fixed place over its versions
+        raise ModelFormatError(f"{path.name}: not an ONNX file, or truncated ({error})") from error
+    if not graph.node or len(graph.initializer) != len(spans):
+        raise ModelFormatError(f"{path.name}: not an ONNX file: it holds no nodes")
+    return graph, spans
+
+
+def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:
+    """Where a tensor lies that is stored in a file beside the model.
+
+    Args:
+        tensor: with its external_data entries.
+        model_path: the ONNX file.
+        num_bytes: that the tensor's shape and type need.
+
+    Raises:
+        ModelFormatError: the location is absolute or outside the model's folder, also by way of a
+            symbolic link; there is no such file; offset or length make no sense.
+    """
+    entries = {str(entry.key): str(entry.value) for entry in tensor.external_data}
+    where = f"{model_path.name}: {tensor.name!r}: external data"
+    location = entries.get("location", "")
+    folder = model_path.parent.resolve()
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", num_bytes))
+        path = (folder / location).resolve()
+        is_file = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, a loop of links
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelFormatError(f"{where} {location!r:.80} cannot be read ({reason})") from error
+    is_inside = path.is_relative_to(folder) and not Path(location).is_absolute()
+    if not location or not is_inside:
+        raise ModelFormatError(f"{where} {location!r} is not inside the model's folder")
+    if not is_file:
+        raise ModelFormatError(f"{where} file {location!r} does not exist")
+    if offset < 0 or length != num_bytes:
+        raise ModelFormatError(
+            f"{where} has offset {offset} and length {length}, expected length {num_bytes}"
+        )
+    return Span(path, offset, length)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One field of a protobuf message: its tag at `head`, its content from `start` to `end`.
+
+    `number` is 0 unless the content is of the length-delimited kind: bytes, text or a message.
+    """
+
+    number: int
+    head: int
+    start: int
+    end: int
+
+
+def _walk_model(file: BinaryIO, path: Path) -> tuple[list[bytes], list[Span | None]]:
+    """The fields of the graph as bytes to be joined, and the data left out of its initializers."""
+    parts: list[bytes] = []
+    spans: list[Span | None] = []
+    size = os.fstat(file.fileno()).st_size
+    graphs = [field for field in _fields(file, 0, size) if field.number == _MODEL_GRAPH]
+    for graph in graphs:
+        for field in _fields(file, graph.start, graph.end):
+            if field.number != _GRAPH_INITIALIZER:
+                parts.append(_bytes(file, field.head, field.end))
+                continue
+            data = _large_data(file, field)
+            spans.append(Span(path, data.start, data.end - data.start) if data else None)
+            hole = data or _Field(0, field.end, field.end, field.end)
+            rest = _bytes(file, field.start, hole.head) + _bytes(file, hole.end, field.end)
+            parts.append(bytes([_GRAPH_INITIALIZER << 3 | _LENGTH]) + _varint(len(rest)) + rest)
+    return parts, spans
+
+
+def _large_data(file: BinaryIO, tensor: _Field) -> _Field | None:
+    """The raw_data field of a TensorProto if it is large."""
+    for field in _fields(file, tensor.start, tensor.end):
+        if field.number == _TENSOR_RAW_DATA and field.end - field.start > _SMALL:
+            return field
+    return None
+
+
+def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
+    """The fields of the message that lies from `start` to `end`."""
+    position = start
+    while position < end:
+        head = position
+        file.seek(position)
+        tag, position = _read_varint(file, position)
+        wire_type = tag & 7
+        if wire_type == _LENGTH:
+            length, position = _read_varint(file, position)
+            field_end = position + length
+        elif wire_type == _VARINT:
+            field_end = _read_varint(file, position)[1]
+        elif wire_type in (_FIXED32, _FIXED64):
+            field_end = position + (4 if wire_type == _FIXED32 else 8)
+        else:
+            raise ModelFormatError(
+                f"{Path(file.name).name}: not an ONNX file (wire type {wire_type})"
+            )
+        if field_end > end:
+            raise ModelFormatError(
+                f"{Path(file.name).name}: not an ONNX file, or truncated: "
+                f"a field ends at byte {field_end} of {end}"
+            )
+        yield _Field(tag >> 3 if wire_type == _LENGTH else 0, head, position, field_end)
+        position = field_end
+
+
+def _read_varint(file: BinaryIO, position: int) -> tuple[int, int]:
+    """The number at `position`, where the file stands, and the position after it."""
+    value = 0
+    for i in range(10):
+        byte = file.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 127) << 7 * i
+        if byte[0] < 128:
+            return value, position + i + 1
+    raise ModelFormatError(f"{Path(file.name).name}: not an ONNX file, or truncated")
+
+
+def _varint(value: int) -> bytes:
+    """protobuf's encoding of a size."""
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _bytes(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    return file.read(end - start)

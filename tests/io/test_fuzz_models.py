@@ -1,0 +1,62 @@
+"""Damaged files: whatever the damage, read_model gives a model or a pyengine.Error."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import tiny_onnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyengine.errors import Error
+from pyengine.models import read_model
+
+FILES = ("encoder_model.onnx", "decoder_model.onnx", "config.json")
+
+
+@functools.cache
+def originals() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = tiny_onnx.write(Path(name))
+        return {file: (folder / file).read_bytes() for file in FILES}
+
+
+def read_damaged(name: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for file, original in originals().items():
+            Path(folder, file).write_bytes(data if file == name else original)
+        try:
+            read_model(folder)
+        except Error as error:
+            assert str(error)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    name=st.sampled_from(FILES),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1),
+)
+def test_flipped_bytes(name: str, flips: list[tuple[float, int]]) -> None:
+    data = bytearray(originals()[name])
+    for place, value in flips:
+        data[int(place * len(data))] = value
+    read_damaged(name, bytes(data))
+
+
+@settings(deadline=None, max_examples=100)
+@given(name=st.sampled_from(FILES), share=st.floats(0, 1))
+def test_cut_short(name: str, share: float) -> None:
+    read_damaged(name, originals()[name][: int(share * len(originals()[name]))])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    name=st.sampled_from(FILES),
+    start=st.floats(0, 1, exclude_max=True),
+    length=st.integers(1, 40),
+    put=st.binary(max_size=20),
+)
+def test_replaced_stretch(name: str, start: float, length: int, put: bytes) -> None:
+    data = originals()[name]
+    at = int(start * len(data))
+    read_damaged(name, data[:at] + put + data[at + length :])

@@ -1,0 +1,383 @@
+"""Whatever is wrong with a model folder, the error says what, where, and what was expected."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tiny_onnx
+from onnx import helper, numpy_helper
+
+from pyengine.errors import Error, ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from pyengine.models import read_model
+
+
+def refuse(folder: Path, kind: type[Error], *words: str) -> None:
+    """read_model raises exactly `kind`, with all `words` in the message."""
+    with pytest.raises(Error) as raised:
+        read_model(folder)
+    assert type(raised.value) is kind, raised.value
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_the_tiny_folder_is_sound(tmp_path: Path) -> None:
+    assert len(read_model(tiny_onnx.write(tmp_path)).tensors) > 40
+
+
+# Files
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    refuse(tmp_path / "none", ModelNotFoundError, "none", "does not exist")
+    with pytest.raises(FileNotFoundError):
+        read_model(tmp_path / "none")
+
+
+def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file", ModelNotFoundError, "not a folder")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    refuse(tmp_path, ModelNotFoundError, "encoder_model.onnx", "decoder_model_merged.onnx", "onnx")
+
+
+@pytest.mark.parametrize("name", ["config.json", "encoder_model.onnx", "decoder_model.onnx"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    (tiny_onnx.write(tmp_path) / name).unlink()
+    refuse(tmp_path, ModelNotFoundError, name)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["encoder_model.onnx", "decoder_model.onnx"])
+def test_truncated(tmp_path: Path, name: str, size: float) -> None:
+    path = tiny_onnx.write(tmp_path) / name
+    data = path.read_bytes()
+    path.write_bytes(data[: int(size if size >= 1 else size * len(data))])
+    refuse(tmp_path, ModelFormatError, name)
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 100, b"<!DOCTYPE html>", b"version https://git-lfs"])
+def test_garbage(tmp_path: Path, data: bytes) -> None:
+    (tiny_onnx.write(tmp_path) / "encoder_model.onnx").write_bytes(data)
+    refuse(tmp_path, ModelFormatError, "encoder_model.onnx", "not an ONNX file")
+
+
+# config.json
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["config.json", "not JSON"]),
+        ("{", ["config.json", "not JSON"]),
+        ("[" * 100_000, ["config.json", "not JSON"]),
+        ("\xff\xfe", ["config.json", "not JSON"]),
+        ("[1, 2]", ["config.json", "list", "object"]),
+        ('"marian"', ["config.json", "str", "object"]),
+    ],
+)
+def test_config_is_no_object(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tiny_onnx.write(tmp_path) / "config.json").write_bytes(text.encode("latin-1"))
+    refuse(tmp_path, ModelFormatError, *words)
+
+
+def test_generation_config_is_no_object(tmp_path: Path) -> None:
+    (tiny_onnx.write(tmp_path) / "generation_config.json").write_text("3")
+    refuse(tmp_path, ModelFormatError, "generation_config.json", "int", "object")
+
+
+@pytest.mark.parametrize("model_type", [None, "t5", 7, ["marian"], {"a": 1}])
+def test_unknown_model_type_lists_the_known(tmp_path: Path, model_type: Any) -> None:
+    folder = tiny_onnx.write(tmp_path, model_type=model_type)
+    refuse(folder, UnsupportedModelError, repr(model_type), "marian", "transformer")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "d_model",
+        "vocab_size",
+        "max_position_embeddings",
+        "encoder_layers",
+        "decoder_attention_heads",
+        "decoder_ffn_dim",
+    ],
+)
+def test_config_field_missing_or_wrong(tmp_path: Path, name: str) -> None:
+    refuse(tiny_onnx.write(tmp_path, **{name: None}), ModelFormatError, repr(name), "missing")
+    for value in ("4", 4.0, True, 0, -3, [4], 10**12, float("nan")):
+        folder = tiny_onnx.write(tmp_path, **{name: value})
+        refuse(folder, ModelFormatError, name, repr(value), "expected an integer")
+
+
+def test_config_flag_of_the_wrong_type(tmp_path: Path) -> None:
+    folder = tiny_onnx.write(tmp_path, scale_embedding=1)
+    refuse(folder, ModelFormatError, "scale_embedding is 1", "true or false")
+
+
+@pytest.mark.parametrize("name", ["gelu_new", "tanh"])
+def test_unsupported_activation(tmp_path: Path, name: str) -> None:
+    folder = tiny_onnx.write(tmp_path, activation_function=name)
+    refuse(folder, UnsupportedModelError, "activation_function", name, "relu, silu, swish, gelu")
+
+
+def test_heads_that_do_not_divide(tmp_path: Path) -> None:
+    folder = tiny_onnx.write(tmp_path, decoder_attention_heads=3)
+    refuse(folder, ModelFormatError, "d_model is 4", "3 decoder attention heads")
+
+
+# The configuration against the graph
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"encoder_layers": 2}, ["encoder_model.onnx", "encoder_layers", "found 1, expected 2"]),
+        ({"decoder_layers": 3}, ["decoder_model.onnx", "decoder_layers", "found 1, expected 3"]),
+        ({"scale_embedding": False}, ["factor on the embeddings", "2.0", "1.0"]),
+        ({"activation_function": "gelu"}, ["activation_function", "found relu, expected gelu"]),
+        (
+            {"vocab_size": 11},
+            ["encoder_model.onnx", "encoder.embed_tokens.weight", "[9, 4]", "[11, 4]"],
+        ),
+        (
+            {"decoder_ffn_dim": 5},
+            ["decoder_model.onnx", "decoder.layers.0.fc1.weight", "[4, 6]", "[4, 5]"],
+        ),
+        ({"max_position_embeddings": 7}, ["encoder.embed_positions.weight", "[8, 4]", "[7, 4]"]),
+        ({"d_model": 16}, ["factor on the embeddings"]),
+    ],
+)
+def test_config_contradicts_graph(tmp_path: Path, fields: dict[str, Any], words: list[str]) -> None:
+    refuse(tiny_onnx.write(tmp_path, **fields), ModelFormatError, *words)
+
+
+def test_layer_norm_epsilon_contradicts(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    norm = tiny_onnx.node(encoder, "final_layer_norm/LayerNormalization")
+    norm.attribute[0].f = 1e-6
+    refuse(tiny_onnx.write(tmp_path, encoder), ModelFormatError, "epsilon", "1e-05")
+
+
+# The graph
+
+
+def test_another_architecture(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "kernel"], ["features"], "/conv1/Conv")],
+        "classifier",
+        [helper.make_tensor_value_info("image", 1, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("features", 1, [1, 4, 6, 6])],
+        [numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "kernel")],
+    )
+    folder = tiny_onnx.write(tmp_path, helper.make_model(graph))
+    refuse(folder, ModelFormatError, "encoder_model.onnx")
+
+
+@pytest.mark.parametrize("name", ["fc1", "self_attn/q_proj", "encoder_attn_layer_norm"])
+def test_a_module_is_missing(tmp_path: Path, name: str) -> None:
+    decoder = tiny_onnx.decoder()
+    for node in decoder.graph.node:
+        node.name = node.name.replace(f"layers.0/{name}/", "layers.0/other/")
+    folder = tiny_onnx.write(tmp_path, decoder_model=decoder)
+    canonical = f"decoder.layers.0.{name.replace('/', '.')}"
+    refuse(folder, UnsupportedModelError, "decoder_model.onnx", canonical, f"layers.0/{name}")
+
+
+def test_a_missing_bias(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    add = tiny_onnx.node(encoder, "fc2/Add")
+    product = add.input[1]
+    bias = tiny_onnx.initializer(encoder, add.input[0])
+    encoder.graph.initializer.remove(bias)
+    for node in encoder.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = product if name == add.output[0] else name
+    encoder.graph.node.remove(add)
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, UnsupportedModelError, "encoder.layers.0.fc2.bias", "MatMul", "Add")
+
+
+def test_a_quantised_product(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    tiny_onnx.node(encoder, "fc1/MatMul").op_type = "MatMulInteger"
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, UnsupportedModelError, "encoder.layers.0.fc1.weight", "MatMulInteger")
+
+
+def test_no_logits(tmp_path: Path) -> None:
+    folder = tiny_onnx.write(tmp_path, decoder_model=tiny_onnx.encoder())
+    refuse(folder, UnsupportedModelError, "decoder_model.onnx")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8])
+def test_wrong_dtype(tmp_path: Path, dtype: type) -> None:
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    tensor = tiny_onnx.initializer(encoder, name)
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(dtype), name))
+    words = [name, "encoder_model.onnx", "supported is float32"]
+    refuse(tiny_onnx.write(tmp_path, encoder), UnsupportedModelError, *words)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3, 4), (5,)])
+@pytest.mark.parametrize("is_read", [False, True])
+def test_an_extra_weight(tmp_path: Path, shape: tuple[int, ...], is_read: bool) -> None:
+    encoder = tiny_onnx.encoder()
+    extra = numpy_helper.from_array(np.ones(shape, np.float32), "adapter.weight")
+    encoder.graph.initializer.append(extra)
+    if is_read:
+        node = helper.make_node("Mul", ["last_hidden_state", "adapter.weight"], ["y"], "/adapter/M")
+        encoder.graph.node.append(node)
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, UnsupportedModelError, "adapter.weight", str(list(shape)), "encoder_model.onnx")
+
+
+def test_an_extra_weight_in_a_constant_node(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    value = numpy_helper.from_array(np.ones((3, 3), np.float32), "value")
+    encoder.graph.node.append(helper.make_node("Constant", [], ["prompt"], "Constant", value=value))
+    refuse(tiny_onnx.write(tmp_path, encoder), UnsupportedModelError, "prompt", "[3, 3]")
+
+
+def test_two_values_for_one_row(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    first = tiny_onnx.node(encoder, "fc1/MatMul")
+    encoder.graph.initializer.append(numpy_helper.from_array(np.ones((4, 6), np.float32), "second"))
+    node = helper.make_node("MatMul", [first.input[0], "second"], ["y"], "/layers.0/fc1/MatMul_1")
+    encoder.graph.node.append(node)
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", "different", "'second'")
+
+
+@pytest.mark.parametrize(
+    "dims", [[2**31, 2**31], [2**62, 4], [-4, -6], [0, 6], [4, 7], [24], [2**63 - 1] * 8]
+)
+def test_absurd_dims(tmp_path: Path, dims: list[int]) -> None:
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    del tiny_onnx.initializer(encoder, name).dims[:]
+    tiny_onnx.initializer(encoder, name).dims.extend(dims)
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", name)
+
+
+@pytest.mark.parametrize("size", [0, 4, 92, 100])
+def test_data_of_the_wrong_size(tmp_path: Path, size: int) -> None:
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    tiny_onnx.initializer(encoder, name).raw_data = b"\0" * size
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, ModelFormatError, name, f"holds {size} bytes", "expected 96")
+
+
+def test_a_cycle_of_identities(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    product = tiny_onnx.node(encoder, "fc1/MatMul")
+    product.input[1] = "a"
+    encoder.graph.node.append(helper.make_node("Identity", ["a"], ["b"], "/i1"))
+    encoder.graph.node.append(helper.make_node("Identity", ["b"], ["a"], "/i2"))
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, UnsupportedModelError, "encoder.layers.0.fc1.weight")
+
+
+def test_an_initializer_twice(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    encoder.graph.initializer.append(encoder.graph.initializer[0])
+    refuse(tiny_onnx.write(tmp_path, encoder), ModelFormatError, "defined twice")
+
+
+# External data
+
+
+def write_external(folder: Path, change: Callable[[dict[str, str]], None]) -> str:
+    """The tiny folder with one weight in weights.bin, and that entry changed; its name."""
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    tensor = tiny_onnx.initializer(encoder, name)
+    entry = {"location": "weights.bin", "offset": "8", "length": str(len(tensor.raw_data))}
+    (folder / "weights.bin").write_bytes(b"12345678" + tensor.raw_data)
+    change(entry)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in entry.items():
+        tensor.external_data.append(onnx.StringStringEntryProto(key=key, value=value))
+    tiny_onnx.write(folder)
+    (folder / "encoder_model.onnx").write_bytes(encoder.SerializeToString())
+    return name
+
+
+def test_external_data_is_read(tmp_path: Path) -> None:
+    write_external(tmp_path, lambda entry: None)
+    tensors = read_model(tmp_path).tensors
+    plain = read_model(tiny_onnx.write(tmp_path / "plain")).tensors
+    name = "encoder.layers.0.fc1.weight"
+    assert np.array_equal(tensors[name], plain[name])
+
+
+def test_external_data_in_a_subfolder_or_behind_a_link_inside(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    write_external(tmp_path, lambda entry: entry.update(location="sub/link.bin"))
+    (tmp_path / "sub" / "link.bin").symlink_to(tmp_path / "weights.bin")
+    read_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"location": "none.bin"}, ["'none.bin'", "does not exist"]),
+        ({"location": "."}, ["does not exist"]),
+        ({"location": ""}, ["not inside"]),
+        ({"location": "a\0b"}, ["cannot be read"]),
+        ({"location": "x" * 5000}, ["cannot be read"]),
+        ({"location": "../weights.bin"}, ["'../weights.bin'", "not inside"]),
+        ({"location": "sub/../../weights.bin"}, ["not inside"]),
+        ({"location": "/etc/passwd"}, ["'/etc/passwd'", "not inside"]),
+        ({"offset": "9"}, ["104 bytes", "105"]),
+        ({"offset": "-1"}, ["offset -1"]),
+        ({"offset": "99999999999999999999"}, ["104 bytes"]),
+        ({"offset": "x"}, ["cannot be read"]),
+        ({"length": "92"}, ["length 92", "expected length 96"]),
+        ({"length": str(2**62)}, ["expected length 96"]),
+        ({"length": "-1"}, ["expected length 96"]),
+    ],
+)
+def test_external_data_that_is_wrong(
+    tmp_path: Path, entry: dict[str, str], words: list[str]
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    name = write_external(folder, lambda plain: plain.update(entry))
+    (tmp_path / "weights.bin").write_bytes(b"0" * 1000)
+    with pytest.raises(ModelFormatError) as raised:
+        read_model(folder)
+    for word in (name, "encoder_model.onnx", *words):
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_external_data_behind_a_link_that_leaves(tmp_path: Path, kind: str, absolute: bool) -> None:
+    folder, outside = tmp_path / "model", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    location = "link" if kind == "file" else "link/weights.bin"
+    write_external(folder, lambda entry: entry.update(location=location))
+    (folder / "weights.bin").rename(outside / "weights.bin")
+    target = outside / "weights.bin" if kind == "file" else outside
+    (folder / "link").symlink_to(target if absolute else os.path.relpath(target, folder))
+    refuse(folder, ModelFormatError, "not inside")
+
+
+def test_model_files_may_be_links(tmp_path: Path) -> None:
+    """The cache of the Hugging Face hub keeps every file as a link to a blob elsewhere."""
+    blobs, folder = tiny_onnx.write(tmp_path / "blobs"), tmp_path / "snapshot"
+    folder.mkdir()
+    for path in blobs.iterdir():
+        (folder / path.name).symlink_to(path)
+    read_model(folder)

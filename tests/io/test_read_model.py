@@ -1,0 +1,129 @@
+"""read_model on exported folders: the tensors make the same model as the files do."""
+
+from pathlib import Path
+
+import model_twin
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from pyengine.models import ModelFolder, read_model
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+MARIAN = sorted(path.name for path in FIXTURES.glob("marian-*"))
+
+
+@pytest.fixture(params=MARIAN, scope="module")
+def model(request: pytest.FixtureRequest) -> ModelFolder:
+    return read_model(FIXTURES / request.param)
+
+
+def run_decoder(
+    model: ModelFolder, hidden: np.ndarray, mask: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """onnxruntime's logits [1, len, vocab_size], with an empty cache where the graph wants one."""
+    session = onnxruntime.InferenceSession(model.decoder_path)
+    config = model.config
+    feeds = {
+        "encoder_attention_mask": mask,
+        "input_ids": target,
+        "encoder_hidden_states": hidden,
+        "use_cache_branch": np.array([False]),
+    }
+    empty = np.zeros(
+        (1, config.decoder_num_heads, 0, config.hidden_size // config.decoder_num_heads), np.float32
+    )
+    inputs = [value.name for value in session.get_inputs()]
+    return session.run(["logits"], {name: feeds.get(name, empty) for name in inputs})[0]
+
+
+@pytest.mark.parametrize(("source_length", "target_length"), [(1, 1), (7, 5), (20, 16)])
+def test_tensors_compute_what_onnxruntime_computes(
+    model: ModelFolder, source_length: int, target_length: int
+) -> None:
+    config = model.config
+    rng = np.random.default_rng(source_length)
+    source = rng.integers(0, config.source_vocab_size, (1, source_length))
+    target = rng.integers(0, config.vocab_size, (1, target_length))
+    mask = np.ones_like(source)
+    encoder = onnxruntime.InferenceSession(model.encoder_path)
+    hidden = encoder.run(None, {"input_ids": source, "attention_mask": mask})[0]
+    logits = run_decoder(model, hidden, mask, target)[0]
+
+    twin_hidden = model_twin.encode(config, model.tensors, source[0])
+    assert np.abs(twin_hidden - hidden[0]).max() <= 1e-4 * np.abs(hidden).max()
+    twin_logits = model_twin.logits(config, model.tensors, source[0], target[0])
+    assert twin_logits.shape == (target_length, config.vocab_size)
+    error = np.abs(twin_logits - logits).max(-1) / np.abs(logits).max(-1)
+    assert error.max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", MARIAN)
+def test_twin_agrees_with_transformers(name: str) -> None:
+    model = read_model(FIXTURES / name)
+    golden = np.load(FIXTURES / "golden" / f"{name.replace('-', '_')}.npz")
+    for k in range(2):
+        source, target = golden[f"source_{k}"], golden[f"decoder_input_{k}"]
+        expected = golden[f"logits_{k}"]
+        error = np.abs(model_twin.logits(model.config, model.tensors, source, target) - expected)
+        visible = expected > -1e4
+        assert (error.max(-1, where=visible, initial=0) <= 1e-4 * np.abs(expected).max(-1)).all()
+
+
+def test_every_number_of_the_files_is_read(model: ModelFolder) -> None:
+    """The multiset of float tensors in the files is that of the tensors, copies aside."""
+    stored = set()
+    for path in (model.encoder_path, model.decoder_path):
+        for tensor in onnx.load(path).graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) > 1:
+                values = onnx.numpy_helper.to_array(tensor, str(path.parent))
+                stored.add(np.sort(values, axis=None).tobytes())
+    read = {np.sort(values, axis=None).tobytes() for values in model.tensors.values()}
+    assert read == stored
+
+
+def test_tied_tables_share_memory() -> None:
+    tensors = read_model(FIXTURES / "marian-split").tensors
+    table = tensors["encoder.embed_tokens.weight"]
+    assert tensors["decoder.embed_tokens.weight"] is table
+    assert np.shares_memory(tensors["lm_head.weight"], table)
+    assert np.array_equal(tensors["lm_head.weight"], table.T)
+
+
+def test_separate_tables_stay_apart() -> None:
+    model = read_model(FIXTURES / "marian-external")
+    tensors, config = model.tensors, model.config
+    assert config.source_vocab_size == 150
+    assert config.vocab_size == 1100
+    assert tensors["encoder.embed_tokens.weight"].shape == (150, 24)
+    assert tensors["decoder.embed_tokens.weight"].shape == (1100, 24)
+    assert not np.array_equal(tensors["lm_head.weight"], tensors["decoder.embed_tokens.weight"].T)
+
+
+def test_the_files_that_are_used() -> None:
+    split = read_model(str(FIXTURES / "marian-split"))
+    assert split.encoder_path.name == "encoder_model.onnx"
+    assert split.decoder_path.name == "decoder_model.onnx"
+    assert split.decoder_with_past_path is not None
+    merged = read_model(FIXTURES / "marian-merged")
+    assert merged.decoder_path == FIXTURES / "marian-merged" / "onnx" / "decoder_model_merged.onnx"
+    assert merged.decoder_with_past_path is None
+
+
+def test_configuration_of_an_opus_folder() -> None:
+    model = read_model(FIXTURES / "marian-split")
+    config = model.config
+    assert (config.activation, config.normalize_before) == ("silu", False)
+    assert config.embed_scale == 32**0.5
+    assert read_model(FIXTURES / "marian-merged").config.embed_scale == 1.0
+    assert model.raw_config["activation_function"] == "swish"
+    assert model.generation_config["num_beams"] == 4
+    assert model.generation_config["bad_words_ids"] == [[210]]
+    assert model.generation_config["decoder_start_token_id"] == 210
+
+
+def test_arrays_are_read_only(model: ModelFolder) -> None:
+    for name, tensor in model.tensors.items():
+        assert tensor.dtype == np.float32, name
+        assert not tensor.flags.writeable, name

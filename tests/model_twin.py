@@ -1,0 +1,113 @@
+"""The Transformer in plain NumPy, float64: the oracle for the reader of models and the C++ core.
+
+It is written for clarity from "Attention Is All You Need": one sentence at a time, no cache, no
+batch. Tensors have the canonical names of pyengine/models/tensors.py.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyengine.models import ModelConfig
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def layer_norm(x: np.ndarray, tensors: Tensors, name: str, eps: float) -> np.ndarray:
+    """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis."""
+    centred = x - x.mean(-1, keepdims=True)
+    variance = (centred**2).mean(-1, keepdims=True)
+    normal = centred / np.sqrt(variance + eps)
+    return normal * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+
+
+def linear(x: np.ndarray, tensors: Tensors, name: str) -> np.ndarray:
+    """x weight + bias: [rows, in] -> [rows, out]."""
+    product = x @ tensors[f"{name}.weight"].astype(np.float64)
+    return product + tensors[f"{name}.bias"] if f"{name}.bias" in tensors else product
+
+
+def activate(x: np.ndarray, activation: str) -> np.ndarray:
+    """max(x, 0), x sigmoid(x) or x Phi(x)."""
+    if activation == "relu":
+        return np.maximum(x, 0)
+    if activation == "silu":
+        return x / (1 + np.exp(-x))
+    assert activation == "gelu", activation
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def attention(
+    x: np.ndarray, memory: np.ndarray, tensors: Tensors, name: str, num_heads: int, causal: bool
+) -> np.ndarray:
+    """Multi-head attention of x [rows, hidden] over memory [keys, hidden] -> [rows, hidden]."""
+
+    def heads(y: np.ndarray, projection: str) -> np.ndarray:
+        projected = linear(y, tensors, f"{name}.{projection}")
+        return projected.reshape(len(y), num_heads, -1).transpose(1, 0, 2)
+
+    query, key, value = heads(x, "q_proj"), heads(memory, "k_proj"), heads(memory, "v_proj")
+    scores = query @ key.transpose(0, 2, 1) / math.sqrt(query.shape[-1])
+    if causal:
+        scores += np.triu(np.full(scores.shape[1:], -np.inf), k=1)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    context = (shares / shares.sum(-1, keepdims=True)) @ value
+    return linear(context.transpose(1, 0, 2).reshape(len(x), -1), tensors, f"{name}.out_proj")
+
+
+def stack(
+    config: ModelConfig,
+    tensors: Tensors,
+    ids: Sequence[int],
+    name: str,
+    encoder_hidden_states: np.ndarray | None = None,
+) -> np.ndarray:
+    """The encoder, or the decoder given the encoder's output: ids -> [len(ids), hidden_size]."""
+    num_heads = getattr(config, f"{name}_num_heads")
+    positions = tensors[f"{name}.embed_positions.weight"][: len(ids)]
+    embedded = tensors[f"{name}.embed_tokens.weight"][list(ids)].astype(np.float64)
+    x = embedded * config.embed_scale + positions
+
+    for i in range(getattr(config, f"{name}_layers")):
+        layer = f"{name}.layers.{i}"
+
+        def norm(y: np.ndarray, which: str, layer: str = layer) -> np.ndarray:
+            return layer_norm(y, tensors, f"{layer}.{which}", config.layer_norm_eps)
+
+        def enter(y: np.ndarray, which: str) -> np.ndarray:
+            return norm(y, which) if config.normalize_before else y
+
+        def leave(y: np.ndarray, which: str) -> np.ndarray:
+            return y if config.normalize_before else norm(y, which)
+
+        y = enter(x, "self_attn_layer_norm")
+        y = attention(y, y, tensors, f"{layer}.self_attn", num_heads, causal=name == "decoder")
+        x = leave(x + y, "self_attn_layer_norm")
+        if encoder_hidden_states is not None:
+            y = enter(x, "encoder_attn_layer_norm")
+            cross = f"{layer}.encoder_attn"
+            y = attention(y, encoder_hidden_states, tensors, cross, num_heads, causal=False)
+            x = leave(x + y, "encoder_attn_layer_norm")
+        y = linear(enter(x, "final_layer_norm"), tensors, f"{layer}.fc1")
+        y = linear(activate(y, config.activation), tensors, f"{layer}.fc2")
+        x = leave(x + y, "final_layer_norm")
+    if config.normalize_before:
+        x = layer_norm(x, tensors, f"{name}.layer_norm", config.layer_norm_eps)
+    return x
+
+
+def encode(config: ModelConfig, tensors: Tensors, source_ids: Sequence[int]) -> np.ndarray:
+    """Encoder hidden states [len(source_ids), hidden_size], float64."""
+    return stack(config, tensors, source_ids, "encoder")
+
+
+def logits(
+    config: ModelConfig,
+    tensors: Tensors,
+    source_ids: Sequence[int],
+    decoder_input_ids: Sequence[int],
+) -> np.ndarray:
+    """Teacher-forced logits [len(decoder_input_ids), vocab_size], float64."""
+    hidden = encode(config, tensors, source_ids)
+    return linear(stack(config, tensors, decoder_input_ids, "decoder", hidden), tensors, "lm_head")
