@@ -1,0 +1,201 @@
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <thread>
+
+#include "random_model.h"
+
+using namespace pyengine;
+using namespace pyengine::testing;
+
+namespace {
+
+std::atomic<long> g_allocations{0};
+
+}  // namespace
+
+// Counts what the whole program allocates, for the test that a decoder step allocates nothing.
+void* operator new(std::size_t size) {
+  ++g_allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+TEST_CASE("a sentence's result depends on nothing but the sentence") {
+  for (const bool normalize_before : {false, true}) {
+    ModelConfig config = small_config();
+    config.normalize_before = normalize_before;
+    RandomModel model(config);
+    const Sources sources(20, 40, config.source_vocab_size);
+    for (const int num_beams : {1, 4}) {
+      const GenerationOptions options = small_options(num_beams);
+      Engine reference(config, model.tensors(), select_kernels("scalar"), 1);
+      std::vector<std::vector<Hypothesis>> alone;
+      for (int i = 0; i < sources.ragged().size(); ++i) {
+        const std::vector<std::int32_t> source = sources.source(i);
+        const std::vector<std::int64_t> offsets{0, static_cast<std::int64_t>(source.size())};
+        alone.push_back(generate(reference, {source, offsets}, options, 1)[0]);
+      }
+      for (const std::string& isa : available_isas()) {
+        for (const int num_threads : {1, 2, 3}) {
+          Engine engine(config, model.tensors(), select_kernels(isa), num_threads);
+          for (const int batch_size : {1, 3, 20}) {
+            const auto together = generate(engine, sources.ragged(), options, batch_size);
+            for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(equal(alone[i], together[i]));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  const Sources sources(12, 30, config.source_vocab_size);
+  for (const int num_beams : {1, 3}) {
+    GenerationOptions options = small_options(num_beams, 25);
+    options.length_penalty = 0.0;
+    const auto results = generate(engine, sources.ragged(), options, 5);
+    for (int i = 0; i < sources.ragged().size(); ++i) {
+      const Hypothesis& best = results[i][0];
+      std::vector<std::int32_t> target = best.ids;
+      if (static_cast<int>(target.size()) < options.max_length - 1) target.push_back(2);
+      const std::vector<std::int32_t> source = sources.source(i);
+      const std::vector<std::int64_t> source_offsets{0, static_cast<std::int64_t>(source.size())};
+      const std::vector<std::int64_t> target_offsets{0, static_cast<std::int64_t>(target.size())};
+      std::vector<float> log_probs(target.size());
+      engine.score({source, source_offsets}, {target, target_offsets}, 1, 1, log_probs.data(), never);
+      float sum = 0.0f;
+      for (const float log_prob : log_probs) sum += log_prob;
+      CHECK(sum == best.score);
+    }
+  }
+}
+
+TEST_CASE("a decoder step allocates nothing") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  const Sources sources(8, 30, config.source_vocab_size);
+  for (const int num_beams : {1, 4}) {
+    const auto allocations = [&](int max_length) {
+      GenerationOptions options = small_options(num_beams, max_length);
+      options.eos_token_ids = {};  // nothing ends early: the same steps for every sentence
+      const long before = g_allocations.load();
+      generate(engine, sources.ragged(), options, 8);
+      return g_allocations.load() - before;
+    };
+    allocations(16);  // warm up
+    allocations(16);
+    // Within one page of positions, so that the number of steps is the only difference.
+    CHECK(allocations(6) == allocations(16));
+  }
+}
+
+TEST_CASE("callers on several threads share the batch and get what they would get alone") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  const Sources sources(10, 20, config.source_vocab_size);
+  std::vector<std::vector<Hypothesis>> expected[2];
+  for (const int beams : {1, 2}) expected[beams - 1] = generate(engine, sources.ragged(), small_options(beams), 4);
+
+  std::atomic<int> failures{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 6; ++caller) {
+    callers.emplace_back([&, caller] {
+      const int beams = 1 + caller % 2;
+      for (int round = 0; round < 5; ++round) {
+        if (caller == 5) {
+          std::vector<float> hidden(static_cast<std::size_t>(sources.source(0).size()) * config.hidden_size);
+          engine.encoder_hidden_states(sources.source(0), hidden.data());
+        }
+        const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
+        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[beams - 1][i]);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(failures == 0);
+}
+
+TEST_CASE("an interrupted call ends and leaves the others alone") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  const Sources sources(30, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(2, 30);
+  const auto expected = generate(engine, sources.ragged(), options, 4);
+
+  std::atomic<int> interruptions{0};
+  std::atomic<int> failures{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      if (caller % 2 == 0) {
+        const auto results = generate(engine, sources.ragged(), options, 4);
+        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
+        return;
+      }
+      int polls = 0;
+      try {
+        engine.generate(sources.ragged(), options, 4, [&] { return ++polls > 1; });
+      } catch (const Interrupted&) {
+        ++interruptions;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(failures == 0);
+  CHECK(interruptions == 2);
+}
+
+TEST_CASE("what does not fit is refused with a message") {
+  ModelConfig config = small_config();
+  RandomModel model(config);
+  SUBCASE("a tensor of another shape") {
+    config.encoder_ffn_dim += 1;
+    CHECK_THROWS_WITH_AS(Engine(config, model.tensors(), select_kernels(""), 1),
+                         "tensor encoder.layers.0.fc1.weight has shape [24, 40], expected [24, 41]",
+                         std::invalid_argument);
+  }
+  SUBCASE("a tensor with no place") {
+    const float value = 0.0f;
+    model.tensors().add("decoder.extra", {&value, {1}, {1}});
+    CHECK_THROWS_WITH_AS(Engine(config, model.tensors(), select_kernels(""), 1),
+                         "tensors that the architecture has no place for: decoder.extra", std::invalid_argument);
+  }
+  SUBCASE("ids and lengths") {
+    Engine engine(config, model.tensors(), select_kernels(""), 1);
+    const std::vector<std::int32_t> ids{3, 50};
+    const std::vector<std::int64_t> offsets{0, 2};
+    CHECK_THROWS_WITH_AS(generate(engine, {ids, offsets}, small_options(1), 1),
+                         "source id 50 is outside the vocabulary of 50", std::invalid_argument);
+    const std::vector<std::int64_t> empty{0, 0};
+    CHECK_THROWS_AS(generate(engine, {{}, empty}, small_options(1), 1), std::invalid_argument);
+    const std::vector<std::int32_t> one{3};
+    const std::vector<std::int64_t> one_offsets{0, 1};
+    CHECK_THROWS_AS(generate(engine, {one, one_offsets}, small_options(1, 50), 1), std::invalid_argument);
+    CHECK(generate(engine, {one, one_offsets}, small_options(1, 49), 1).size() == 1);
+  }
+}
+
+TEST_CASE("a failed step is reported to every caller and the engine stays usable") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.tensors(), select_kernels(""), 1);
+  const Sources sources(3, 10, config.source_vocab_size);
+  const auto expected = generate(engine, sources.ragged(), small_options(2), 4);
+  CHECK_THROWS_AS(engine.generate(sources.ragged(), small_options(2), 4,
+                                  []() -> bool { throw std::runtime_error("from the poll"); }),
+                  std::runtime_error);
+  const auto again = generate(engine, sources.ragged(), small_options(2), 4);
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(equal(expected[i], again[i]));
+}

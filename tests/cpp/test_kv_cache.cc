@@ -1,0 +1,85 @@
+#include <doctest/doctest.h>
+
+#include <random>
+#include <vector>
+
+#include "model/kv_cache.h"
+
+using namespace pyengine;
+
+namespace {
+
+// A key whose entries name the position and the hypothesis that wrote it.
+std::vector<float> key_of(int size, int position, int slot) {
+  std::vector<float> key(size);
+  for (int i = 0; i < size; ++i) key[i] = static_cast<float>(10000 * slot + 10 * position) + 0.01f * i;
+  return key;
+}
+
+void append(SelfCache& cache, const PageLayout& layout, int slot, int position) {
+  const std::vector<float> key = key_of(layout.hidden_size, position, slot);
+  float* page = cache.append(slot, position);
+  for (int layer = 0; layer < layout.num_layers; ++layer) {
+    store_key_value(layout, layer, position, key.data(), key.data(), page);
+  }
+}
+
+// The first entry of the key that `table` shows at `position`, taken from the segment that holds its lane.
+float key_at(const KeyTable& table, const PageLayout& layout, int layer, int position) {
+  for (const KeySegment& segment : table.segments) {
+    const bool has_lane = segment.lanes >> (position % kLanes) & 1;
+    if (segment.block == position / kLanes && has_lane) {
+      return segment.keys[layout.key_offset(layer) + position % kLanes];
+    }
+  }
+  return -1.0f;
+}
+
+}  // namespace
+
+TEST_CASE("after random reorderings every hypothesis sees the keys and values of its own ancestors") {
+  constexpr int kSlots = 5, kPositions = 70;
+  const PageLayout layout{2, 6};
+  PagePool pool(layout);
+  SelfCache cache(pool, kSlots, kPositions);
+  std::vector<std::vector<int>> history(kSlots);  // the slot that wrote each position
+  std::mt19937 random(3);
+  Workspace workspace;
+  for (int position = 0; position < kPositions; ++position) {
+    if (position > 0) {
+      std::vector<int> parents(kSlots);
+      for (int& parent : parents) parent = static_cast<int>(random() % kSlots);
+      const auto previous = history;
+      for (int slot = 0; slot < kSlots; ++slot) history[slot] = previous[parents[slot]];
+      cache.reorder(parents);
+    }
+    for (int slot = 0; slot < kSlots; ++slot) {
+      append(cache, layout, slot, position);
+      history[slot].push_back(slot);
+    }
+    workspace.reset();
+    for (int slot = 0; slot < kSlots; ++slot) {
+      const KeyTable table = cache.keys(slot, position + 1, workspace);
+      for (int p = 0; p <= position; ++p) {
+        const float expected = key_of(layout.hidden_size, p, history[slot][p])[0];
+        for (int layer = 0; layer < layout.num_layers; ++layer) {
+          REQUIRE(key_at(table, layout, layer, p) == expected);
+          REQUIRE(table.values[p][layout.value_offset(layer) - layout.value_offset(0)] == expected);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("pages are given back and used again") {
+  const PageLayout layout{1, 4};
+  PagePool pool(layout);
+  for (int round = 0; round < 4; ++round) {
+    SelfCache cache(pool, 2, 40);
+    for (int position = 0; position < 40; ++position) append(cache, layout, 0, position);
+    const CrossCache source(pool, 33);
+    CHECK(source.keys().segments.size() == 3);
+    CHECK(source.keys().values.size() == 33);
+  }
+  CHECK(pool.bytes() == 6 * layout.page_size() * sizeof(float));  // three pages each, whatever the rounds
+}

@@ -1,0 +1,199 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "decode/beam.h"
+#include "decode/greedy.h"
+
+using namespace pyengine;
+
+namespace {
+
+constexpr int kVocab = 5;
+constexpr std::int32_t kEnd = 2;
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// A language model over kVocab tokens: fixed random logits for each prefix.
+class ToyModel {
+ public:
+  const std::vector<float>& logits(const std::vector<std::int32_t>& prefix) {
+    auto& row = rows_[prefix];
+    if (row.empty()) {
+      std::normal_distribution<float> normal(0.0f, 2.0f);
+      for (int i = 0; i < kVocab; ++i) row.push_back(normal(random_));
+    }
+    return row;
+  }
+
+ private:
+  std::mt19937 random_{11};
+  std::map<std::vector<std::int32_t>, std::vector<float>> rows_;
+};
+
+float log_sum_exp(const std::vector<float>& logits) {
+  double sum = 0.0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+  return static_cast<float>(std::log(sum));
+}
+
+GenerationOptions toy_options(int num_beams, int max_length) {
+  GenerationOptions options;
+  options.num_beams = num_beams;
+  options.num_return_sequences = num_beams;
+  options.max_length = max_length;
+  options.decoder_start_token_id = 0;
+  options.eos_token_ids = {kEnd};
+  return options;
+}
+
+// Answers a row as the vocabulary projection would.
+struct Answer {
+  std::vector<float> values;
+  std::vector<std::int32_t> ids;
+  VocabularyResult result;
+
+  Answer(std::vector<float> logits, const VocabularyQuery& query) {
+    float sum = log_sum_exp(logits);
+    for (const std::int32_t id : query.banned) logits[id] = kMinusInfinity;
+    if (query.renormalize) sum = log_sum_exp(logits);
+    for (int i = 0; i < query.top_k; ++i) {
+      int best = -1;
+      for (int id = 0; id < kVocab; ++id) {
+        if (logits[id] > (best < 0 ? kMinusInfinity : logits[best])) best = id;
+      }
+      ids.push_back(best);
+      values.push_back(best < 0 ? kMinusInfinity : logits[best]);
+      if (best >= 0) logits[best] = kMinusInfinity;
+    }
+    result = {sum, 0.0f, values.data(), ids.data()};
+  }
+};
+
+// Runs `search` to its end; the prefix of each hypothesis is followed through parents().
+std::vector<Hypothesis> run(Search& search, ToyModel& model) {
+  std::vector<std::vector<std::int32_t>> prefixes{{}};
+  while (true) {
+    const auto rows = search.rows();
+    const auto parents = search.parents();
+    std::vector<std::vector<std::int32_t>> next;
+    for (const DecodingRow& row : rows) {
+      auto prefix = prefixes[parents.empty() ? row.slot : parents[row.slot]];
+      prefix.push_back(row.token);
+      REQUIRE(static_cast<int>(prefix.size()) == row.position + 1);
+      next.push_back(prefix);
+    }
+    std::vector<Answer> answers;
+    std::vector<VocabularyResult> results;
+    answers.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      answers.emplace_back(model.logits(next[i]), rows[i].query);
+      results.push_back(answers.back().result);
+    }
+    prefixes = next;
+    if (search.advance(results)) break;
+  }
+  return {search.hypotheses().begin(), search.hypotheses().end()};
+}
+
+// The best score of all targets that end with the end token or reach max_length.
+float best_score(ToyModel& model, std::vector<std::int32_t> prefix, float sum, const GenerationOptions& options) {
+  float best = kMinusInfinity;
+  const std::vector<float> logits = model.logits(prefix);
+  const float total = log_sum_exp(logits);
+  for (std::int32_t id = 0; id < kVocab; ++id) {
+    auto extended = prefix;
+    extended.push_back(id);
+    const float extended_sum = sum + (logits[id] - total);
+    const bool ends = id == kEnd || static_cast<int>(extended.size()) == options.max_length;
+    const double divisor = std::pow(static_cast<double>(prefix.size()), options.length_penalty);
+    best = std::max(best, ends ? extended_sum / static_cast<float>(divisor)
+                               : best_score(model, extended, extended_sum, options));
+  }
+  return best;
+}
+
+}  // namespace
+
+TEST_CASE("a beam as wide as the whole tree finds the best of all targets") {
+  for (const double length_penalty : {0.0, 0.6, 1.0, 2.0}) {
+    ToyModel model;
+    GenerationOptions options = toy_options(700, 6);  // 4^4 prefixes of 4 tokens run on at most
+    options.length_penalty = length_penalty;
+    options.early_stopping = EarlyStopping::kNever;
+    const Constraints constraints(options);
+    BeamSearch search(options, constraints);
+    const auto hypotheses = run(search, model);
+    CHECK(hypotheses[0].score == doctest::Approx(best_score(model, {0}, 0.0f, options)).epsilon(1e-6));
+    for (std::size_t i = 1; i < hypotheses.size(); ++i) CHECK(hypotheses[i - 1].score >= hypotheses[i].score);
+  }
+}
+
+TEST_CASE("greedy takes the largest logit of each step and scores it") {
+  ToyModel model;
+  const GenerationOptions options = toy_options(1, 9);
+  const Constraints constraints(options);
+  GreedySearch search(options, constraints);
+  const Hypothesis found = run(search, model)[0];
+
+  std::vector<std::int32_t> prefix{0};
+  float sum = 0.0f;
+  while (static_cast<int>(prefix.size()) < options.max_length && (prefix.size() == 1 || prefix.back() != kEnd)) {
+    const std::vector<float>& logits = model.logits(prefix);
+    const auto best = std::max_element(logits.begin(), logits.end());
+    sum += *best - log_sum_exp(logits);
+    prefix.push_back(static_cast<std::int32_t>(best - logits.begin()));
+  }
+  const std::size_t num_generated = prefix.size() - 1;
+  if (prefix.back() == kEnd) prefix.pop_back();
+  CHECK(found.ids == std::vector<std::int32_t>(prefix.begin() + 1, prefix.end()));
+  CHECK(found.score == doctest::Approx(sum / static_cast<float>(num_generated)).epsilon(1e-6));
+}
+
+TEST_CASE("bans and forced tokens") {
+  GenerationOptions options = toy_options(1, 6);
+  options.min_length = 3;
+  options.suppress_tokens = {4, 3};
+  options.begin_suppress_tokens = {1};
+  options.bad_words_ids = {{3}, {2}, {0, 1}, {1, 4, 0}};
+  options.forced_eos_token_ids = {2};
+  std::vector<std::int32_t> banned;
+
+  SUBCASE("sets are merged, ascending, without repeats") {
+    const Constraints constraints(options);
+    constraints.ban(std::vector<std::int32_t>{0}, banned);
+    CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
+    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, banned);  // {2} is the end token: let through
+    CHECK(banned == std::vector<std::int32_t>{0, 3, 4});
+  }
+  SUBCASE("a bad word needs its whole prefix within the target") {
+    const Constraints constraints(options);
+    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, banned);
+    CHECK(banned == std::vector<std::int32_t>{3, 4});
+    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, banned);
+    CHECK(banned == std::vector<std::int32_t>{1, 3, 4});
+  }
+  SUBCASE("first and last tokens") {
+    options.forced_bos_token_id = 4;
+    const Constraints constraints(options);
+    CHECK(constraints.forced(1)[0] == 4);
+    CHECK(constraints.forced(2).empty());
+    CHECK(constraints.forced(5)[0] == 2);
+    constraints.ban(std::vector<std::int32_t>{0, 4}, banned);  // the first free token is the second
+    CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
+  }
+  SUBCASE("a forced token adds nothing to the score") {
+    ToyModel model;
+    GenerationOptions free = toy_options(3, 2);
+    free.forced_bos_token_id = 3;
+    const Constraints constraints(free);
+    BeamSearch search(free, constraints);
+    const auto hypotheses = run(search, model);
+    REQUIRE(hypotheses.size() == 1);
+    CHECK(hypotheses[0].ids == std::vector<std::int32_t>{3});
+    CHECK(hypotheses[0].score == 0.0f);
+  }
+}

@@ -1,0 +1,97 @@
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "base/workspace.h"
+
+using pyengine::ThreadPool;
+using pyengine::Workspace;
+
+namespace {
+
+// True if one region runs each of `num_tasks` tasks once, on thread numbers below num_threads.
+bool runs_each_once(ThreadPool& pool, int num_tasks, int num_threads) {
+  std::vector<int> runs(num_tasks);
+  std::atomic<bool> in_range{true};
+  pool.run(num_tasks, num_threads, [&](int task, int thread) {
+    ++runs[task];  // not atomic: two runs of one task are a race that TSan reports
+    if (thread < 0 || thread >= num_threads) in_range = false;
+  });
+  for (const int count : runs) {
+    if (count != 1) return false;
+  }
+  return in_range;
+}
+
+}  // namespace
+
+TEST_CASE("every task runs once, whatever the numbers of tasks and threads") {
+  ThreadPool pool;
+  for (const int num_threads : {1, 2, 3, 5, 2}) {
+    for (const int num_tasks : {0, 1, 2, 7, 64, 1000}) CHECK(runs_each_once(pool, num_tasks, num_threads));
+  }
+}
+
+TEST_CASE("many short regions, some after the workers fell asleep") {
+  ThreadPool pool;
+  for (int i = 0; i < 3000; ++i) {
+    REQUIRE(runs_each_once(pool, 1 + i % 9, 2 + i % 3));
+    if (i % 500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+TEST_CASE("a region inside a region, and regions of several threads, run to their end") {
+  ThreadPool pool;
+  std::atomic<int> inner{0};
+  pool.run(4, 2, [&](int, int) { pool.run(3, 2, [&](int, int) { ++inner; }); });
+  CHECK(inner == 12);
+
+  std::vector<std::thread> callers;
+  std::atomic<int> failures{0};
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int j = 0; j < 200; ++j) failures += !runs_each_once(pool, 5, 2);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(failures == 0);
+}
+
+#if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
+TEST_CASE("a forked child starts workers of its own") {
+  ThreadPool& pool = ThreadPool::shared();
+  REQUIRE(runs_each_once(pool, 50, 2));
+  const pid_t child = fork();
+  if (child == 0) _exit(runs_each_once(pool, 50, 3) && runs_each_once(pool, 50, 3) ? 0 : 1);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(runs_each_once(pool, 50, 2));
+}
+#endif
+
+TEST_CASE("a workspace hands out aligned pieces that do not overlap") {
+  Workspace workspace;
+  for (int round = 0; round < 3; ++round) {
+    workspace.reset();
+    float* a = workspace.take<float>(5);
+    double* b = workspace.take<double>(1000);
+    char* c = workspace.take<char>(1);
+    for (void* piece : {static_cast<void*>(a), static_cast<void*>(b), static_cast<void*>(c)}) {
+      CHECK(reinterpret_cast<std::uintptr_t>(piece) % 64 == 0);
+    }
+    a[4] = 1.0f;
+    b[0] = 2.0;
+    b[999] = 3.0;
+    *c = 'x';
+    CHECK(a[4] == 1.0f);
+    CHECK(b[999] == 3.0);
+    CHECK(workspace.bytes() == (round == 0 ? 0 : 64 + 8000 + 64));
+  }
+}
