@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyengine._version import __version__
 from pyengine.errors import Error, OptionError, UnknownOptionError
@@ -103,7 +103,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
         rounds=arguments.rounds,
         target_length=arguments.target_length,
     )
-    report = run_benchmark(settings, progress=_progress_note)
+    report = run_benchmark(settings, progress=progress_note)
     print(report.format())
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
@@ -132,7 +132,7 @@ def _read_lines(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
-def _progress_note(message: str) -> None:
+def progress_note(message: str) -> None:
     """Show what goes on, on the one line of a terminal; an empty message clears it."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
@@ -150,14 +150,29 @@ _DECODING: dict[str, tuple[type, str]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, and room for the names of options."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=_HelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"pyengine: error: {message} (see {self.prog} --help)\n")
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pyengine",
         description="Translate with Transformer models exported to ONNX, on the CPU.",
     )
     parser.add_argument("--version", action="version", version=f"pyengine {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
     _add_translate(commands)
     _add_info(commands)
     _add_verify(commands)
@@ -199,9 +214,9 @@ def _add_translate(commands: Any) -> None:
         metavar="WHEN",
         help="when beam search stops: true, false or never",
     )
-    _add_engine_options(parser)
-    parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="sentences decoded together at most"
+    engine = _add_engine_options(parser)
+    engine.add_argument(
+        "--batch-size", type=int, metavar="N", help="sentences decoded together at most (32)"
     )
     parser.set_defaults(run=run_translate)
 
@@ -274,7 +289,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
 
 
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
     group = parser.add_argument_group("engine (nothing here changes the output)")
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
@@ -282,6 +297,7 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--isa", metavar="NAME", help="instruction set: avx512, avx2 or scalar (the best)"
     )
+    return group
 
 
 def _early_stopping(text: str) -> bool | str:

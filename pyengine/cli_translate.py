@@ -34,6 +34,8 @@ def translate_lines(
     arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
 ) -> int:
     """Translate everything the arguments name; return the exit status."""
+    translator.generation_options(**options)  # what is wrong shows before a file is opened
+    translator.require_tokenizer()
     options = {"truncate": arguments.truncate, **options}
     with ExitStack() as stack:
         chunks, total = _open_inputs(arguments, stack)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from pyengine import _core
-from pyengine.errors import Error, TokenizerMissingError
+from pyengine.errors import Error
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def describe(translator: Translator) -> dict[str, Any]:
         "model_type": translator.model_type,
         "parameters": translator.parameters,
         "architecture": dataclasses.asdict(translator.config),
-        "tokenizer": _tokenizer(translator),
+        "tokenizer": translator.tokenizer_name,
         "decoding": _decoding(translator),
         "files": {
             str(path.relative_to(translator.path)): path.stat().st_size
@@ -76,13 +76,6 @@ def format_info(facts: dict[str, Any]) -> str:
     return "\n".join(f"{name:<14}{text}" for name, text in rows)
 
 
-def _tokenizer(translator: Translator) -> str | None:
-    try:
-        return translator.tokenizer_name
-    except TokenizerMissingError:
-        return None
-
-
 def _decoding(translator: Translator) -> dict[str, Any]:
     try:
         return dataclasses.asdict(translator.generation_options())
@@ -104,7 +97,9 @@ def _plain(value: Any) -> str:
 
 
 def _files_text(files: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({_size(size)})" for name, size in files.items())
+    width = max(map(len, files), default=0)
+    lines = [f"{name:<{width}}  {_size(size):>11}" for name, size in files.items()]
+    return f"\n{'':<14}".join(lines)
 
 
 def _size(size: int) -> str:

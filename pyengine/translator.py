@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _core, _ragged
-from pyengine.errors import ClosedError, InputError, InputTypeError, TruncationWarning
+from pyengine.errors import (
+    ClosedError,
+    InputError,
+    InputTypeError,
+    TokenizerMissingError,
+    TruncationWarning,
+)
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
 
@@ -183,6 +189,14 @@ class Translator:
         encoded = self._get_tokenizer().encode_batch(checked)
         return self._fitted(encoded, range(len(checked)), truncate)
 
+    def require_tokenizer(self) -> None:
+        """Load the tokenizer now rather than with the first text.
+
+        Raises:
+            TokenizerMissingError: the folder holds no tokenizer files.
+        """
+        self._get_tokenizer()
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids as :meth:`generate` returns them; special tokens are dropped.
 
@@ -333,13 +347,12 @@ class Translator:
         return dict(self._model.generation_config)
 
     @property
-    def tokenizer_name(self) -> str:
-        """Kind of the folder's tokenizer.
-
-        Raises:
-            TokenizerMissingError: the folder holds no tokenizer files.
-        """
-        return type(self._get_tokenizer()).__name__
+    def tokenizer_name(self) -> str | None:
+        """Kind of the folder's tokenizer; ``None`` if it holds none, so takes token ids only."""
+        try:
+            return type(self._get_tokenizer()).__name__
+        except TokenizerMissingError:
+            return None
 
     @property
     def max_source_length(self) -> int:

@@ -191,5 +191,3 @@ def _greedy_search(translator: Translator, max_new_tokens: int) -> GreedySearch:
     length = min(options.max_length, max_new_tokens + 1)
     options = dataclasses.replace(options, max_length=length, forced_eos_token_id=())
     return GreedySearch.of(options, pad_token_id(translator))
-
-

@@ -273,4 +273,3 @@ def _session(ort: Any, path: Path, threads: int) -> Any:
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3  # errors
     return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-

@@ -1,0 +1,1 @@
+"""Our own benchmark suites, built on ``pyengine.bench``: ``python -m tools.bench --help``."""
