@@ -191,6 +191,15 @@ def test_pack_checks_the_vocabulary_size(size: Any) -> None:
     assert message.startswith("vocab_size")
 
 
+@pytest.mark.parametrize("value", [-1, VOCAB_SIZE, 2**31, 2**32 + 1, 2**63 - 1, -(2**63)])
+def test_pack_checks_arrays_too(value: int) -> None:
+    kind, message = both("pack", [[1], np.array([3, VOCAB_SIZE - 1, value])], VOCAB_SIZE)
+    assert kind is InputError
+    assert message.startswith(f"item 1, position 2: token id {value} ")
+    unsigned = np.array([0, 2**64 - 5], dtype=np.uint64)
+    assert str(2**64 - 5) in both("pack", [unsigned], VOCAB_SIZE)[1]
+
+
 def test_pack_reaches_the_largest_id() -> None:
     largest = 2**31 - 1
     assert both("pack", [[largest], np.array([largest])], 2**31)[0][1] == [largest, largest]

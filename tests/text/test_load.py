@@ -1,0 +1,210 @@
+"""Which files decide, and what is said when they are missing, damaged or another model's."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyengine.errors import (
+    Error,
+    ModelFormatError,
+    ModelNotFoundError,
+    TokenizerMissingError,
+    UnsupportedModelError,
+)
+from pyengine.text import load_tokenizer
+from pyengine.text.fast import FastTokenizer
+from pyengine.text.marian import MarianTokenizer
+from pyengine.text.spiece import SpieceTokenizer
+
+
+@pytest.fixture
+def copy(cases: Any, tmp_path: Path) -> Any:
+    """A function that copies a fixture folder, by name, to a place where it may be spoilt."""
+
+    def make(name: str) -> Path:
+        return Path(shutil.copytree(cases[name].folder, tmp_path / name, dirs_exist_ok=True))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("marian-multi", MarianTokenizer),
+        ("marian-separate", MarianTokenizer),
+        ("t5", FastTokenizer),
+        ("fast-bpe", FastTokenizer),
+        ("spiece", SpieceTokenizer),
+    ],
+)
+def test_the_files_decide(cases: Any, name: str, kind: type) -> None:
+    assert type(cases[name].tokenizer) is kind
+
+
+def test_marian_files_come_before_tokenizer_json(copy: Any, cases: Any) -> None:
+    folder = copy("marian-multi")
+    shutil.copy(cases["t5"].folder / "tokenizer.json", folder)
+    assert type(load_tokenizer(folder, {"model_type": "marian"})) is MarianTokenizer
+
+
+def test_spiece_model_is_only_for_our_own_models(copy: Any) -> None:
+    folder = copy("spiece")
+    with pytest.raises(TokenizerMissingError) as caught:
+        load_tokenizer(folder, {"model_type": "t5"})
+    assert "spiece.model" not in str(caught.value)
+    assert "tokenizer.json" in str(caught.value)
+
+
+def test_no_files_at_all(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerMissingError) as caught:
+        load_tokenizer(tmp_path, {"model_type": "transformer"})
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}: no tokenizer files")
+    assert "source.spm + target.spm + vocab.json; or spiece.model; or tokenizer.json" in message
+    assert isinstance(caught.value, FileNotFoundError)
+    assert not isinstance(caught.value, ModelNotFoundError)
+
+
+@pytest.mark.parametrize("name", ["source.spm", "target.spm", "vocab.json"])
+def test_one_missing_file_is_named(copy: Any, name: str) -> None:
+    folder = copy("marian-multi")
+    (folder / name).unlink()
+    with pytest.raises(TokenizerMissingError, match=rf"\(missing: {name}\)"):
+        load_tokenizer(folder, {})
+
+
+REQUIRED_FILES = [
+    ("marian-multi", "source.spm"),
+    ("marian-multi", "target.spm"),
+    ("marian-multi", "vocab.json"),
+    ("marian-multi", "special_tokens_map.json"),
+    ("marian-multi", "tokenizer_config.json"),
+    ("marian-separate", "target_vocab.json"),
+    ("marian-added", "added_tokens.json"),
+    ("t5", "tokenizer.json"),
+    ("t5", "tokenizer_config.json"),
+    ("spiece", "spiece.model"),
+]
+
+
+@pytest.mark.parametrize(("folder_name", "file_name"), REQUIRED_FILES)
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "list"])
+def test_a_damaged_file_is_named(
+    copy: Any, capfd: Any, folder_name: str, file_name: str, damage: str
+) -> None:
+    folder = copy(folder_name)
+    path = folder / file_name
+    content = path.read_bytes()
+    damaged = {
+        "empty": b"",
+        "cut": content[: len(content) // 2],
+        "garbage": bytes(random.Random(0).randbytes(500)),
+        "list": b"[1, 2, 3]",
+    }[damage]
+    path.write_bytes(damaged)
+    with pytest.raises(ModelFormatError) as caught:
+        load_tokenizer(folder, {"model_type": "transformer"} if folder_name == "spiece" else {})
+    assert str(path) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_target_vocabulary_is_named(copy: Any) -> None:
+    folder = copy("marian-separate")
+    (folder / "target_vocab.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"target_vocab\.json"):
+        load_tokenizer(folder, {})
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 1.5, True, "3", None])
+def test_a_vocabulary_holds_ids(copy: Any, number: Any) -> None:
+    folder = copy("marian-multi")
+    vocab = json.loads((folder / "vocab.json").read_text("utf-8"))
+    vocab["odd"] = number
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match=r"vocab\.json: expected ids .* for 'odd'"):
+        load_tokenizer(folder, {})
+
+
+@pytest.mark.parametrize("token", ["<unk>", "<pad>"])
+def test_marian_needs_its_special_tokens(copy: Any, token: str) -> None:
+    folder = copy("marian-multi")
+    vocab = json.loads((folder / "vocab.json").read_text("utf-8"))
+    del vocab[token]
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match=rf"vocab\.json: expected the .*'{token}'"):
+        load_tokenizer(folder, {})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"added_tokens_decoder": [1]},
+        {"added_tokens_decoder": {"x": "y"}},
+        {"added_tokens_decoder": {"-1": "y"}},
+        {"added_tokens_decoder": {"3": {"lstrip": True}}},
+        {"eos_token": 5},
+        {"additional_special_tokens": "x"},
+        {"additional_special_tokens": [3]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["marian-separate", "fast-bpe"])
+def test_odd_settings_are_refused(copy: Any, name: str, settings: dict[str, Any]) -> None:
+    folder = copy(name)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **settings}))
+    with pytest.raises(ModelFormatError, match=r"tokenizer_config\.json: expected "):
+        load_tokenizer(folder, {})
+
+
+def test_sampling_is_refused(copy: Any) -> None:
+    folder = copy("marian-multi")
+    options = {"sp_model_kwargs": {"enable_sampling": True}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(options))
+    with pytest.raises(UnsupportedModelError, match="expected no sp_model_kwargs"):
+        load_tokenizer(folder, {})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"vocab_size": 100}, "expected at most the 100 pieces of config.json, found 4"),
+        ({"eos_token_id": 7}, "expected the eos_token_id 7 of config.json"),
+        ({"eos_token_id": [7, 8]}, "expected the eos_token_id"),
+    ],
+    ids=str,
+)
+def test_another_models_spiece_model_is_refused(
+    cases: Any, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        load_tokenizer(cases["spiece"].folder, {"model_type": "transformer", **config})
+
+
+@pytest.mark.parametrize(("folder_name", "file_name"), REQUIRED_FILES)
+def test_flipped_bytes_never_crash(copy: Any, folder_name: str, file_name: str) -> None:
+    """A damaged file is refused with its name, or works as well as it can."""
+    folder = copy(folder_name)
+    path = folder / file_name
+    content = path.read_bytes()
+    rng = random.Random(file_name)
+    for _ in range(40):
+        damaged = bytearray(content)
+        for _ in range(rng.randint(1, 3)):
+            damaged[rng.randrange(min(len(damaged), 9000))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            tokenizer = load_tokenizer(
+                folder, {"model_type": "transformer"} if folder_name == "spiece" else {}
+            )
+            tokenizer.encode("The dog </s> runs, \u65e5\u672c\u8a9e >>fra<<")
+            tokenizer.decode(list(range(500)))
+        except Error as error:
+            assert isinstance(error, ModelFormatError | TokenizerMissingError)
+            assert str(folder) in str(error)
