@@ -46,7 +46,7 @@ class Layer(nn.Module):
 
 
 class EncoderLayer(Layer):
-    """Self-attention, then feed-forward; with a causal mask also the layer of a decoder-only model."""
+    """Self-attention, then feed-forward; under a causal mask also a decoder-only model's layer."""
 
     def forward(
         self, hidden_states: Tensor, mask: Tensor, past: KeyValue | None = None

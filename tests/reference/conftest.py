@@ -1,0 +1,6 @@
+"""The repository root on the import path, so that `tools.reference` is found."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
