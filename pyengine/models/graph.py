@@ -54,7 +54,6 @@ class Constant:
         self._proto = proto
         self._model_path = model_path
         self._span = span
-        self._array: np.ndarray | None = None
 
     @property
     def is_float(self) -> bool:
@@ -67,16 +66,15 @@ class Constant:
         return math.prod(self.dims)
 
     def array(self) -> np.ndarray:
-        """The values, float32 of shape `dims`, read-only; the same object at each call.
+        """The values, float32 of shape `dims`, read-only, read from the file at each call.
 
         Raises:
             UnsupportedModelError: of another type than float32.
             ModelFormatError: the stored data does not fit the shape, or cannot be reached.
         """
-        if self._array is None:
-            self._array = self._read().reshape(self.dims)
-            self._array.flags.writeable = False
-        return self._array
+        array = self._read().reshape(self.dims)
+        array.flags.writeable = False
+        return array
 
     def _read(self) -> np.ndarray:
         where = f"{self._model_path.name}: {self.name!r}"
@@ -132,7 +130,7 @@ class Node:
         return default
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Operand:
     """A constant as an operator sees it.
 
@@ -151,7 +149,7 @@ class Operand:
         return tuple(dims[axis] for axis in self.axes) if self.axes else dims
 
     def array(self) -> np.ndarray:
-        """float32 of `shape`, a view; raises what Constant.array does."""
+        """float32 of `shape`; raises what Constant.array does."""
         array = self.constant.array()
         return array.transpose(self.axes) if self.axes else array
 

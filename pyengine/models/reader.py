@@ -12,8 +12,7 @@ from pyengine.models.config import ModelConfig
 from pyengine.models.families import FAMILIES
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
-from pyengine.models.resolve import resolve_tensors, share_equal
-from pyengine.models.tensors import TIED
+from pyengine.models.resolve import resolve_tensors
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def read_model(folder: str | Path) -> ModelFolder:
     for stack, onnx_path in (("encoder", files.encoder), ("decoder", files.decoder)):
         graph = Graph(onnx_path)
         check_graph(graph, stack, config)
-        tensors |= resolve_tensors(graph, family.table, stack, config)
-    share_equal(tensors, TIED)
+        resolve_tensors(graph, family.table, stack, config, tensors)
     return ModelFolder(
         path=path,
         model_type=family.model_type,

@@ -1,6 +1,6 @@
 """From the table of tensors to values: every row is found in the graph, and no weight is left."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -25,21 +25,25 @@ _BIASES: dict[Kind, dict[str, int | None]] = {
 
 
 def resolve_tensors(
-    graph: Graph, table: tuple[Row, ...], stack: str, config: ModelConfig
-) -> dict[str, np.ndarray]:
-    """The canonical tensors of one stack, float32, views of what the file holds.
+    graph: Graph,
+    table: tuple[Row, ...],
+    stack: str,
+    config: ModelConfig,
+    tensors: dict[str, np.ndarray],
+) -> None:
+    """Adds the canonical tensors of one stack, float32.
 
     Args:
         graph: the file of that stack.
         table: the family's rows, of both stacks.
         stack: "encoder" or "decoder".
         config: gives the shapes.
+        tensors: of the stacks before, whose tables this one may share; changed in place.
 
     Raises:
         UnsupportedModelError: a row is not in the graph, or the graph holds a weight without a row.
         ModelFormatError: a tensor has another shape than the configuration says, or two values.
     """
-    tensors: dict[str, np.ndarray] = {}
     used: set[Constant] = set()
     for row, name, modules in modules_of(table, stack, config):
         nodes = _module_nodes(graph, row, modules)
@@ -55,7 +59,8 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.weight not found: {where} has the "
                 f"operators {_op_types(nodes)}, expected {' or '.join(_WEIGHTS[row.kind])}"
             )
-        tensors[f"{name}.weight"] = _one_value(graph, f"{name}.weight", weights, shape)
+        weight = _one_value(graph, f"{name}.weight", weights, shape)
+        tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
         biases = list(_operands(nodes, _BIASES[row.kind]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
@@ -66,28 +71,22 @@ def resolve_tensors(
             )
         used.update(operand.constant for operand in (*weights, *biases))
     _refuse_unused(graph, used)
-    return tensors
 
 
-def share_equal(tensors: dict[str, np.ndarray], tied: Iterable[tuple[str, str]]) -> None:
-    """Replaces copies by views, so that the copy's memory can go.
+def shared(value: np.ndarray, original: np.ndarray | None) -> np.ndarray:
+    """A view of `original`, transposed or not, if that has the bits of `value`; else `value`.
 
-    Args:
-        tensors: changed in place.
-        tied: (name of the copy, name of the original); a copy may be transposed.
+    With the view in its place the copy's memory is free again.
     """
-    for copy, original in tied:
-        value = tensors[original]
-        for view in (value, value.T):
-            if same_bits(tensors[copy], view):
-                tensors[copy] = view
-                break
+    if original is not None:
+        for view in (original, original.T):
+            if same_bits(value, view):
+                return view
+    return value
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Two float32 arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
-    if a is b:
-        return True
     if a.shape != b.shape:
         return False
     rows = max(1, (1 << 20) // max(1, a[:1].size))  # blocks that fit a cache, also transposed
@@ -137,7 +136,6 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
 def _one_value(
     graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...]
 ) -> np.ndarray:
-    values: list[np.ndarray] = []
     for operand in operands:
         found = operand.shape
         if len(shape) == 1:  # a vector may be stored as [1, width]
@@ -148,11 +146,13 @@ def _one_value(
                 f"{graph.path.name}: {name} (stored as {operand.constant.name!r}) has shape "
                 f"{list(operand.shape)}, expected {list(shape)} by config.json"
             )
-        values.append(operand.array().reshape(shape) if len(shape) == 1 else operand.array())
-    if not all(same_bits(values[0], value) for value in values[1:]):
-        stored = sorted({operand.constant.name for operand in operands})
-        raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
-    return values[0]
+    first, *others = dict.fromkeys(operands)  # both branches of a merged decoder read the same
+    value = first.array().reshape(shape) if len(shape) == 1 else first.array()
+    for other in others:
+        if not same_bits(value, other.array().reshape(shape)):
+            stored = sorted({operand.constant.name for operand in operands})
+            raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
+    return value
 
 
 def _refuse_unused(graph: Graph, used: set[Constant]) -> None:

@@ -33,6 +33,8 @@ class Row:
             the name, without its stack and with "/" between modules: "layers.{i}/self_attn/q_proj".
         when: a boolean field of ModelConfig without which the module does not exist.
         bias: the bias must be there; otherwise it may be missing.
+        copy_of: an earlier module whose weight this one often repeats, perhaps transposed; where
+            the bits are equal both get the same memory.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Row:
     modules: str = ""
     when: str = ""
     bias: bool = True
+    copy_of: str = ""
 
     @property
     def stack(self) -> str:
@@ -71,7 +74,8 @@ ENCODER_DECODER: tuple[Row, ...] = (
     Row("encoder.layers.{i}.final_layer_norm",        Kind.NORM,   (_D,)),
     Row("encoder.layer_norm",                         Kind.NORM,   (_D,), when="normalize_before"),
 
-    Row("decoder.embed_tokens",                       Kind.TABLE,  ("vocab_size", _D), _E),
+    Row("decoder.embed_tokens",                       Kind.TABLE,  ("vocab_size", _D), _E,
+        copy_of="encoder.embed_tokens"),
     Row("decoder.embed_positions",                    Kind.TABLE,  ("max_positions", _D)),
     Row("decoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _D)),
     Row("decoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _D)),
@@ -87,16 +91,11 @@ ENCODER_DECODER: tuple[Row, ...] = (
     Row("decoder.layers.{i}.fc2",                     Kind.LINEAR, ("decoder_ffn_dim", _D)),
     Row("decoder.layers.{i}.final_layer_norm",        Kind.NORM,   (_D,)),
     Row("decoder.layer_norm",                         Kind.NORM,   (_D,), when="normalize_before"),
-    Row("lm_head",                                    Kind.LOGITS, (_D, "vocab_size"), bias=False),
+    Row("lm_head",                                    Kind.LOGITS, (_D, "vocab_size"), bias=False,
+        copy_of="decoder.embed_tokens"),
 )
 # fmt: on
 """MarianMT and our reference Transformer."""
-
-TIED: tuple[tuple[str, str], ...] = (
-    ("decoder.embed_tokens.weight", "encoder.embed_tokens.weight"),
-    ("lm_head.weight", "decoder.embed_tokens.weight"),
-)
-"""Tensors that are often copies: the first becomes a view of the second where they are equal."""
 
 
 def modules_of(
