@@ -12,7 +12,7 @@ import tiny_onnx
 from onnx import helper, numpy_helper
 
 from pyengine.errors import Error, ModelFormatError, ModelNotFoundError, UnsupportedModelError
-from pyengine.models import read_model
+from pyengine.models import read_model, storage
 
 
 def refuse(folder: Path, kind: type[Error], *words: str) -> None:
@@ -267,13 +267,46 @@ def test_absurd_dims(tmp_path: Path, dims: list[int]) -> None:
     refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", name)
 
 
+@pytest.mark.parametrize("small", [0, 1024])
 @pytest.mark.parametrize("size", [0, 4, 92, 100])
-def test_data_of_the_wrong_size(tmp_path: Path, size: int) -> None:
+def test_data_of_the_wrong_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, small: int
+) -> None:
+    monkeypatch.setattr(storage, "_SMALL", small)
     encoder = tiny_onnx.encoder()
     name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
     tiny_onnx.initializer(encoder, name).raw_data = b"\0" * size
     folder = tiny_onnx.write(tmp_path, encoder)
     refuse(folder, ModelFormatError, name, f"holds {size} bytes", "expected 96")
+
+
+def test_data_that_overruns_its_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_SMALL", 0)
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    tensor = tiny_onnx.initializer(encoder, name)
+    path = tiny_onnx.write(tmp_path) / "encoder_model.onnx"
+    data = path.read_bytes()
+    field = b"\x4a\x60" + tensor.raw_data  # tag of raw_data, 96
+    assert data.count(field) == 1
+    path.write_bytes(data.replace(field, b"\x4a\x64" + tensor.raw_data))
+    refuse(tmp_path, ModelFormatError, "encoder_model.onnx", "truncated")
+
+
+def test_data_given_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_SMALL", 90)
+    encoder = tiny_onnx.encoder()
+    name = tiny_onnx.node(encoder, "fc1/MatMul").input[1]
+    folder = tiny_onnx.write(tmp_path)
+    tensor = tiny_onnx.initializer(encoder, name).SerializeToString()
+    longer = tensor + b"\x4a\x02\x00\x00"  # once more raw_data, of two bytes
+    graph = encoder.graph.SerializeToString()
+    changed = graph.replace(
+        bytes([0x2A, len(tensor)]) + tensor, bytes([0x2A, len(longer)]) + longer
+    )
+    model = bytes([0x3A]) + storage._varint(len(changed)) + changed
+    (folder / "encoder_model.onnx").write_bytes(model)
+    refuse(folder, ModelFormatError, name, "twice")
 
 
 def test_a_cycle_of_identities(tmp_path: Path) -> None:
@@ -318,6 +351,12 @@ def test_external_data_is_read(tmp_path: Path) -> None:
     plain = read_model(tiny_onnx.write(tmp_path / "plain")).tensors
     name = "encoder.layers.0.fc1.weight"
     assert np.array_equal(tensors[name], plain[name])
+
+
+def test_external_data_at_an_absolute_place_inside(tmp_path: Path) -> None:
+    place = str(tmp_path / "weights.bin")
+    write_external(tmp_path, lambda entry: entry.update(location=place))
+    refuse(tmp_path, ModelFormatError, place, "not inside")
 
 
 def test_external_data_in_a_subfolder_or_behind_a_link_inside(tmp_path: Path) -> None:
