@@ -38,7 +38,8 @@ class GenerationOptions:
         eos_token_id: the ids that end a hypothesis.
         num_beams: hypotheses followed at once; 1 is greedy search.
         num_return_sequences: hypotheses returned for each sentence, at most ``num_beams``.
-        min_length: the end tokens are forbidden until this length is reached.
+        min_length: the end tokens are forbidden until this length is reached; above
+            ``max_length``, every translation is ``max_length`` long.
         length_penalty: a score is the sum of log-probabilities / (generated tokens) ** this.
         early_stopping: ``True``: stop when ``num_beams`` hypotheses are finished; ``False``: when
             none that runs can win at its present length; ``"never"``: none at any length.
@@ -433,9 +434,4 @@ def _check_together(options: GenerationOptions) -> None:
         raise OptionError(
             f"num_return_sequences: found {options.num_return_sequences}, expected at most "
             f"num_beams, which is {options.num_beams}"
-        )
-    if options.min_length > options.max_length:
-        raise OptionError(
-            f"min_length: found {options.min_length}, expected at most max_length, which is "
-            f"{options.max_length} (both count the start token)"
         )

@@ -266,8 +266,8 @@ class Translator:
             translator.score([[12, 7, 2]], [[5, 9, 2]])[0].sum()
         """
         loaded = self._open()
-        source_values, source_offsets = _ragged.pack(sources, self.config.source_vocab_size)
-        target_values, target_offsets = _ragged.pack(targets, self.config.vocab_size)
+        source_values, source_offsets = _packed("sources", sources, self.config.source_vocab_size)
+        target_values, target_offsets = _packed("targets", targets, self.config.vocab_size)
         if len(source_offsets) != len(target_offsets):
             raise InputError(
                 f"found {len(source_offsets) - 1} sources and {len(target_offsets) - 1} targets, "
@@ -459,6 +459,14 @@ class Translator:
         texts = iter(self._get_tokenizer().decode_batch(flat))
         for item, row in zip(items, hypotheses, strict=True):
             best[item] = [next(texts) for _ in row]
+
+
+def _packed(which: str, sequences: Any, vocab_size: int) -> tuple[Ids, Offsets]:
+    """``_ragged.pack`` whose errors say which of two lists is at fault."""
+    try:
+        return _ragged.pack(sequences, vocab_size)
+    except (InputError, InputTypeError) as error:
+        raise type(error)(f"{which}: {error}") from None
 
 
 def _is_blank(text: str) -> bool:

@@ -1,0 +1,89 @@
+"""Models and helpers of the API tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyengine import Translator
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+IDS_MODEL = FIXTURES / "marian-split"
+"""Random weights, 211 ids, 40 positions, no tokenizer; decoding defaults as OPUS-MT has them."""
+
+TEXT_MODEL = FIXTURES / "multi30k-en-de"
+"""The committed English-German model."""
+
+SENTENCES = (
+    "A man is riding a bicycle.",
+    "Two dogs run.",
+    "A group of young people in red jackets is standing in front of an old building in the snow.",
+    "A woman.",
+    "Children play football in a park while their parents are watching from a bench.",
+    "A brown dog jumps over a fence.",
+    "An old man with a hat sits on a chair and reads a newspaper.",
+    "The girl is smiling at the camera.",
+    "Three men are working on a roof.",
+)
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def ids_model() -> Path:
+    """A folder that takes token ids only."""
+    return IDS_MODEL
+
+
+@pytest.fixture(scope="session")
+def text_model() -> Path:
+    """A folder that takes text."""
+    if not (TEXT_MODEL / "config.json").is_file():
+        pytest.skip("tests/fixtures/multi30k-en-de is not there")
+    return TEXT_MODEL
+
+
+@pytest.fixture(scope="session")
+def ids_translator() -> Iterator[Translator]:
+    """The model of random weights on two threads."""
+    with Translator(IDS_MODEL, threads=2) as translator:
+        yield translator
+
+
+@pytest.fixture(scope="session")
+def text_translator(text_model: Path) -> Iterator[Translator]:
+    """The English-German model on two threads."""
+    with Translator(text_model, threads=2) as translator:
+        yield translator
+
+
+def run_python(
+    arguments: Sequence[str], text: str | bytes = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run this Python in a process of its own, with UTF-8 in and out."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=data,
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
+    )
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Run ``python -m pyengine ARGUMENTS`` with some standard input."""
+
+    def run(*arguments: object, text: str | bytes = "", **environment: str):
+        return run_python(["-m", "pyengine", *map(str, arguments)], text, **environment)
+
+    return run

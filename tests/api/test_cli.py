@@ -1,0 +1,239 @@
+"""The command line, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pyengine
+from pyengine import Translator
+from pyengine.cli_translate import LineReader
+
+from .conftest import SENTENCES, Cli
+
+
+def test_version(cli: Cli) -> None:
+    done = cli("--version")
+    assert (done.returncode, done.stdout) == (0, f"pyengine {pyengine.__version__}\n")
+
+
+def test_text_arguments(cli: Cli, text_model: Path, text_translator: Translator) -> None:
+    done = cli("translate", "--model", text_model, *SENTENCES[:2], "", "--num-beams", 2)
+    expected = text_translator.translate([*SENTENCES[:2], ""], num_beams=2)
+    assert done.stdout.split("\n") == [*expected, ""]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_standard_input(cli: Cli, text_model: Path, text_translator: Translator) -> None:
+    lines = [*SENTENCES, "", "  ", *SENTENCES[::-1]]
+    done = cli("translate", "-m", text_model, text="\n".join(lines))  # no newline at the end
+    assert done.stdout.split("\n") == [*text_translator.translate(lines), ""]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_files_and_output(
+    cli: Cli, text_model: Path, text_translator: Translator, tmp_path: Path
+) -> None:
+    one, two, out = (tmp_path / name for name in ("one.txt", "two.txt", "out.txt"))
+    one.write_bytes("\ufeffA dog runs.\r\nZwei \u2028 Hunde\r\n".encode())
+    two.write_text("A woman.\n\n")
+    arguments = ("translate", "-m", text_model, "-i", one, "-i", "-", "-i", two, "-o", out)
+    done = cli(*arguments, "--batch-size", 2, "--threads", 1, "--isa", "scalar", text="A cat.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    lines = ["A dog runs.", "Zwei \u2028 Hunde", "A cat.", "A woman.", ""]
+    expected = text_translator.translate(lines)
+    assert out.read_text(encoding="utf-8").split("\n") == [*expected, ""]
+
+
+def test_n_best_and_decoding_options(
+    cli: Cli, text_model: Path, text_translator: Translator
+) -> None:
+    done = cli(
+        "translate", "-m", text_model, "--num-beams", 4, "--num-return-sequences", 2,
+        "--length-penalty", 0.6, "--early-stopping", "never", "--max-length", 9, SENTENCES[0], "",
+    )  # fmt: skip
+    expected = text_translator.translate(
+        SENTENCES[0], num_beams=4, num_return_sequences=2, length_penalty=0.6,
+        early_stopping="never", max_length=9,
+    )  # fmt: skip
+    assert done.stdout.split("\n") == [*expected, "", "", ""]
+
+
+def test_bytes_that_are_no_utf8(cli: Cli, text_model: Path) -> None:
+    done = cli("translate", "-m", text_model, text=b"A dog \xff runs.\nA cat.\n")
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 2, "")
+
+
+def test_a_bad_line_is_named_and_what_came_before_is_kept(
+    cli: Cli, text_model: Path, text_translator: Translator, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("\n".join(["A dog.", "A cat.", "dog " * 2000, "A woman."]))
+    done = cli("translate", "-m", text_model, "-i", path)
+    assert done.returncode == 1
+    assert done.stdout.split("\n") == [*text_translator.translate(["A dog.", "A cat."]), ""]
+    assert done.stderr.startswith(f"pyengine: error: {path}:3: ")
+    assert done.stderr.count("\n") == 1
+
+    done = cli("translate", "-m", text_model, "-i", path, "--truncate", "--max-new-tokens", 5)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 4)
+    assert done.stderr.startswith(f"pyengine: warning: {path}:3: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_info(cli: Cli, ids_model: Path) -> None:
+    done = cli("info", ids_model)
+    assert done.returncode == 0
+    for fact in ("marian", "52,275", "encoder_model.onnx", "num_beams 4", "token ids only"):
+        assert fact in done.stdout
+    facts = json.loads(cli("info", ids_model, "--json", "--isa", "scalar").stdout)
+    assert facts["parameters"] == 52_275
+    assert facts["architecture"]["hidden_size"] == 32
+    assert facts["engine"]["isa"] == "scalar"
+    assert facts["files"]["config.json"] > 0
+    assert facts["memory"]["weights"] > 4 * 52_275
+    assert facts["tokenizer"] is None
+    assert facts["decoding"]["bad_words_ids"] == [[210]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ((), 2, "the following arguments are required: command"),
+        (("translte",), 2, "invalid choice: 'translte'"),
+        (("translate", "x"), 2, "required: -m/--model"),
+        (("translate", "-m", "MODEL", "--threads", "x", "a"), 2, "invalid int value: 'x'"),
+        (("translate", "-m", "MODEL", "--threads", "0", "a"), 2, "threads: found 0"),
+        (("translate", "-m", "MODEL", "--batch-size", "0", "a"), 2, "batch_size: found 0"),
+        (("translate", "-m", "MODEL", "--num-beams", "0", "a"), 2, "num_beams: found 0"),
+        (("translate", "-m", "MODEL", "--isa", "avx9", "a"), 2, "avx9"),
+        (("translate", "-m", "MODEL", "--early-stopping", "x", "a"), 2, "true, false or never"),
+        (("translate", "-m", "MODEL", "a", "-i", "b"), 2, "found both TEXT and --input"),
+        (("translate", "-m", "MODEL", "-i", "nowhere.txt"), 1, "nowhere.txt"),
+        (("translate", "-m", "MODEL", "-i", "/"), 1, "irectory"),
+        (("translate", "-m", "nowhere", "a"), 1, "'nowhere' does not exist"),
+        (("info", "nowhere"), 1, "'nowhere' does not exist"),
+        (("info", "nowhere\nin two lines"), 1, "nowhere"),
+        (("verify", "nowhere"), 1, "'nowhere' does not exist"),
+        (("bench", "nowhere"), 1, "'nowhere' does not exist"),
+        (("bench", "MODEL", "--rounds", "0"), 2, "rounds: found 0"),
+    ],
+)
+def test_errors_are_one_line(
+    cli: Cli, text_model: Path, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    done = cli(*(str(text_model) if word == "MODEL" else word for word in arguments))
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert done.stderr.startswith("pyengine: error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_a_folder_without_tokenizer(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    out.write_text("precious")
+    done = cli("translate", "-m", ids_model, "-o", out, "A dog.")
+    assert done.returncode == 1
+    assert "no tokenizer files" in done.stderr
+    assert out.read_text() == "precious"
+
+
+def test_a_broken_model_folder(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "decoder_model.onnx"):
+        (tmp_path / name).write_bytes((ids_model / name).read_bytes())
+    (tmp_path / "encoder_model.onnx").write_bytes(b"not a model")
+    done = cli("translate", "-m", tmp_path, "A dog.")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pyengine: error: ")
+    assert "encoder_model.onnx" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pyengine", *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_a_line_is_answered_at_once(text_model: Path) -> None:
+    with start("translate", "-m", text_model, "--threads", 1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in ("A dog runs.\n", "A cat.\n"):
+            process.stdin.write(text.encode())
+            process.stdin.flush()
+            assert process.stdout.readline().strip()  # would wait for ever
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+
+
+def test_ctrl_c(text_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("A man is riding a bicycle in front of a house.\n" * 50_000)
+    with start("translate", "-m", text_model, "--threads", 1, "-i", path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(timeout=30) == 130
+        assert time.monotonic() - started < 5
+        assert process.stderr.read() == b""
+
+
+def test_a_reader_that_goes_away(text_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("A man is riding a bicycle in front of a house.\n" * 50_000)
+    with start("translate", "-m", text_model, "--threads", 1, "-i", path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+        assert process.stderr.read() == b""
+
+
+def test_the_installed_command_and_the_module_are_the_same() -> None:
+    from pyengine.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+
+
+def test_line_reader_cuts_lines_at_newlines_only(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    lines = [b"one", b"", b"x" * 300_000, b"a\x85b\x0cc\rd", b"last"]
+    path.write_bytes(b"\n".join(lines))
+    with path.open("rb") as file:
+        assert [line for chunk in LineReader(file) for line in chunk] == lines
+    path.write_bytes(b"a\n" * 1000)
+    with path.open("rb") as file:
+        assert [len(chunk) for chunk in LineReader(file, limit=300)] == [300, 300, 300, 100]
+    path.write_bytes(b"")
+    with path.open("rb") as file:
+        assert list(LineReader(file)) == []
+
+
+def test_line_reader_gives_what_has_arrived() -> None:
+    receiver, sender = os.pipe()
+    with os.fdopen(receiver, "rb") as file:
+        chunks = iter(LineReader(file))
+        os.write(sender, b"one\ntwo\nthr")
+        assert next(chunks) == [b"one", b"two"]
+        os.write(sender, b"ee\n")
+        assert next(chunks) == [b"three"]
+        os.close(sender)
+        assert list(chunks) == []

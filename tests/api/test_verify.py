@@ -1,0 +1,184 @@
+"""``verify``: it passes on sound models, and it notices an engine that computes something else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+from pyengine import InputError, OptionError, TokenizerMissingError, Translator
+from pyengine.bench.onnxruntime_loop import (
+    GreedySearch,
+    MissingPackageError,
+    OnnxFiles,
+    OnnxRuntimeModel,
+    import_onnxruntime,
+)
+from pyengine.bench.peer import onnx_files
+from pyengine.verify import VerifyReport, _Tally, verify_model
+
+from .conftest import FIXTURES, SENTENCES, Cli
+
+
+@pytest.mark.parametrize("model", ["marian-split", "marian-merged", "marian-external"])
+def test_random_models_are_faithful(model: str) -> None:
+    with Translator(FIXTURES / model, threads=2) as translator:
+        report = verify_model(translator)
+    assert report.faithful
+    assert report.random_sources >= 5
+    assert report.sentences == 0
+    assert report.positions > 20
+    assert 0 < report.max_difference < 1e-5
+    assert report.equal_tokens == 1
+    assert json.loads(json.dumps(report.to_dict()))["faithful"] is True
+
+
+def test_the_committed_model_is_faithful(text_translator: Translator) -> None:
+    report = verify_model(text_translator, SENTENCES[:3])
+    assert report.faithful
+    assert report.sentences == 3
+    assert verify_model(text_translator, max_new_tokens=4).sentences == 8  # the built-in ones
+
+
+@pytest.mark.parametrize("tampered", ["encoder_model.onnx", "decoder_with_past_model.onnx"])
+def test_a_tampered_model_is_not(cli: Cli, ids_model: Path, tmp_path: Path, tampered: str) -> None:
+    """The engine has read the sound files, onnxruntime reads one that was changed since."""
+    folder = Path(shutil.copytree(ids_model, tmp_path / "model"))
+    with Translator(folder, threads=1) as translator:
+        assert verify_model(translator).faithful
+        change_a_weight(folder / tampered)
+        report = verify_model(translator)
+    assert not report.faithful
+    assert report.max_difference > 1e-4
+    assert "NOT FAITHFUL" in report.format()
+    if tampered.startswith("decoder"):  # pyengine does not read this file: the process sees it too
+        done = cli("verify", folder)
+        assert done.returncode == 1
+        assert "NOT FAITHFUL" in done.stdout
+
+
+def change_a_weight(path: Path) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    weights = [t for t in model.graph.initializer if len(t.dims) == 2 and t.dims[0] == 32]
+    values = numpy_helper.to_array(weights[-1]) * np.float32(1.02)
+    weights[-1].CopyFrom(numpy_helper.from_array(values, weights[-1].name))
+    onnx.save(model, path)
+
+
+def test_command_line(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
+    done = cli("verify", ids_model, "--max-new-tokens", 5)
+    assert done.returncode == 0
+    assert "faithful" in done.stdout
+    assert done.stderr == ""
+    facts = json.loads(cli("verify", ids_model, "--json", "--isa", "scalar").stdout)
+    assert facts["faithful"] is True
+    assert facts["isa"] == "scalar"
+    path = tmp_path / "text"
+    path.write_text("A dog.\n")
+    done = cli("verify", ids_model, "--text", path)
+    assert done.returncode == 1
+    assert "no tokenizer files" in done.stderr
+
+
+def tally(actual: list[list[float]], expected: list[list[float]]) -> _Tally:
+    result = _Tally()
+    result.add(np.array(actual, np.float32), np.array(expected, np.float32))
+    return result
+
+
+def test_the_difference_is_that_of_the_definition() -> None:
+    assert tally([[1.0, 4.0]], [[1.5, -5.0]]).max_difference == pytest.approx(9 / 5)
+    assert tally([[1.0, 7.0]], [[1.5, -2e4]]).max_difference == pytest.approx(0.5 / 1.5)  # masked
+    two = tally([[1.0, 2.0], [3.0, 1.0]], [[1.0, 2.0], [3.0, 1.5]])
+    assert (two.positions, two.equal, two.wrong) == (2, 2, 0)
+    assert two.max_difference == pytest.approx(0.5 / 3)
+
+
+def test_a_differing_token_is_wrong_only_if_the_candidates_are_apart() -> None:
+    near = tally([[10.0, 10.0004]], [[10.0003, 10.0]])
+    assert (near.equal, near.wrong) == (0, 0)
+    far = tally([[10.0, 10.1]], [[10.1, 10.0]])
+    assert (far.equal, far.wrong) == (0, 1)
+
+
+def test_nothing_that_is_no_number_is_faithful() -> None:
+    broken = tally([[float("nan"), 1.0]], [[1.0, 2.0]])
+    assert not broken.max_difference <= 1e-4
+    report = VerifyReport("m", "1", "avx2", 1, 1, 1, broken.max_difference, 1.0, 0)
+    assert not report.faithful
+
+
+def test_bad_arguments(ids_translator: Translator, text_translator: Translator) -> None:
+    with pytest.raises(OptionError, match="max_new_tokens: found 0"):
+        verify_model(ids_translator, max_new_tokens=0)
+    with pytest.raises(TokenizerMissingError):
+        verify_model(ids_translator, ["A dog."])
+    with pytest.raises(InputError, match="item 0"):
+        verify_model(text_translator, ["dog " * 2000])
+
+
+def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'pyengine-mt\[verify\]'"):
+        import_onnxruntime()
+
+
+# --- the loop over onnxruntime's steps ---
+
+SOURCES = [[99, 107, 158, 0], [5, 0], [199, 8, 31, 172, 199, 53, 66, 182, 0]]
+
+
+def search_of(translator: Translator, **options: Any) -> GreedySearch:
+    return GreedySearch.of(translator.generation_options(num_beams=1, **options), 210)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"max_new_tokens": 3},
+        {"min_new_tokens": 12},
+        {"forced_bos_token_id": 7},
+        {"suppress_tokens": [49, 183]},
+        {"forced_eos_token_id": None},
+    ],
+)
+def test_the_loop_finds_what_the_engine_finds(
+    ids_translator: Translator, options: dict[str, Any]
+) -> None:
+    expected = [row[0].ids for row in ids_translator.generate(SOURCES, num_beams=1, **options)]
+    search = search_of(ids_translator, **options)
+    loop = OnnxRuntimeModel(onnx_files(ids_translator.path), threads=1)
+    assert loop.has_cache
+    batch = loop.greedy(SOURCES, search).ids
+    assert [without_end(ids) for ids in batch] == expected
+    assert [loop.greedy([source], search).ids[0] for source in SOURCES] == batch
+
+
+def without_end(ids: list[int]) -> list[int]:
+    return ids[:-1] if ids[-1] == 0 else ids
+
+
+def test_with_and_without_cache_the_loop_sees_the_same_logits(ids_translator: Translator) -> None:
+    pair = onnx_files(ids_translator.path)
+    single = OnnxFiles(pair.encoder, pair.decoder)
+    search = search_of(ids_translator)
+    cached = OnnxRuntimeModel(pair, 1).greedy(SOURCES, search, keep_logits=True)
+    loop = OnnxRuntimeModel(single, 1)
+    assert not loop.has_cache
+    uncached = loop.greedy(SOURCES, search, keep_logits=True)
+    assert cached.ids == uncached.ids
+    for ids, a, b in zip(cached.ids, cached.logits, uncached.logits, strict=True):
+        assert a.shape == (len(ids), 211)
+        finite = np.isfinite(a)
+        assert np.allclose(a[finite], b[finite], atol=1e-4)
