@@ -267,6 +267,20 @@ def test_absurd_dims(tmp_path: Path, dims: list[int]) -> None:
     refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", name)
 
 
+def test_absurd_dims_of_a_scalar(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    tiny_onnx.initializer(encoder, "scale").dims.extend([-1, -1])
+    refuse(tiny_onnx.write(tmp_path, encoder), ModelFormatError, "'scale'", "[-1, -1]")
+
+
+@pytest.mark.parametrize("place", ["/layers.0/fc1/MatMul", "onnx::MatMul_13", "last_hidden_state"])
+def test_a_name_that_is_not_utf8(tmp_path: Path, place: str) -> None:
+    path = tiny_onnx.write(tmp_path) / "encoder_model.onnx"
+    name = place.encode()
+    path.write_bytes(path.read_bytes().replace(name, b"\xff" + name[1:]))
+    refuse(tmp_path, ModelFormatError, "encoder_model.onnx", "UTF-8")
+
+
 @pytest.mark.parametrize("small", [0, 1024])
 @pytest.mark.parametrize("size", [0, 4, 92, 100])
 def test_data_of_the_wrong_size(

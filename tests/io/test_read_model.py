@@ -11,10 +11,12 @@ import pytest
 from pyengine.models import ModelFolder, read_model
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-MARIAN = sorted(path.name for path in FIXTURES.glob("marian-*"))
+FOLDERS = sorted(path.parent.name for path in FIXTURES.glob("*/config.json"))
+GOLDEN = [FIXTURES / "golden" / f"{name.replace('-', '_')}.npz" for name in FOLDERS]
+GOLDEN = [path for path in GOLDEN if path.exists()]
 
 
-@pytest.fixture(params=MARIAN, scope="module")
+@pytest.fixture(params=FOLDERS, scope="module")
 def model(request: pytest.FixtureRequest) -> ModelFolder:
     return read_model(FIXTURES / request.param)
 
@@ -59,11 +61,11 @@ def test_tensors_compute_what_onnxruntime_computes(
     assert error.max() <= 1e-4
 
 
-@pytest.mark.parametrize("name", MARIAN)
-def test_twin_agrees_with_transformers(name: str) -> None:
-    model = read_model(FIXTURES / name)
-    golden = np.load(FIXTURES / "golden" / f"{name.replace('-', '_')}.npz")
-    for k in range(2):
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_twin_agrees_with_pytorch(path: Path) -> None:
+    model = read_model(FIXTURES / path.stem.replace("_", "-"))
+    golden = np.load(path)
+    for k in range(len(golden) // 3):
         source, target = golden[f"source_{k}"], golden[f"decoder_input_{k}"]
         expected = golden[f"logits_{k}"]
         error = np.abs(model_twin.logits(model.config, model.tensors, source, target) - expected)
@@ -121,6 +123,16 @@ def test_configuration_of_an_opus_folder() -> None:
     assert model.generation_config["num_beams"] == 4
     assert model.generation_config["bad_words_ids"] == [[210]]
     assert model.generation_config["decoder_start_token_id"] == 210
+
+
+def test_pre_norm_reference_model() -> None:
+    model = read_model(FIXTURES / "transformer-prenorm")
+    assert model.model_type == "transformer"
+    assert (model.config.normalize_before, model.config.activation) == (True, "relu")
+    assert model.tensors["decoder.layer_norm.bias"].shape == (24,)
+    assert "lm_head.bias" not in model.tensors
+    table = model.tensors["encoder.embed_tokens.weight"]
+    assert np.shares_memory(model.tensors["lm_head.weight"], table)
 
 
 def test_arrays_are_read_only(model: ModelFolder) -> None:
