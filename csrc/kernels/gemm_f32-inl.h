@@ -8,13 +8,21 @@
 constexpr int kGemmRowBlock = 96;
 
 // sums[row][v * kLanes ...] = input[row] * (vectors first_vector + v of the panels), v < kVectors.
+//
+// Prefetch, measured on one core of an EPYC (Zen 5), depth 512: few rows wait for weights, and reading
+// 2 KB ahead in the same stream gives 15 % (4 rows, weights in L3 or memory). More rows are bound by
+// arithmetic, but the first tile of each panel waits for memory unless the panel before it brings it to
+// L2: 58,101 columns, 12 rows 125 -> 205 GFLOP/s, 32 rows 181 -> 227. Past the weights it does no harm.
 template <int kRows, int kVectors>
 inline void gemm_tile(const GemmArgs& args, const float* input, int first_vector, float* sums) {
   constexpr int kVectorsPerPanel = kPanelWidth / kLanes;
+  constexpr int kPanels = kVectors > kVectorsPerPanel ? kVectors / kVectorsPerPanel : 1;
+  constexpr bool kReadBound = kRows <= kReadBoundRows;
   const int64_t panel_size = static_cast<int64_t>(args.depth) * kPanelWidth;
   const int64_t stride = args.input_stride;
   const float* weights =
       args.panels + first_vector / kVectorsPerPanel * panel_size + first_vector % kVectorsPerPanel * kLanes;
+  const int64_t ahead = kReadBound ? 512 : kPanels * panel_size;
   Vec acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -25,7 +33,9 @@ inline void gemm_tile(const GemmArgs& args, const float* input, int first_vector
     Vec w[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      w[v] = load(weights + v / kVectorsPerPanel * panel_size + v % kVectorsPerPanel * kLanes);
+      const float* at = weights + v / kVectorsPerPanel * panel_size + v % kVectorsPerPanel * kLanes;
+      w[v] = load(at);
+      __builtin_prefetch(at + ahead, 0, kReadBound ? 3 : 2);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -50,12 +60,23 @@ inline void finish_vector(const GemmArgs& args, int row, int column, int n, cons
   store_first(args.output + at, n, y);
 }
 
+// Output rows lie on separate pages: asking for them before the sums are done hides the misses of the
+// stores (512 rows, depth 512, 2,048 columns: 225 -> 250 GFLOP/s).
+template <int kRows, int kVectors>
+inline void prefetch_output(const GemmArgs& args, int row, int column) {
+  for (int r = 0; r < kRows; ++r) {
+    const float* at = args.output + (row + r) * args.output_stride + column;
+    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(at + v * kLanes, 1, 3);
+  }
+}
+
 // Rows row ... row + kRows - 1 of `count` vectors of columns; what is left of a group of kVectors goes
 // to a tile half as wide.
 template <int kRows, int kVectors>
 inline void gemm_columns(const GemmArgs& args, int row, int first_vector, int count) {
   alignas(64) float sums[kRows * kVectors * kLanes];
   for (; count >= kVectors; count -= kVectors, first_vector += kVectors) {
+    prefetch_output<kRows, kVectors>(args, row, first_vector * kLanes);
     gemm_tile<kRows, kVectors>(args, args.input + row * args.input_stride, first_vector, sums);
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) {

@@ -5,6 +5,8 @@
 // units with a latency of 4. The largest: 6 x 2 ymm accumulators, two weights, a broadcast: 15 of 16
 // registers.
 constexpr int kGemmRows = 6;
+// Up to so many rows, reading the weights takes longer than the arithmetic.
+constexpr int kReadBoundRows = 3;
 constexpr int kAttentionQueries = 4;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.

@@ -4,6 +4,8 @@
 // Tiles of the matrix product and of attention. A tile has at least 8 accumulators where it can: two FMA
 // units with a latency of 4. The largest: 12 x 2 accumulators, two weights, a broadcast: 27 of 32 registers.
 constexpr int kGemmRows = 12;
+// Up to so many rows, reading the weights takes longer than the arithmetic.
+constexpr int kReadBoundRows = 6;
 constexpr int kAttentionQueries = 4;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.

@@ -4,6 +4,7 @@
 
 // Tiles of the matrix product and of attention; small, as nothing stays in registers anyway.
 constexpr int kGemmRows = 4;
+constexpr int kReadBoundRows = 4;
 constexpr int kAttentionQueries = 2;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
