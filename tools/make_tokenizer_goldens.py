@@ -98,6 +98,11 @@ NASTY = [
     "< /s> </S> <Unk> &lt;/s&gt;",
     "x <keep> y<keep>z  <keep>  <word>in<word> <word> a<word> <word>b",
     "<eat>  both sides  <eat>here",
+    "a <word></s> b",
+    "a </s><word> b <word><word> c",
+    "<eat></s> d <eat><keep>  e",
+    "<keep <keep> <keepsake> <<keep>>",
+    "<json>  f<json>g <keep> <json>",
     "<0x0A> <0xE2><0x82><0xAC> \u20ac",
     "a" * 5000,
     "the dog " * 500,
@@ -222,7 +227,7 @@ def make_marian_multi(folder: Path) -> None:
 
 
 def make_marian_separate(folder: Path) -> None:
-    """Separate vocabularies, whose special tokens even have different ids; BPE, byte fallback."""
+    """Separate vocabularies, whose special tokens even have different ids, and are cut in text."""
     options = {"model_type": "bpe", "normalization_rule_name": "identity"}
     train(folder / "source.spm", SOURCE_WORDS, 3, vocab_size=300, **options)
     train(folder / "target.spm", TARGET_WORDS, 4, vocab_size=500, byte_fallback=True, **options)
@@ -230,14 +235,20 @@ def make_marian_separate(folder: Path) -> None:
     target = ["<pad>", "</s>", *pieces(folder / "target.spm"), "<unk>"]
     write_json(folder / "vocab.json", numbered(source))
     write_json(folder / "target_vocab.json", numbered(target))
-    config = {"separate_vocabs": True, "tokenizer_class": "MarianTokenizer"}
+    config = {
+        "tokenizer_class": "MarianTokenizer",
+        "separate_vocabs": True,
+        "split_special_tokens": True,
+    }
     write_json(folder / "tokenizer_config.json", config)
 
 
 def make_marian_added(folder: Path) -> None:
     """Everything a configuration can say of added tokens, old style, and tidied spaces."""
     options = {"vocab_size": 250, "model_type": "unigram", "normalization_rule_name": "identity"}
-    train(folder / "source.spm", SOURCE_WORDS, 5, user_defined_symbols="guitar", **options)
+    # Spaces stay, so that it shows which of them an added token eats.
+    kept = {"user_defined_symbols": "guitar", "remove_extra_whitespaces": False}
+    train(folder / "source.spm", SOURCE_WORDS, 5, **kept, **options)
     train(folder / "target.spm", SOURCE_WORDS, 6, **options)
     both = pieces(folder / "source.spm") + pieces(folder / "target.spm")
     vocab = numbered(["<pad>", "</s>", *sorted(set(both)), ">>fra<<", "<unk>"])
@@ -259,7 +270,11 @@ def make_marian_added(folder: Path) -> None:
         ],
     }
     write_json(folder / "special_tokens_map.json", tokens)
-    write_json(folder / "added_tokens.json", {"<keep>": len(vocab)})
+    # One added token begins another, so the longest match counts.
+    write_json(folder / "added_tokens.json", {"<keep": len(vocab), "<keep>": len(vocab) + 1})
+    # MarianTokenizer takes added tokens from a tokenizer.json too.
+    token = {"id": len(vocab) + 2, "content": "<json>", **flags, "rstrip": True, "special": False}
+    write_json(folder / "tokenizer.json", {"added_tokens": [token]})
 
 
 def make_t5(folder: Path) -> None:
@@ -301,6 +316,7 @@ def make_fast_bpe(folder: Path) -> None:
         "eos_token": "</s>",
         "pad_token": "<pad>",
         "additional_special_tokens": [">>fra<<"],
+        "split_special_tokens": True,
     }
     write_json(folder / "tokenizer_config.json", config)
     write_json(folder / "added_tokens.json", {"<keep>": 452})

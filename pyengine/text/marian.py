@@ -94,12 +94,7 @@ class MarianTokenizer(Tokenizer):
         dropped = {token.content for token in special.named}
         pieces = {number: piece for piece, number in target_vocab.items()}
         pieces.update((number, token.content) for number, token in self._added.items())
-        dropped_ids = {self._ids[content] for content in dropped}
-        self._pieces: dict[int, str] = {
-            number: piece
-            for number, piece in pieces.items()
-            if number not in dropped_ids and piece not in dropped
-        }
+        self._pieces = {number: piece for number, piece in pieces.items() if piece not in dropped}
         # Added tokens that are not special stand in the decoded text as they are, between spaces.
         self._kept_whole = {token.content for token in self._added.values()} - dropped
         self._clean_up = special.clean_up_spaces
@@ -123,13 +118,16 @@ class MarianTokenizer(Tokenizer):
         parts: list[str] = []
         run: list[str] = []  # the pieces since the last token that is kept whole
         for piece in (self._pieces[number] for number in ids if number in self._pieces):
-            if piece in self._kept_whole:
-                parts += [self._join(run), piece]
-                run = []
-            else:
+            if piece not in self._kept_whole:
                 run.append(piece)
-        parts.append(self._join(run))
-        text = " ".join(part for part in parts if part)
+                continue
+            if text := self._join(run):
+                parts.append(text)
+            parts.append(piece)
+            run = []
+        if run:  # here transformers also keeps an empty text, so a space may end the whole
+            parts.append(self._join(run))
+        text = " ".join(parts)
         return clean_up_spaces(text) if self._clean_up else text
 
     def _join(self, pieces: list[str]) -> str:

@@ -42,10 +42,9 @@ class SentencePieceModel:
 
     @property
     def special_ids(self) -> set[int]:
-        """The ids of the padding, start, end and unknown tokens, as far as there are any."""
+        """The ids of the padding, start, end and unknown tokens; -1 among them if one is missing."""
         model = self._processor
-        ids = {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
-        return ids - {-1}
+        return {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
 
     def ids(self, text: str) -> list[int]:
         """The model's own ids of ``text``, without start and end token."""
@@ -60,7 +59,7 @@ class SentencePieceModel:
     def join(self, pieces: list[str] | list[int]) -> str:
         """The text of pieces, or of ids below ``len(self)``."""
         with self._naming_the_file():
-            return str(self._processor.decode(pieces)) if pieces else ""
+            return str(self._processor.decode(pieces))
 
     @contextmanager
     def _naming_the_file(self) -> Iterator[None]:

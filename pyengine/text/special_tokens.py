@@ -11,7 +11,7 @@ Source: ``PreTrainedTokenizerBase._from_pretrained`` in transformers 4.57.6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +83,13 @@ def read_special_tokens(folder: Path, defaults: dict[str, str]) -> SpecialTokens
     else:
         _override(config, folder / "special_tokens_map.json")
         added = _older_added_tokens(folder, config)
-    roles = {r: t for r in ROLES if (t := config.get(r, defaults.get(r))) is not None}
-    additional = config.get("additional_special_tokens") or []
-    if not isinstance(additional, list):
-        raise ModelFormatError(
-            f"{config_path}: expected a list of additional_special_tokens, found {additional!r}"
-        )
-    by_content = {token.content: token for token in added.values()}
-    named: dict[str, AddedToken] = {}
-    for description in [*roles.values(), *additional]:
-        token = _token(description, config_path, special=True)
-        token = by_content.get(token.content, token)
-        named.setdefault(token.content, replace(token, special=True))
+    stated = {role: config[role] for role in ROLES if config.get(role) is not None}
+    known = {**defaults, **stated}
+    roles = {role: known[role] for role in ROLES if role in known}
+    additional = _additional_tokens(config, config_path)
+    tokens = [_token(text, config_path, special=True) for text in [*roles.values(), *additional]]
     return SpecialTokens(
-        named=tuple(token for token in named.values() if token.content),
+        named=tuple({token.content: token for token in tokens if token.content}.values()),
         roles={role: _token(text, config_path).content for role, text in roles.items()},
         added=added,
         split_special_tokens=bool(config.get("split_special_tokens", False)),
@@ -122,19 +115,26 @@ def clean_up_spaces(text: str) -> str:
 
 def _override(config: dict[str, Any], path: Path) -> None:
     """Let ``special_tokens_map.json`` override the configuration; additional tokens join up."""
-    for role, value in read_optional_json_object(path).items():
-        if role == "additional_special_tokens" and isinstance(value, list):
-            known = config.get(role) or []
-            config[role] = known + [token for token in value if token not in known]
-        else:
-            config[role] = value
+    overriding = read_optional_json_object(path)
+    more = _additional_tokens(overriding, path)
+    known = _additional_tokens(config, path.with_name("tokenizer_config.json"))
+    config.update(overriding)
+    config["additional_special_tokens"] = known + [token for token in more if token not in known]
+
+
+def _additional_tokens(config: dict[str, Any], path: Path) -> list[Any]:
+    tokens = config.get("additional_special_tokens") or []
+    if not isinstance(tokens, list):
+        raise ModelFormatError(
+            f"{path}: expected a list of additional_special_tokens, found {tokens!r}"
+        )
+    return tokens
 
 
 def _older_added_tokens(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
     """Added tokens of a folder that is older than ``added_tokens_decoder``."""
-    descriptions = [config.get(role) for role in ROLES]
-    descriptions += config.get("additional_special_tokens") or []
     path = folder / "tokenizer_config.json"
+    descriptions = [*map(config.get, ROLES), *_additional_tokens(config, path)]
     special = {_token(d, path).content for d in descriptions if d is not None}
     added: dict[int, AddedToken] = {}
     path = folder / "added_tokens.json"

@@ -150,6 +150,7 @@ def test_marian_needs_its_special_tokens(copy: Any, token: str) -> None:
         {"added_tokens_decoder": {"3": {"lstrip": True}}},
         {"eos_token": 5},
         {"additional_special_tokens": "x"},
+        {"additional_special_tokens": 7},
         {"additional_special_tokens": [3]},
     ],
     ids=str,
@@ -161,6 +162,16 @@ def test_odd_settings_are_refused(copy: Any, name: str, settings: dict[str, Any]
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **settings}))
     with pytest.raises(ModelFormatError, match=r"tokenizer_config\.json: expected "):
         load_tokenizer(folder, {})
+
+
+def test_null_settings_count_as_unset(copy: Any, cases: Any) -> None:
+    folder = copy("marian-separate")
+    path = folder / "tokenizer_config.json"
+    nothing = dict.fromkeys(["unk_token", "eos_token", "bos_token", "additional_special_tokens"])
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **nothing}))
+    text = "The dog runs</s>."
+    expected = cases["marian-separate"].tokenizer.encode(text)
+    assert load_tokenizer(folder, {}).encode(text) == expected
 
 
 def test_sampling_is_refused(copy: Any) -> None:
