@@ -40,14 +40,19 @@ def test_values_match_the_initializers(plain: Path) -> None:
     assert tensors["lm_head.bias"].shape == (tiny_onnx.VOCAB,)
 
 
-def test_gemm_with_transposed_weight(plain: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm(plain: Path, tmp_path: Path, transposed: int) -> None:
     encoder = tiny_onnx.encoder()
     product = tiny_onnx.node(encoder, "fc1/MatMul")
     add = tiny_onnx.node(encoder, "fc1/Add")
     weight = tiny_onnx.initializer(encoder, product.input[1])
-    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).T.copy(), weight.name))
+    if transposed:
+        turned = numpy_helper.to_array(weight).T.copy()
+        weight.CopyFrom(numpy_helper.from_array(turned, weight.name))
     inputs = [product.input[0], weight.name, add.input[0]]
-    gemm = helper.make_node("Gemm", inputs, list(add.output), "/layers.0/fc1/Gemm", transB=1)
+    gemm = helper.make_node(
+        "Gemm", inputs, list(add.output), "/layers.0/fc1/Gemm", transB=transposed
+    )
     replace(encoder, product)
     replace(encoder, add, gemm)
     assert_same_tensors(tiny_onnx.write(tmp_path / "gemm", encoder), plain)

@@ -1,6 +1,8 @@
 """Whatever is wrong with a model folder, the error says what, where, and what was expected."""
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +157,34 @@ def test_heads_that_do_not_divide(tmp_path: Path) -> None:
 )
 def test_config_contradicts_graph(tmp_path: Path, fields: dict[str, Any], words: list[str]) -> None:
     refuse(tiny_onnx.write(tmp_path, **fields), ModelFormatError, *words)
+
+
+def test_decoder_heads_contradict_the_cache(tmp_path: Path) -> None:
+    source = Path(__file__).parents[1] / "fixtures" / "marian-split"
+    folder = tmp_path / "copy"
+    shutil.copytree(source, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_attention_heads": 2}))
+    refuse(folder, ModelFormatError, "decoder_attention_heads", "found 4, expected 2")
+
+
+def test_embeddings_that_the_graph_does_not_scale(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    scaled = tiny_onnx.node(encoder, "/Mul")
+    for node in encoder.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = scaled.input[0] if name == scaled.output[0] else name
+    encoder.graph.node.remove(scaled)
+    folder = tiny_onnx.write(tmp_path, encoder)
+    refuse(folder, ModelFormatError, "factor on the embeddings", "found 1.0, expected 2.0")
+
+
+def test_gemm_that_scales(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    product = tiny_onnx.node(encoder, "fc1/MatMul")
+    product.op_type = "Gemm"
+    product.attribute.append(helper.make_attribute("alpha", 0.5))
+    refuse(tiny_onnx.write(tmp_path, encoder), UnsupportedModelError, "Gemm", "layers.0/fc1")
 
 
 def test_layer_norm_epsilon_contradicts(tmp_path: Path) -> None:
