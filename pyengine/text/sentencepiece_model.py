@@ -42,7 +42,7 @@ class SentencePieceModel:
 
     @property
     def special_ids(self) -> set[int]:
-        """The ids of the padding, start, end and unknown tokens; -1 among them if one is missing."""
+        """The ids of the padding, start, end and unknown tokens; -1 for one that is missing."""
         model = self._processor
         return {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
 
