@@ -1,9 +1,11 @@
 """Builds and runs the C++ tests (tests/cpp), plain or under a sanitizer.
 
-    python tools/cpp_tests.py [--sanitize address,undefined | thread] [--compiler g++]
+    python tools/cpp_tests.py [--sanitize address,undefined | thread] [--compiler g++] [--emulate Haswell]
+    python tools/cpp_tests.py --compiler aarch64-linux-gnu-g++ --emulate aarch64
 
-Needs doctest's header (Debian: ``doctest-dev``). Checks of the kind PE_DCHECK are on. Objects go to
-``build/cpp-tests-<sanitizers>`` and are reused while they are newer than every source.
+Needs doctest's header (Debian: ``doctest-dev``), and ``qemu-user`` to emulate. Checks of the kind
+PE_DCHECK are on. Objects go to a folder under ``build/`` and are reused while they are newer than
+every header and their source.
 """
 
 import argparse
@@ -38,10 +40,19 @@ def sources(with_simd: bool) -> list[Path]:
 
 def build(compiler: str, sanitize: str) -> Path:
     """Compiles and links the test program; returns its path. Raises CalledProcessError."""
-    folder = ROOT / "build" / f"cpp-tests-{sanitize.replace(',', '-') or 'plain'}"
+    folder = ROOT / "build" / f"cpp-tests-{compiler}-{sanitize.replace(',', '-') or 'plain'}"
     folder.mkdir(parents=True, exist_ok=True)
     with_simd = is_x86(compiler)
-    flags = ["-std=c++20", "-O1", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pthread"]
+    flags = [
+        "-std=c++20",
+        "-O1",
+        "-g",
+        "-ffp-contract=off",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pthread",
+    ]
     flags += [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests' / 'cpp'}"]
     if with_simd:
         flags += ["-DPYENGINE_HAVE_AVX2=1", "-DPYENGINE_HAVE_AVX512=1"]
@@ -55,7 +66,9 @@ def build(compiler: str, sanitize: str) -> Path:
         newest = max(newest_header, source.stat().st_mtime)
         if not target.exists() or target.stat().st_mtime < newest:
             extra = KERNEL_FLAGS.get(source.name, [])
-            subprocess.run([compiler, *flags, *extra, "-c", str(source), "-o", str(target)], check=True)
+            subprocess.run(
+                [compiler, *flags, *extra, "-c", str(source), "-o", str(target)], check=True
+            )
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,18 +78,34 @@ def build(compiler: str, sanitize: str) -> Path:
     return program
 
 
+def command(program: Path, cpu: str) -> list[str]:
+    """How to run the tests, on this machine or on an emulated CPU.
+
+    Emulated: a static program or one with its libraries under /usr/<target>, and without the test
+    that forks, since qemu's user mode cannot start threads in a forked child.
+    """
+    if not cpu:
+        return [str(program)]
+    no_fork = "--test-case-exclude=a forked child*"
+    if cpu == "aarch64":
+        return ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", str(program), no_fork]
+    return ["qemu-x86_64", "-cpu", cpu, str(program), no_fork]
+
+
 def main() -> int:
     """Builds, runs, and returns the test program's exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sanitize", default="", help="address,undefined or thread")
     parser.add_argument("--compiler", default="g++")
+    parser.add_argument("--emulate", default="", metavar="CPU", help="qemu's name, or aarch64")
     args = parser.parse_args()
     try:
         program = build(args.compiler, args.sanitize)
     except subprocess.CalledProcessError:
         print("the C++ tests do not compile", file=sys.stderr)
         return 1
-    return subprocess.run([str(program)]).returncode
+    quiet = subprocess.DEVNULL if args.emulate else None  # qemu warns of CPU features it lacks
+    return subprocess.run(command(program, args.emulate), stderr=quiet).returncode
 
 
 if __name__ == "__main__":
