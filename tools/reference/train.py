@@ -29,12 +29,12 @@ from tools.reference.schedule import learning_rate
 class Recipe:
     """How to train; the defaults are those of the committed model."""
 
-    updates: int = 8000
-    peak_rate: float = 0.005
-    warmup_updates: int = 2000
+    updates: int = 14000
+    peak_rate: float = 0.0015
+    warmup_updates: int = 800
     label_smoothing: float = 0.1
     clip_norm: float = 1.0
-    save_every: int = 200  # updates
+    save_every: int = 400  # updates
     seed: int = 1
 
 
@@ -161,8 +161,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/multi30k"))
     parser.add_argument("--run", type=Path, default=Path("../runs/multi30k"))
     parser.add_argument("--vocab-size", type=int, default=6000)
-    parser.add_argument("--max-tokens", type=int, default=4096)
-    parser.add_argument("--bpe-dropout", type=float, default=0.1)
+    parser.add_argument("--max-tokens", type=int, default=2048)
+    parser.add_argument("--bpe-dropout", type=float, default=0.0)
+    parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--peak-rate", type=float, default=Recipe.peak_rate)
+    parser.add_argument("--warmup-updates", type=int, default=Recipe.warmup_updates)
     parser.add_argument("--updates", type=int, default=Recipe.updates)
     return parser.parse_args()
 
@@ -176,9 +179,13 @@ def main() -> None:
         texts = [data / "train.en.gz", data / "train.de.gz"]
         train_tokenizer(texts, run / "spiece", arguments.vocab_size)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run / "spiece.model"))
-    config = TransformerConfig(vocab_size=tokenizer.vocab_size())
+    config = TransformerConfig(vocab_size=tokenizer.vocab_size(), dropout=arguments.dropout)
     config.save(run / "config.json")
-    recipe = Recipe(updates=arguments.updates)
+    recipe = Recipe(
+        updates=arguments.updates,
+        peak_rate=arguments.peak_rate,
+        warmup_updates=arguments.warmup_updates,
+    )
     torch.manual_seed(recipe.seed)
     corpus = load_corpus(
         data,
