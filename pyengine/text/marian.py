@@ -71,21 +71,18 @@ class MarianTokenizer(Tokenizer):
 
     def _set_up_encoding(self, special: SpecialTokens, vocab: dict[str, int]) -> None:
         """Number the added tokens; the ids of special tokens are those of the source side."""
-        added = dict(special.added)
-        contents = {token.content for token in added.values()}
-        known = {**vocab, **{token.content: number for number, token in added.items()}}
-        next_id = len(known)
+        added = {token.content: token for token in special.added.values()}
+        ids = {**vocab, **{token.content: number for number, token in special.added.items()}}
+        next_id = len(ids)
         for token in special.named:
-            if token.content in contents:
-                continue
-            if token.content not in known:
-                known[token.content] = next_id
+            added.setdefault(token.content, token)
+            if token.content not in ids:
+                ids[token.content] = next_id
                 next_id += 1
-            added[known[token.content]] = token
-        self._added: dict[int, AddedToken] = added
-        self._ids = known
+        self._added: dict[str, AddedToken] = added
+        self._ids = ids
         self._unknown_id = vocab[special.roles["unk_token"]]
-        self._end_id = known[special.roles["eos_token"]]
+        self._end_id = ids.get(special.roles["eos_token"], self._unknown_id)
         split_at = () if special.split_special_tokens else added.values()
         self._splitter = AddedTokenSplitter(split_at)
 
@@ -93,10 +90,10 @@ class MarianTokenizer(Tokenizer):
         """Give every id its piece; an id that decoding drops has none."""
         dropped = {token.content for token in special.named}
         pieces = {number: piece for piece, number in target_vocab.items()}
-        pieces.update((number, token.content) for number, token in self._added.items())
+        pieces.update((self._ids[content], content) for content in self._added)
         self._pieces = {number: piece for number, piece in pieces.items() if piece not in dropped}
         # Added tokens that are not special stand in the decoded text as they are, between spaces.
-        self._kept_whole = {token.content for token in self._added.values()} - dropped
+        self._kept_whole = set(self._added) - dropped
         self._clean_up = special.clean_up_spaces
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
