@@ -7,9 +7,11 @@ from pyengine.errors import ModelFormatError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
 
-_LAYER = re.compile(r"(?:^|/)layers\.(\d+)(?:/|$)")
+_LAYER = re.compile(r"(?:^|/)layers\.(\d{1,5})(?:/|$)")
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
 _ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Gelu": "gelu"}
+# Operators that may stand before it, or beside it in a decomposed form.
+_BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
 
 
 def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
@@ -38,11 +40,10 @@ def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
         if node.op_type == "LayerNormalization":
             epsilon = node.attribute("epsilon", 1e-5)
             _expect(file, "the layer norm's epsilon", epsilon, config.layer_norm_eps)
-    for i in range(num_layers):
+    for i in layers:
         for node in graph.at(f"layers.{i}/fc1"):
             found = _activation(graph, node)
-            if found:
-                _expect(file, "activation_function", found, config.activation)
+            _expect(file, "activation_function", found, config.activation)
 
 
 def _expect(file: str, what: str, found: object, expected: object) -> None:
@@ -69,19 +70,17 @@ def _embed_scales(graph: Graph) -> list[float]:
     return scales
 
 
-def _activation(graph: Graph, node: Node) -> str | None:
-    """The activation in the few nodes after `node`, up to the next product; None if not seen."""
-    pending = graph.consumers(node)
+def _activation(graph: Graph, node: Node) -> str:
+    """The activation in the few nodes after `node`, up to the next product."""
+    seen: set[Node] = set()
+    pending = set(graph.consumers(node))
     for _ in range(6):
         for consumer in pending:
             if consumer.op_type in _ACTIVATION_OPERATORS:
                 return _ACTIVATION_OPERATORS[consumer.op_type]
             if consumer.op_type == "Tanh":
                 return "a tanh form of gelu"
-        pending = [
-            consumer
-            for consumed in pending
-            if consumed.op_type in ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
-            for consumer in graph.consumers(consumed)
-        ]
-    return None
+        seen |= pending
+        followed = [consumer for consumer in pending if consumer.op_type in _BETWEEN]
+        pending = {reader for consumer in followed for reader in graph.consumers(consumer)} - seen
+    return f"none known after {node.path}"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FLOAT = 1  # TensorProto.DataType.FLOAT, the only type whose values are read
 FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+# No real model comes near these; they bound the work that a hostile file can cause.
+MAX_RANK = 16
+MAX_MODULE_DEPTH = 16
 
 
 class Constant:
@@ -51,6 +54,11 @@ class Constant:
         self.name = name
         self.is_initializer = is_initializer
         self.dims = tuple(proto.dims)
+        if len(self.dims) > MAX_RANK:
+            raise ModelFormatError(
+                f"{model_path.name}: {name!r} has {len(self.dims)} dimensions, "
+                f"expected at most {MAX_RANK}"
+            )
         self._proto = proto
         self._model_path = model_path
         self._span = span
@@ -298,9 +306,9 @@ def _text(value: str) -> str:
 
 def _suffixes(path: str) -> Iterator[str]:
     """ "a/b/c" gives "a/b/c", "b/c" and "c"; "" gives nothing."""
-    while path:
-        yield path
-        path = path.partition("/")[2]
+    parts = path.split("/")[-MAX_MODULE_DEPTH:] if path else []
+    for i in range(len(parts)):
+        yield "/".join(parts[i:])
 
 
 def _computing(scope: Scope, name: str) -> Iterator[Node]:

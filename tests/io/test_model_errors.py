@@ -281,6 +281,7 @@ def test_two_values_for_one_row(tmp_path: Path) -> None:
     encoder.graph.initializer.append(numpy_helper.from_array(np.ones((4, 6), np.float32), "second"))
     node = helper.make_node("MatMul", [first.input[0], "second"], ["y"], "/layers.0/fc1/MatMul_1")
     encoder.graph.node.append(node)
+    encoder.graph.node.append(helper.make_node("Relu", ["y"], ["z"], "/Relu"))
     folder = tiny_onnx.write(tmp_path, encoder)
     refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", "different", "'second'")
 
@@ -295,6 +296,35 @@ def test_absurd_dims(tmp_path: Path, dims: list[int]) -> None:
     tiny_onnx.initializer(encoder, name).dims.extend(dims)
     folder = tiny_onnx.write(tmp_path, encoder)
     refuse(folder, ModelFormatError, "encoder.layers.0.fc1.weight", name)
+
+
+def test_absurdly_many_dims(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    tiny_onnx.initializer(encoder, "scale").dims.extend([2**62] * 20_000)
+    refuse(tiny_onnx.write(tmp_path, encoder), ModelFormatError, "'scale'", "20000 dimensions")
+
+
+@pytest.mark.parametrize(
+    "name", ["/a" * 300_000, "/layers." + "9" * 5000 + "/fc1/MatMul", "/layers.99999/fc1/MatMul"]
+)
+def test_absurd_node_names(tmp_path: Path, name: str) -> None:
+    encoder = tiny_onnx.encoder()
+    encoder.graph.node.append(helper.make_node("Identity", ["x"], ["y"], name))
+    folder = tiny_onnx.write(tmp_path, encoder)
+    if "99999/" in name and len(name) < 100:
+        refuse(folder, ModelFormatError, "encoder_layers", "found 100000, expected 1")
+    else:
+        read_model(folder)
+
+
+def test_nodes_that_all_read_each_other(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    x = tiny_onnx.node(encoder, "fc1/Add").output[0]
+    for i in range(300):
+        encoder.graph.node.append(helper.make_node("Add", [x, x], [x], f"/Add_{i}"))
+    tiny_onnx.node(encoder, "Relu").op_type = "Softplus"
+    words = ["activation_function", "none known after layers.0/fc1", "expected relu"]
+    refuse(tiny_onnx.write(tmp_path, encoder), ModelFormatError, *words)
 
 
 def test_absurd_dims_of_a_scalar(tmp_path: Path) -> None:
