@@ -121,20 +121,27 @@ class OnnxRuntimeModel:
     ) -> GreedyResult:
         """Translate a batch of ids as the encoder sees them.
 
-        The batch is padded to its longest sentence and masked; a finished sentence goes on with
-        padding until all are finished.
+        The batch is padded to its longest sentence and masked. A finished sentence goes on with
+        padding, until half of the rows are finished: those then leave the batch.
         """
         state = _State(len(sources), search)
         feeds = self._encode(sources, search.pad_token_id)
-        rows: list[NDArray[np.float32]] = []
+        kept: list[list[NDArray[np.float32]]] = [[] for _ in sources]
         cache: Tensors = {}
         while not state.done:
-            feeds["input_ids"] = state.tokens if self.has_cache else state.prefix
-            logits, cache = self._step(feeds, cache)
+            step = {"input_ids": state.tokens if self.has_cache else state.prefix}
+            logits, cache = self._step({**feeds, **step}, cache)
             if keep_logits:
-                rows.append(logits.copy())
+                for row, sentence in state.running_rows():
+                    kept[sentence].append(logits[row].copy())
             state.advance(logits)
-        return GreedyResult(state.sequences, _split(rows, state.sequences))
+            rows = state.shrink()
+            if rows is not None:
+                feeds = {name: value[rows] for name, value in feeds.items()}
+                cache = {name: value[rows] for name, value in cache.items()}
+        return GreedyResult(
+            state.sequences, [np.stack(steps) for steps in kept] if keep_logits else []
+        )
 
     def _encode(self, sources: Sequence[Sequence[int]], pad: int) -> Tensors:
         length = max(len(source) for source in sources)
@@ -203,6 +210,7 @@ class _State:
         self.sequences: list[list[int]] = [[] for _ in range(batch)]
         self.prefix = np.full((batch, 1), search.decoder_start_token_id, np.int64)
         self._running = np.ones(batch, bool)
+        self._sentences = np.arange(batch)  # the sentence of each row
         self._ends = np.array(search.eos_token_ids, np.int64)
 
     @property
@@ -221,11 +229,25 @@ class _State:
     def advance(self, logits: NDArray[np.float32]) -> None:
         """Append the best token of each running row of ``logits`` [batch, vocab_size]."""
         picked = self._pick(logits)
-        for row in np.flatnonzero(self._running):
-            self.sequences[row].append(int(picked[row]))
+        for row, sentence in self.running_rows():
+            self.sequences[sentence].append(int(picked[row]))
         picked = np.where(self._running, picked, self.search.pad_token_id)
         self._running &= (picked[:, None] != self._ends).all(axis=1)
         self.prefix = np.hstack([self.prefix, picked[:, None]])
+
+    def running_rows(self) -> list[tuple[int, int]]:
+        """The rows that are not finished, each with its sentence."""
+        rows = np.flatnonzero(self._running)
+        return list(zip(rows.tolist(), self._sentences[rows].tolist(), strict=True))
+
+    def shrink(self) -> NDArray[np.int64] | None:
+        """Drop the finished rows if they are half or more; the rows that stay, else ``None``."""
+        rows = np.flatnonzero(self._running)
+        if 2 * len(rows) > len(self._running):
+            return None
+        self.prefix, self._sentences = self.prefix[rows], self._sentences[rows]
+        self._running = self._running[rows]
+        return rows
 
     def _pick(self, logits: NDArray[np.float32]) -> NDArray[np.int64]:
         search = self.search
@@ -243,15 +265,6 @@ class _State:
             logits[:, never] = -np.inf
         best: NDArray[np.int64] = logits.argmax(axis=-1)
         return best
-
-
-def _split(
-    rows: list[NDArray[np.float32]], sequences: list[list[int]]
-) -> list[NDArray[np.float32]]:
-    if not rows:
-        return []
-    stacked = np.stack(rows, axis=1)  # [batch, steps, vocab_size]
-    return [stacked[i, : len(ids)] for i, ids in enumerate(sequences)]
 
 
 def import_onnxruntime() -> Any:
