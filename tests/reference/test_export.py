@@ -15,7 +15,8 @@ from tools.reference import onnx_check  # noqa: E402
 from tools.reference.config import TransformerConfig  # noqa: E402
 from tools.reference.export import export  # noqa: E402
 from tools.reference.folder import all_initializers, load_folder  # noqa: E402
-from tools.reference.model import Encoder, LanguageModel, Transformer  # noqa: E402
+from tools.reference.language_model import LanguageModel  # noqa: E402
+from tools.reference.model import Encoder, Transformer  # noqa: E402
 from tools.reference.onnx_graphs import (  # noqa: E402
     cache_names,
     export_encoder,

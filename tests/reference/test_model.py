@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 from tools.reference.config import TransformerConfig  # noqa: E402
 from tools.reference.dropout import Dropout  # noqa: E402
 from tools.reference.embedding import sinusoidal_table  # noqa: E402
-from tools.reference.model import LanguageModel, Transformer  # noqa: E402
+from tools.reference.language_model import LanguageModel  # noqa: E402
+from tools.reference.model import Transformer  # noqa: E402
 
 SIZES = {
     "vocab_size": 31,

@@ -7,6 +7,7 @@ sacreBLEU with its signature.
 """
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,15 +64,27 @@ def pytorch_translate(
     return translate
 
 
+def default_engine() -> str:
+    """Ours where it is installed, else PyTorch."""
+    try:
+        import pyengine  # noqa: F401
+    except ImportError:
+        return "pytorch"
+    return "pyengine"
+
+
 def folder_translate(folder: Path, engine: str, num_beams: int) -> Callable[[list[str]], list[str]]:
     """Translate with the folder, by our engine or by the PyTorch model read back from it."""
     if engine == "pyengine":
         import pyengine
 
-        translator = pyengine.Translator(folder)
+        translator = pyengine.Translator(folder, threads=1)
         return lambda sentences: translator.translate(sentences, num_beams=num_beams)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
-    return pytorch_translate(load_folder(folder), tokenizer, num_beams=num_beams)
+    penalty = json.loads((folder / "generation_config.json").read_text())["length_penalty"]
+    return pytorch_translate(
+        load_folder(folder), tokenizer, num_beams=num_beams, length_penalty=penalty
+    )
 
 
 def report(translate: Callable[[list[str]], list[str]], data: Path, splits) -> None:
@@ -89,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="BLEU of a model folder on Multi30k.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/multi30k"))
-    parser.add_argument("--engine", choices=("pyengine", "pytorch"), default="pytorch")
+    parser.add_argument("--engine", choices=("pyengine", "pytorch"), default=default_engine())
     parser.add_argument("--num-beams", type=int, default=5)
     parser.add_argument("--splits", nargs="+", default=TEST_SETS)
     arguments = parser.parse_args()

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from tools.reference.attention import EncoderAttention, KeyValue, SelfAttention
 from tools.reference.cache import LayerCache
+from tools.reference.config import TransformerConfig
 from tools.reference.dropout import Dropout
 
 
@@ -11,25 +12,23 @@ class Layer(nn.Module):
     """What both layers share: the feed-forward network and the way around a sub-layer.
 
     Args:
-        hidden_size: the paper's d_model.
+        config: gives width, dropout and layer norm, which is the paper's post-norm,
+            LayerNorm(x + Sublayer(x)), or the pre-norm x + Sublayer(LayerNorm(x)) of
+            Xiong et al. (2020).
         num_heads: the paper's h.
         ffn_dim: the paper's d_ff.
-        dropout: probability, on each sub-layer's output.
-        normalize_before: False is the paper's LayerNorm(x + Sublayer(x)); True is
-            x + Sublayer(LayerNorm(x)), after Xiong et al. (2020).
-        layer_norm_eps: added to the variance.
     """
 
-    def __init__(self, hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps):
+    def __init__(self, config: TransformerConfig, num_heads: int, ffn_dim: int):
         super().__init__()
-        self.normalize_before = normalize_before
-        self.dropout = Dropout(dropout)
-        self.self_attn = SelfAttention(hidden_size, num_heads)
-        self.self_attn_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
-        self.fc1 = nn.Linear(hidden_size, ffn_dim)
+        self.normalize_before = config.normalize_before
+        self.dropout = Dropout(config.dropout)
+        self.self_attn = SelfAttention(config.d_model, num_heads)
+        self.self_attn_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
+        self.fc1 = nn.Linear(config.d_model, ffn_dim)
         self.activation = nn.ReLU()
-        self.fc2 = nn.Linear(ffn_dim, hidden_size)
-        self.final_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
+        self.fc2 = nn.Linear(ffn_dim, config.d_model)
+        self.final_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
 
     def feed_forward(self, hidden_states: Tensor) -> Tensor:
         """FFN(x) = max(0, x W_1 + b_1) W_2 + b_2, equation (2): same shape in and out."""
@@ -71,10 +70,10 @@ class EncoderLayer(Layer):
 class DecoderLayer(Layer):
     """Self-attention, attention over the encoder, then feed-forward."""
 
-    def __init__(self, hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps):
-        super().__init__(hidden_size, num_heads, ffn_dim, dropout, normalize_before, layer_norm_eps)
-        self.encoder_attn = EncoderAttention(hidden_size, num_heads)
-        self.encoder_attn_layer_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
+    def __init__(self, config: TransformerConfig, num_heads: int, ffn_dim: int):
+        super().__init__(config, num_heads, ffn_dim)
+        self.encoder_attn = EncoderAttention(config.d_model, num_heads)
+        self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
 
     def forward(
         self,

@@ -1,12 +1,11 @@
-"""Section 3: the encoder-decoder Transformer, and its two halves alone."""
+"""Section 3: the encoder-decoder Transformer."""
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.reference.attention import KeyValue, causal_mask, padding_mask
+from tools.reference.attention import causal_mask, padding_mask
 from tools.reference.cache import LayerCache
 from tools.reference.config import TransformerConfig
 from tools.reference.dropout import Dropout
@@ -49,14 +48,7 @@ class Encoder(Stack):
     def __init__(self, config: TransformerConfig, embed_tokens: nn.Embedding):
         super().__init__(config, embed_tokens)
         self.layers = nn.ModuleList(
-            EncoderLayer(
-                config.d_model,
-                config.encoder_attention_heads,
-                config.encoder_ffn_dim,
-                config.dropout,
-                config.normalize_before,
-                config.layer_norm_eps,
-            )
+            EncoderLayer(config, config.encoder_attention_heads, config.encoder_ffn_dim)
             for _ in range(config.encoder_layers)
         )
 
@@ -83,14 +75,7 @@ class Decoder(Stack):
     def __init__(self, config: TransformerConfig, embed_tokens: nn.Embedding):
         super().__init__(config, embed_tokens)
         self.layers = nn.ModuleList(
-            DecoderLayer(
-                config.d_model,
-                config.decoder_attention_heads,
-                config.decoder_ffn_dim,
-                config.dropout,
-                config.normalize_before,
-                config.layer_norm_eps,
-            )
+            DecoderLayer(config, config.decoder_attention_heads, config.decoder_ffn_dim)
             for _ in range(config.decoder_layers)
         )
 
@@ -147,50 +132,6 @@ class Transformer(nn.Module):
         """
         encoder_hidden_states = self.encoder(input_ids, attention_mask)
         return self.decoder(decoder_input_ids, attention_mask, encoder_hidden_states)[0]
-
-
-class LanguageModel(Stack):
-    """Decoder-only: the encoder's layers under a causal mask, with a cache.
-
-    It reads the encoder_* sizes of its configuration.
-    """
-
-    def __init__(self, config: TransformerConfig):
-        embed_tokens = shared_embedding(config.vocab_size, config.d_model, config.pad_token_id)
-        super().__init__(config, embed_tokens)
-        self.config = config
-        self.layers = Encoder(config, embed_tokens).layers
-        initialize_linear(self)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        past_key_values: list[KeyValue] | None = None,
-    ) -> tuple[Tensor, list[KeyValue]]:
-        """Hidden states of every position, from which `logits` scores the next token.
-
-        Args:
-            input_ids: [batch, length]; padding goes to the right.
-            attention_mask: [batch, past_length + length], 1 for a token.
-            past_key_values: one (key, value) a layer, from an earlier call.
-
-        Returns:
-            [batch, length, d_model] and the cache extended by these tokens.
-        """
-        past_length = past_key_values[0][0].shape[2] if past_key_values else 0
-        hidden_states = self.embed(input_ids, past_length)
-        length = input_ids.shape[1]
-        mask = torch.minimum(
-            causal_mask(length, past_length + length, hidden_states),
-            padding_mask(attention_mask, hidden_states.dtype),
-        )
-        presents = []
-        for i, layer in enumerate(self.layers):
-            past = past_key_values[i] if past_key_values else None
-            hidden_states, present = layer(hidden_states, mask, past)
-            presents.append(present)
-        return self.layer_norm(hidden_states), presents
 
 
 def initialize_linear(model: nn.Module) -> None:

@@ -9,7 +9,8 @@ from optimum.onnx import merge_decoders
 from torch import Tensor, nn
 
 from tools.reference.cache import LayerCache
-from tools.reference.model import Encoder, LanguageModel, Transformer
+from tools.reference.language_model import LanguageModel
+from tools.reference.model import Encoder, Transformer
 
 OPSET = 18
 BATCH, SRC_LEN, TGT_LEN, PAST_LEN = 2, 7, 3, 4
