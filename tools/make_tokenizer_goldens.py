@@ -315,11 +315,17 @@ def make_fast_bpe(folder: Path) -> None:
         "bos_token": "<s>",
         "eos_token": "</s>",
         "pad_token": "<pad>",
+        "mask_token": "<mask>",
         "additional_special_tokens": [">>fra<<"],
         "split_special_tokens": True,
+        # Added by id, not in this order; <mask> is special by its role alone.
+        "added_tokens_decoder": {
+            "452": {"content": "<word>", "single_word": True, "special": False},
+            "450": {"content": "<keep>", "normalized": False, "special": False},
+            "451": {"content": "<mask>", "normalized": False, "special": False},
+        },
     }
     write_json(folder / "tokenizer_config.json", config)
-    write_json(folder / "added_tokens.json", {"<keep>": 452})
 
 
 def make_spiece(folder: Path) -> None:
