@@ -31,9 +31,11 @@ def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
     layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
     num_layers = getattr(config, f"{stack}_layers")
     _expect(file, f"{stack}_layers", max(layers, default=-1) + 1, num_layers)
-    heads = graph.output_shapes.get("present.0.decoder.key", ())
-    if len(heads) == 4 and heads[1] is not None:
-        _expect(file, "decoder_attention_heads", heads[1], config.decoder_num_heads)
+    head_dim = config.hidden_size // getattr(config, f"{stack}_num_heads")
+    for i in layers:
+        for node in graph.at(f"layers.{i}/self_attn/q_proj"):
+            for found_dim in _head_dims(graph, node):
+                _expect(file, f"width of the {stack}'s attention heads", found_dim, head_dim)
     for scale in _embed_scales(graph):
         _expect(file, "the factor on the embeddings", scale, config.embed_scale)
     for node in graph.nodes:
@@ -68,6 +70,21 @@ def _embed_scales(graph: Graph) -> list[float]:
                 factors = [consumer.scope.constant(name) for name in consumer.inputs]
                 scales += [float(f.array().flat[0]) for f in factors if f and f.constant.size == 1]
     return scales
+
+
+def _head_dims(graph: Graph, node: Node) -> list[int]:
+    """The last size of the shapes that the output of `node` is given: [..., heads, head_dim]."""
+    found = []
+    for reshape in graph.consumers(node):
+        shape = reshape.inputs[1] if reshape.op_type == "Reshape" and reshape.inputs[1:] else ""
+        producer = reshape.scope.producers.get(shape)
+        if producer and producer.op_type == "Concat" and producer.inputs:
+            shape = producer.inputs[-1]
+        operand = reshape.scope.constant(shape)
+        size = operand.constant.integer() if operand else None
+        if size and size > 0:
+            found.append(size)
+    return found
 
 
 def _activation(graph: Graph, node: Node) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from pyengine.models.storage import Span, external_span, read_graph
 if TYPE_CHECKING:
     import onnx
 
-FLOAT = 1  # TensorProto.DataType.FLOAT, the only type whose values are read
+FLOAT, INT64 = 1, 7  # of TensorProto.DataType
 FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 # No real model comes near these; they bound the work that a hostile file can cause.
@@ -83,6 +83,14 @@ class Constant:
         array = self._read().reshape(self.dims)
         array.flags.writeable = False
         return array
+
+    def integer(self) -> int | None:
+        """The last number of a small int64 tensor, such as a shape; None for any other tensor."""
+        if self._proto.data_type != INT64:
+            return None
+        data = self._proto.raw_data
+        values = np.frombuffer(data[-8:], "<i8") if len(data) >= 8 else self._proto.int64_data
+        return int(values[-1]) if len(values) else None
 
     def _read(self) -> np.ndarray:
         where = f"{self._model_path.name}: {self.name!r}"
@@ -229,7 +237,6 @@ class Graph:
         graph, self._spans = read_graph(path)
         try:
             self.root = self._scope(graph, None)
-            self.output_shapes = {_text(value.name): _dims(value) for value in graph.output}
         except UnicodeError as error:
             raise ModelFormatError(f"{path.name}: damaged ONNX file: {error}") from error
 
@@ -326,9 +333,3 @@ def _computing(scope: Scope, name: str) -> Iterator[Node]:
             yield node
             return
         name = node.inputs[0] if node.inputs else ""
-
-
-def _dims(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
-    """A declared shape; None for sizes that vary."""
-    dims: Iterable[Any] = value.type.tensor_type.shape.dim
-    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)

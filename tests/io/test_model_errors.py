@@ -159,13 +159,22 @@ def test_config_contradicts_graph(tmp_path: Path, fields: dict[str, Any], words:
     refuse(tiny_onnx.write(tmp_path, **fields), ModelFormatError, *words)
 
 
-def test_decoder_heads_contradict_the_cache(tmp_path: Path) -> None:
-    source = Path(__file__).parents[1] / "fixtures" / "marian-split"
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("name", "heads", "words"),
+    [
+        ("marian-split", 2, "found 8, expected 16"),
+        ("marian-merged", 4, "found 24, expected 12"),
+        ("transformer-prenorm", 4, "found 8, expected 6"),
+    ],
+)
+def test_heads_contradict(tmp_path: Path, name: str, stack: str, heads: int, words: str) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(source, folder)
+    shutil.copytree(Path(__file__).parents[1] / "fixtures" / name, folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"decoder_attention_heads": 2}))
-    refuse(folder, ModelFormatError, "decoder_attention_heads", "found 4, expected 2")
+    config[f"{stack}_attention_heads"] = heads
+    (folder / "config.json").write_text(json.dumps(config))
+    refuse(folder, ModelFormatError, f"width of the {stack}'s attention heads", words)
 
 
 def test_embeddings_that_the_graph_does_not_scale(tmp_path: Path) -> None:
