@@ -61,17 +61,19 @@ def search(
     finally:
         model.config.vocab_size = source_vocab_size
     scores = getattr(output, "sequences_scores", None)
-    ids = [strip(model, row) for row in output.sequences.tolist()]
+    end = options.get("eos_token_id", model.generation_config.eos_token_id)
+    ids = [strip(model, row, end) for row in output.sequences.tolist()]
     return ids, None if scores is None else scores.tolist()
 
 
-def strip(model: PreTrainedModel, row: list[int]) -> list[int]:
-    """Without decoder start token, end token and padding."""
-    end, padding = model.generation_config.eos_token_id, model.generation_config.pad_token_id
+def strip(model: PreTrainedModel, row: list[int], end: int | list[int]) -> list[int]:
+    """Without decoder start token, end token (one of several) and padding."""
+    ends = end if isinstance(end, list) else [end]
     ids = row[1:]
-    if end in ids:
-        return ids[: ids.index(end)]
-    while ids and ids[-1] == padding:
+    stops = [i for i, token in enumerate(ids) if token in ends]
+    if stops:
+        return ids[: stops[0]]
+    while ids and ids[-1] == model.generation_config.pad_token_id:
         ids.pop()
     return ids
 
@@ -109,6 +111,9 @@ def fixed_cases(model: PreTrainedModel, sources: list[list[int]]) -> list[Case]:
         ("bad-words-single", {"bad_words_ids": [padding, *([token] for token in second)]}),
         ("bad-words-multi", {"bad_words_ids": [padding, *pairs]}),
         ("bad-words-none", {"bad_words_ids": None, "suppress_tokens": padding}),
+        ("two-end-tokens", {"eos_token_id": [model.config.eos_token_id, second[-1]]}),
+        ("two-end-tokens-n-best", {"eos_token_id": [model.config.eos_token_id, second[0]]}),
+        ("decoder-start", {"decoder_start_token_id": 5}),
         ("renormalize-off", {"renormalize_logits": False}),
         (
             "renormalize-off-suppress",
@@ -117,7 +122,9 @@ def fixed_cases(model: PreTrainedModel, sources: list[list[int]]) -> list[Case]:
     ]
     for name, options in single:
         for num_beams in (1, 4):
-            cases.append((f"{name}-beams-{num_beams}", {"num_beams": num_beams, **options}))
+            n_best = {"num_return_sequences": num_beams} if name.endswith("n-best") else {}
+            beams = {"num_beams": num_beams, **n_best}
+            cases.append((f"{name}-beams-{num_beams}", beams | options))
     return cases
 
 
@@ -135,6 +142,8 @@ def random_cases(
         "early_stopping": lambda: rng.choice([False, True, "never"]),
         "min_length": lambda: rng.randint(3, 10),
         "max_length": lambda: rng.randint(5, limit),
+        "min_new_tokens": lambda: rng.randint(2, 9),
+        "eos_token_id": lambda: [model.config.eos_token_id, rng.choice(often)],
         "suppress_tokens": lambda: rng.sample(often, min(3, len(often))),
         "begin_suppress_tokens": lambda: rng.sample(often, min(2, len(often))),
         "bad_words_ids": lambda: [
@@ -155,7 +164,9 @@ def random_cases(
             beam_only = name in ("length_penalty", "early_stopping")
             if rng.random() < 0.35 and not (beam_only and num_beams == 1):
                 options[name] = choose()
-        cases.append((f"random-{i}", options))
+        # A first token both forced and suppressed has no meaning to compare.
+        if options.get("forced_bos_token_id") not in options.get("suppress_tokens", ()):
+            cases.append((f"random-{i}", options))
     return cases
 
 

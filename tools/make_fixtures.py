@@ -278,9 +278,11 @@ def build(fixture: Fixture) -> None:
         make_padding_likely(model, sources)
     folder = FIXTURES_DIR / fixture.name
     golden = FIXTURES_DIR / "golden" / fixture.name.replace("-", "_")
-    shutil.rmtree(folder, ignore_errors=True)
     golden.parent.mkdir(parents=True, exist_ok=True)
-    export(fixture, model, folder)
+    with tempfile.TemporaryDirectory() as name:
+        export(fixture, model, Path(name, fixture.name))
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(Path(name, fixture.name), folder)
     record_logits(fixture, model, golden.with_suffix(".npz"))
     cases = golden_search.random_cases(model, sources, fixture.random_cases, fixture.seed)
     if fixture.fixed_cases:
