@@ -70,14 +70,16 @@ class Trainer:
     def train(self) -> None:
         """Run to the last update of the recipe, saving on the way."""
         progress = tqdm(total=self.recipe.updates, initial=self.update, mininterval=10)
+        recent = []
         while self.update < self.recipe.updates:
             batches = self.corpus.batches(self.recipe.seed + self.epoch)
             for batch in batches[self.position :]:
-                loss = self.step(batch)
+                recent.append(self.step(batch))
                 progress.update()
                 if self.update % self.recipe.save_every == 0:
-                    self.record(loss, progress)
+                    self.record(sum(recent) / len(recent), progress)
                     self.save()
+                    recent = []
                 if self.update == self.recipe.updates:
                     return
             self.epoch, self.position = self.epoch + 1, 0
@@ -104,7 +106,7 @@ class Trainer:
         return sum(loss * n for loss, n in zip(losses, tokens, strict=True)) / sum(tokens)
 
     def record(self, loss: float, progress: tqdm) -> None:
-        """Add a point to the loss curve and redraw it."""
+        """Add a point to the loss curve, the mean training loss since the last one, and redraw."""
         point = {"update": self.update, "train": loss, "validation": self.validate()}
         self.losses.append(point | {"time": time.time()})
         progress.set_postfix(train=f"{loss:.3f}", validation=f"{point['validation']:.3f}")
