@@ -10,7 +10,7 @@ constexpr int kReadBoundRows = 3;
 constexpr int kAttentionQueries = 4;
 
 // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+constexpr int gemm_vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
 // Key segments in a tile of `queries` queries: a power of two.
 constexpr int score_segments(int queries) { return queries == 1 ? 4 : queries == 2 ? 2 : 1; }
