@@ -120,7 +120,7 @@ def sentence(rng: random.Random, words: list[str]) -> str:
     text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 16)))
     if rng.random() < 0.3:
         text = text.replace(" ", ", ", 1)
-    return text[0].upper() + text[1:] + rng.choice([".", ".", ".", "!", "?", "...", ""])
+    return text[0].upper() + text[1:] + rng.choice([".", ".", ".", "!", "?", "…", ""])
 
 
 def spaced(rng: random.Random, text: str) -> str:

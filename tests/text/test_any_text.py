@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyengine.errors import InputError, InputTypeError
+from pyengine.text import special_tokens, surrogates
 from pyengine.text.surrogates import replace_lone_surrogates
 
 any_text = st.text(st.characters(codec=None, exclude_categories=[]), max_size=80)
@@ -120,3 +122,10 @@ def test_many_threads_share_a_tokenizer(case: Any, lines: list[str]) -> None:
 def test_nothing_is_printed(case: Any, lines: list[str], capfd: Any) -> None:
     case.tokenizer.decode_batch(case.tokenizer.encode_batch(lines))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("module", [surrogates, special_tokens], ids=lambda m: m.__name__)
+def test_the_documented_examples_hold(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
