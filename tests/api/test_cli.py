@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pyengine
-from pyengine import Translator
+from pyengine import Translator, cli_translate
 from pyengine.cli_translate import LineReader
 
 from .conftest import SENTENCES, Cli
@@ -237,3 +238,24 @@ def test_line_reader_gives_what_has_arrived() -> None:
         assert next(chunks) == [b"three"]
         os.close(sender)
         assert list(chunks) == []
+
+
+class Terminal(io.StringIO):
+    """Standard error that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("delay", "shows"), [(0.0, True), (60.0, False)])
+def test_a_bar_only_for_long_work_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, delay: float, shows: bool
+) -> None:
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(cli_translate, "BAR_DELAY", delay)
+    for stream, expected in ((Terminal(), shows), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with cli_translate._Bar(total=10) as bar:
+            time.sleep(0.15)  # tqdm draws ten times a second at most
+            bar.update(5)
+        assert ("5/10" in stream.getvalue()) is expected
