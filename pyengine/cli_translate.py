@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import select
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,8 +16,11 @@ from typing import IO, Any, BinaryIO
 from pyengine.errors import InputError, OptionError
 from pyengine.translator import ItemError, ItemTruncated, Translator
 
-MAX_CHUNK = 512
-"""Lines translated in one call: enough to fill the batches, few enough to see progress."""
+MIN_CHUNK, MAX_CHUNK = 64, 4096
+"""Lines translated in one call."""
+
+CHUNK_SECONDS = 1.0
+"""Chunks grow while they take less: long ones fill the batches, short ones show progress."""
 
 BAR_DELAY = 2.0
 """Seconds of work before a progress bar appears."""
@@ -30,6 +34,20 @@ class Line:
     where: str  # "file:line"; empty for a sentence of the command line
 
 
+class Pace:
+    """How many lines go into the next chunk."""
+
+    def __init__(self) -> None:
+        self.lines = MIN_CHUNK
+
+    def learn(self, lines: int, seconds: float) -> None:
+        """Take in how long a chunk took."""
+        if lines >= self.lines and seconds < CHUNK_SECONDS:
+            self.lines = min(2 * self.lines, MAX_CHUNK)
+        elif seconds > 4 * CHUNK_SECONDS:
+            self.lines = max(self.lines // 2, MIN_CHUNK)
+
+
 def translate_lines(
     arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
 ) -> int:
@@ -37,13 +55,16 @@ def translate_lines(
     translator.generation_options(**options)  # what is wrong shows before a file is opened
     translator.require_tokenizer()
     options = {"truncate": arguments.truncate, **options}
+    pace = Pace()
     with ExitStack() as stack:
-        chunks, total = _open_inputs(arguments, stack)
+        chunks, total = _open_inputs(arguments, stack, pace)
         output = _open_output(arguments.output, stack)
         bar = stack.enter_context(_Bar(total))
         for chunk in chunks:
+            start = time.monotonic()
             _translate_chunk(translator, chunk, options, output)
             output.flush()
+            pace.learn(len(chunk), time.monotonic() - start)
             bar.update(len(chunk))
     return 0
 
@@ -88,7 +109,7 @@ def _write(results: list[list[str]], output: IO[str]) -> None:
 
 
 def _open_inputs(
-    arguments: argparse.Namespace, stack: ExitStack
+    arguments: argparse.Namespace, stack: ExitStack, pace: Pace
 ) -> tuple[Iterator[list[Line]], int | None]:
     """The chunks of all inputs, and the number of lines where it is known."""
     if arguments.text:
@@ -101,7 +122,7 @@ def _open_inputs(
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
     files = [(name, _open_input(name, stack)) for name in names]
     total = None if "-" in names else sum(_count_lines(Path(name)) for name in names)
-    return _chunks(files), total
+    return _chunks(files, pace), total
 
 
 def _open_input(name: str, stack: ExitStack) -> BinaryIO:
@@ -115,11 +136,11 @@ def _count_lines(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def _chunks(files: list[tuple[str, BinaryIO]]) -> Iterator[list[Line]]:
+def _chunks(files: list[tuple[str, BinaryIO]], pace: Pace) -> Iterator[list[Line]]:
     for name, file in files:
         label = "<stdin>" if name == "-" else name
         number = 0
-        for raw_lines in LineReader(file):
+        for raw_lines in LineReader(file, pace):
             texts = [_decoded(raw, first=number + i == 0) for i, raw in enumerate(raw_lines)]
             yield [Line(text, f"{label}:{number + i + 1}") for i, text in enumerate(texts)]
             number += len(raw_lines)
@@ -131,15 +152,15 @@ def _decoded(raw: bytes, first: bool) -> str:
 
 
 class LineReader:
-    """Lists of lines of a binary file: all that have arrived, at least one, at most ``limit``.
+    """Lists of lines of a binary file: all that have arrived, at least one, as ``pace`` allows.
 
     So a file gives full chunks, and a person or a program that writes a line and waits gets its
     answer at once. (Output does not depend on the chunks.)
     """
 
-    def __init__(self, file: BinaryIO, limit: int = MAX_CHUNK) -> None:
+    def __init__(self, file: BinaryIO, pace: Pace) -> None:
         self._raw = getattr(file, "raw", file)
-        self._limit = limit
+        self._pace = pace
         self._lines: list[bytes] = []
         self._rest: list[bytes] = []  # blocks of a line whose end has not come yet
         self._ended = False
@@ -150,11 +171,12 @@ class LineReader:
                 self._read()
             if not self._lines:
                 return
-            yield self._lines[: self._limit]
-            self._lines = self._lines[self._limit :]
+            count = self._pace.lines
+            chunk, self._lines = self._lines[:count], self._lines[count:]
+            yield chunk
 
     def _more_arrived(self) -> bool:
-        if len(self._lines) >= self._limit:
+        if len(self._lines) >= self._pace.lines:
             return False
         try:
             return bool(select.select([self._raw], [], [], 0)[0])

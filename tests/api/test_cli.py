@@ -15,7 +15,7 @@ import pytest
 
 import pyengine
 from pyengine import Translator, cli_translate
-from pyengine.cli_translate import LineReader
+from pyengine.cli_translate import LineReader, Pace
 
 from .conftest import SENTENCES, Cli
 
@@ -219,19 +219,33 @@ def test_line_reader_cuts_lines_at_newlines_only(tmp_path: Path) -> None:
     lines = [b"one", b"", b"x" * 300_000, b"a\x85b\x0cc\rd", b"last"]
     path.write_bytes(b"\n".join(lines))
     with path.open("rb") as file:
-        assert [line for chunk in LineReader(file) for line in chunk] == lines
+        assert [line for chunk in LineReader(file, Pace()) for line in chunk] == lines
     path.write_bytes(b"a\n" * 1000)
     with path.open("rb") as file:
-        assert [len(chunk) for chunk in LineReader(file, limit=300)] == [300, 300, 300, 100]
+        pace = Pace()
+        pace.lines = 300
+        assert [len(chunk) for chunk in LineReader(file, pace)] == [300, 300, 300, 100]
     path.write_bytes(b"")
     with path.open("rb") as file:
-        assert list(LineReader(file)) == []
+        assert list(LineReader(file, Pace())) == []
+
+
+def test_the_pace_grows_with_speed() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.learn(pace.lines, 0.1)
+    assert pace.lines == 4096
+    pace.learn(100, 0.1)  # the end of a file says nothing
+    pace.learn(4096, 2.0)
+    assert pace.lines == 4096
+    pace.learn(4096, 10.0)
+    assert pace.lines == 2048
 
 
 def test_line_reader_gives_what_has_arrived() -> None:
     receiver, sender = os.pipe()
     with os.fdopen(receiver, "rb") as file:
-        chunks = iter(LineReader(file))
+        chunks = iter(LineReader(file, Pace()))
         os.write(sender, b"one\ntwo\nthr")
         assert next(chunks) == [b"one", b"two"]
         os.write(sender, b"ee\n")
