@@ -89,7 +89,6 @@ def _head_dims(graph: Graph, node: Node) -> list[int]:
 
 def _activation(graph: Graph, node: Node) -> str:
     """The activation in the few nodes after `node`, up to the next product."""
-    seen: set[Node] = set()
     pending = set(graph.consumers(node))
     for _ in range(6):
         for consumer in pending:
@@ -97,7 +96,6 @@ def _activation(graph: Graph, node: Node) -> str:
                 return _ACTIVATION_OPERATORS[consumer.op_type]
             if consumer.op_type == "Tanh":
                 return "a tanh form of gelu"
-        seen |= pending
         followed = [consumer for consumer in pending if consumer.op_type in _BETWEEN]
-        pending = {reader for consumer in followed for reader in graph.consumers(consumer)} - seen
+        pending = {reader for consumer in followed for reader in graph.consumers(consumer)}
     return f"none known after {node.path}"

@@ -63,7 +63,9 @@ def test_truncated(tmp_path: Path, name: str, size: float) -> None:
     refuse(tmp_path, ModelFormatError, name)
 
 
-@pytest.mark.parametrize("data", [b"\xff" * 100, b"<!DOCTYPE html>", b"version https://git-lfs"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff" * 100, b"<!DOCTYPE html>", b"version https://git-lfs"]
+)
 def test_garbage(tmp_path: Path, data: bytes) -> None:
     (tiny_onnx.write(tmp_path) / "encoder_model.onnx").write_bytes(data)
     refuse(tmp_path, ModelFormatError, "encoder_model.onnx", "not an ONNX file")
@@ -159,6 +161,39 @@ def test_config_contradicts_graph(tmp_path: Path, fields: dict[str, Any], words:
     refuse(tiny_onnx.write(tmp_path, **fields), ModelFormatError, *words)
 
 
+def copy_fixture(tmp_path: Path, name: str, **changes: Any) -> Path:
+    """A copy of a fixture with other fields in config.json; None leaves one out."""
+    folder = tmp_path / "copy"
+    shutil.copytree(Path(__file__).parents[1] / "fixtures" / name, folder)
+    config = json.loads((folder / "config.json").read_text()) | changes
+    config = {field: value for field, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_defaults_of_the_reference_model_are_the_papers(tmp_path: Path) -> None:
+    absent = dict.fromkeys(("scale_embedding", "activation_function", "layer_norm_eps"))
+    read_model(copy_fixture(tmp_path, "transformer-prenorm", **absent))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("layer_norm_eps", 1e-6, ["epsilon", "1e-06"]),
+        ("layer_norm_eps", 0, ["layer_norm_eps is 0", "positive"]),
+        ("layer_norm_eps", "1e-5", ["layer_norm_eps is '1e-5'", "positive"]),
+        ("normalize_before", False, ["has no place"]),
+        ("activation_function", "silu", ["found relu, expected silu"]),
+    ],
+)
+def test_reference_config_contradicts_graph(
+    tmp_path: Path, field: str, value: Any, words: list[str]
+) -> None:
+    folder = copy_fixture(tmp_path, "transformer-prenorm", **{field: value})
+    kind = UnsupportedModelError if words == ["has no place"] else ModelFormatError
+    refuse(folder, kind, *words)
+
+
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 @pytest.mark.parametrize(
     ("name", "heads", "words"),
@@ -169,11 +204,7 @@ def test_config_contradicts_graph(tmp_path: Path, fields: dict[str, Any], words:
     ],
 )
 def test_heads_contradict(tmp_path: Path, name: str, stack: str, heads: int, words: str) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(Path(__file__).parents[1] / "fixtures" / name, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config[f"{stack}_attention_heads"] = heads
-    (folder / "config.json").write_text(json.dumps(config))
+    folder = copy_fixture(tmp_path, name, **{f"{stack}_attention_heads": heads})
     refuse(folder, ModelFormatError, f"width of the {stack}'s attention heads", words)
 
 

@@ -1,5 +1,7 @@
 """read_model on exported folders: the tensors make the same model as the files do."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import model_twin
@@ -139,3 +141,9 @@ def test_arrays_are_read_only(model: ModelFolder) -> None:
     for name, tensor in model.tensors.items():
         assert tensor.dtype == np.float32, name
         assert not tensor.flags.writeable, name
+
+
+def test_importing_the_reader_does_not_import_onnx() -> None:
+    """It takes ~100 ms; a process that loads no model, or a cached one, does not pay it."""
+    code = "import sys, pyengine.models; assert 'onnx' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=FIXTURES.parents[1])
