@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import pyengine
 from pyengine import Translator
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -62,6 +65,15 @@ def text_translator(text_model: Path) -> Iterator[Translator]:
         yield translator
 
 
+def elsewhere(**environment: str) -> dict[str, Any]:
+    """Where a process runs that must find the pyengine of this one, not a source tree."""
+    package = str(Path(pyengine.__file__).parents[1])
+    return {
+        "cwd": tempfile.gettempdir(),
+        "env": {**os.environ, "PYTHONPATH": package, **environment},
+    }
+
+
 def run_python(
     arguments: Sequence[str], text: str | bytes = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -72,7 +84,7 @@ def run_python(
         input=data,
         capture_output=True,
         timeout=120,
-        env={**os.environ, **environment},
+        **elsewhere(**environment),
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8")

@@ -17,7 +17,7 @@ import pyengine
 from pyengine import Translator, cli_translate
 from pyengine.cli_translate import LineReader, Pace
 
-from .conftest import SENTENCES, Cli
+from .conftest import SENTENCES, Cli, elsewhere
 
 
 def test_version(cli: Cli) -> None:
@@ -164,6 +164,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        **elsewhere(),
     )
 
 

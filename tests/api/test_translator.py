@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -265,5 +263,5 @@ def test_a_forked_child_can_translate(ids_model: Path) -> None:
 def test_doctests() -> None:
     for module in ("options", "system"):
         path = Path(pyengine.__file__).with_name(f"{module}.py")
-        done = subprocess.run([sys.executable, "-m", "doctest", str(path)], capture_output=True)
-        assert done.returncode == 0, done.stdout
+        done = run_python(["-m", "doctest", str(path)])
+        assert done.returncode == 0, done.stdout + done.stderr
