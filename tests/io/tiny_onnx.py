@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from pyengine.errors import Error
+from pyengine.models import read_model
 
 HIDDEN, FFN, VOCAB, POSITIONS = 4, 6, 9, 8
 CONFIG: dict[str, Any] = {
@@ -140,3 +144,12 @@ def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
 def node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
     """The node whose name ends with `name`, to be changed in place."""
     return next(node for node in model.graph.node if node.name.endswith(name))
+
+
+def refuse(folder: Path, kind: type[Error], *words: str) -> None:
+    """read_model raises exactly `kind`, with all `words` in the message."""
+    with pytest.raises(Error) as raised:
+        read_model(folder)
+    assert type(raised.value) is kind, raised.value
+    for word in words:
+        assert word in str(raised.value)
