@@ -9,6 +9,15 @@
 cached. Every error derives from ``Error``. Nothing here imports onnx before a model is read.
 """
 
+try:
+    from pyengine import _core as _core
+except ImportError as error:
+    raise ImportError(
+        f"pyengine's extension cannot be imported ({error}). In a source tree, install with "
+        "'pip install .' and leave the folder, or build in place with "
+        "'python setup.py build_ext --inplace'."
+    ) from error
+
 from pyengine._version import __version__
 from pyengine.errors import (
     ClosedError,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import pyengine
+from pyengine.bench import worker
 from pyengine.bench.onnxruntime_loop import GreedySearch, import_onnxruntime
 from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
@@ -137,7 +138,7 @@ def _run_worker(job: Job) -> Figures:
         [str(Path(pyengine.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pyengine.bench.worker"],
+        [sys.executable, worker.__file__],  # -m would look in the current folder first
         input=json.dumps(dataclasses.asdict(job)),
         capture_output=True,
         text=True,

@@ -1,6 +1,6 @@
 """One engine measured in a process of its own: a job on standard input, figures on standard output.
 
-    python -m pyengine.bench.worker < job.json
+    python pyengine/bench/worker.py < job.json
 
 Both engines get lists of token ids and give lists of token ids; neither process does more than
 that, so its peak memory is the engine's (with Python and NumPy, about 40 MB).
