@@ -97,9 +97,8 @@ class Core(Pybind11Extension):
 
 
 def extensions() -> list[Extension]:
-    ragged = Path("pyengine/_ragged.pyx")
-    cython = [Extension("pyengine._ragged", [ragged.as_posix()])] if ragged.exists() else []
-    return [Core(), *cythonize(cython, language_level=3)]
+    ragged = Extension("pyengine._ragged", ["pyengine/_ragged.pyx"], extra_compile_args=["-g0"])
+    return [Core(), *cythonize([ragged], language_level=3)]
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt})
