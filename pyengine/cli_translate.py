@@ -58,6 +58,7 @@ def translate_lines(
     pace = Pace()
     with ExitStack() as stack:
         chunks, total = _open_inputs(arguments, stack, pace)
+        _check_output(arguments.output, arguments.input)
         output = _open_output(arguments.output, stack)
         bar = stack.enter_context(_Bar(total))
         for chunk in chunks:
@@ -198,6 +199,14 @@ class LineReader:
 
 
 # --- output --------------------------------------------------------------------------------------
+
+
+def _check_output(path: Path | None, inputs: list[str]) -> None:
+    """Refuse to write over a file that is still to be read."""
+    if path is not None and path.exists():
+        for name in inputs:
+            if name != "-" and path.samefile(name):
+                raise OptionError(f"--output: found {str(path)!r}, which is also an input")
 
 
 def _open_output(path: Path | None, stack: ExitStack) -> IO[str]:

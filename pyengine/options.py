@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pyengine import _core
 
 FILE_NAME = "generation_config.json"
+MAX_BEAMS = 1024
+"""More than any use we know of; the search's memory and time grow with its square."""
+
+_INT_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -222,16 +226,22 @@ def _integer(value: Any, expected: str) -> int:
         raise _BadValue(expected) from None
 
 
-def _at_least(minimum: int) -> _Check:
-    expected = f"an integer of at least {minimum}"
+def _between(minimum: int, maximum: int) -> _Check:
+    expected = f"an integer from {minimum} to {maximum}"
+    if maximum == _INT_MAX:
+        expected = f"an integer of at least {minimum}"
 
     def check(value: Any, limits: ModelLimits) -> int:
         number = _integer(value, expected)
-        if number < minimum or number >= 2**31:
+        if not minimum <= number <= maximum:
             raise _BadValue(expected)
         return number
 
     return check
+
+
+def _at_least(minimum: int) -> _Check:
+    return _between(minimum, _INT_MAX)
 
 
 def _real(value: Any, limits: ModelLimits) -> float:
@@ -301,8 +311,8 @@ def _is_list(value: Any) -> bool:
 
 
 _CHECKS: dict[str, _Check] = {
-    "num_beams": _at_least(1),
-    "num_return_sequences": _at_least(1),
+    "num_beams": _between(1, MAX_BEAMS),
+    "num_return_sequences": _between(1, MAX_BEAMS),
     "length_penalty": _real,
     "early_stopping": _stopping,
     "renormalize_logits": _boolean,

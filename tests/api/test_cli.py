@@ -89,6 +89,15 @@ def test_a_bad_line_is_named_and_what_came_before_is_kept(
     assert done.stderr.count("\n") == 1
 
 
+def test_an_input_is_not_written_over(cli: Cli, text_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("A dog.\n")
+    done = cli("translate", "-m", text_model, "-i", path, "-o", tmp_path / "." / "in.txt")
+    assert done.returncode == 2
+    assert "which is also an input" in done.stderr
+    assert path.read_text() == "A dog.\n"
+
+
 def test_info(cli: Cli, ids_model: Path) -> None:
     done = cli("info", ids_model)
     assert done.returncode == 0

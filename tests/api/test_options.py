@@ -98,12 +98,13 @@ def test_decoder_start_falls_back_to_the_beginning_token() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"num_beams": 0}, "num_beams: found 0, expected an integer of at least 1"),
+        ({"num_beams": 0}, "num_beams: found 0, expected an integer from 1 to 1024"),
         ({"num_beams": 2.0}, "num_beams: found 2.0, expected an integer"),
         ({"num_beams": "4"}, "num_beams: found '4', expected an integer"),
         ({"num_beams": True}, "num_beams: found True, expected an integer"),
         ({"num_beams": None}, "num_beams: found None, expected an integer"),
-        ({"num_beams": 10**12}, "num_beams: found 1000000000000"),
+        ({"num_beams": 1025}, "num_beams: found 1025, expected an integer from 1 to 1024"),
+        ({"max_length": 10**12}, "max_length: found 1000000000000"),
         ({"num_return_sequences": 2}, "expected at most num_beams, which is 1"),
         ({"max_length": 65}, "max_length: found 65, expected at most 64, from the model's"),
         ({"max_length": 1}, "max_length: found 1, expected an integer of at least 2"),
