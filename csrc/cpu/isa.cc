@@ -31,6 +31,7 @@ std::string possible_names() {
   return names;
 }
 
+// The only place that reads the environment.
 std::string override_name() {
   const char* name = std::getenv("PYENGINE_ISA");
   return name ? name : "";
@@ -47,6 +48,7 @@ std::vector<std::string> available_isas() {
   return names;
 }
 
+// Asks the processor at every call: this happens once for each engine.
 const Kernels& select_kernels(const std::string& name) {
   const bool from_environment = name.empty();
   const std::string wanted = from_environment ? override_name() : name;

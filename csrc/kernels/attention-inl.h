@@ -17,6 +17,7 @@ inline void score_tile(const AttentionArgs& args, int query, const KeySegment* s
 #pragma GCC unroll 16
     for (int i = 0; i < kQueries; ++i) acc[i][s] = zero();
   }
+  // Lanes that a segment does not hold, or that lie past num_keys, are computed too and dropped later.
   for (int d = 0; d < args.head_dim; ++d) {
     Vec key[kSegments];
 #pragma GCC unroll 16
@@ -38,6 +39,7 @@ inline void score_tile(const AttentionArgs& args, int query, const KeySegment* s
   }
 }
 
+// The first `count` segments from `first` on: as many at once as keep enough FMAs in flight, then fewer.
 template <int kQueries, int kSegments = score_segments(kQueries)>
 inline void score_segments_of(const AttentionArgs& args, int query, int first, int count) {
   for (; count >= kSegments; count -= kSegments, first += kSegments) {
@@ -77,6 +79,8 @@ inline void value_tile(const AttentionArgs& args, int query, const float* sums, 
   const int32_t* num_keys = args.num_keys + query;
   const int64_t offset = args.value_offset + dim;
   Vec acc[kQueries][kVectors] = {};
+  // Queries share each value row as far as all of them see it; what only some see follows one by one, so
+  // that no chain gets a step (not even one of weight 0) that it would not have alone.
   int common = num_keys[0];  // positions that every query sees
   for (int i = 1; i < kQueries; ++i) common = num_keys[i] < common ? num_keys[i] : common;
   for (int j = 0; j < common; ++j) {
@@ -130,6 +134,8 @@ inline void attend(const AttentionArgs& args, int query) {
     const int num_keys = args.num_keys[query + i];
     longest = num_keys > longest ? num_keys : longest;
   }
+  // Segments are ordered by block, so those that no query here sees come last: causal attention of many
+  // queries skips them.
   int visible = 0;
   while (visible < args.num_segments && args.segments[visible].block * kLanes < longest) ++visible;
   score_segments_of<kQueries>(args, query, 0, visible);
@@ -140,6 +146,7 @@ inline void attend(const AttentionArgs& args, int query) {
   value_dims<kQueries, value_vectors(kQueries)>(args, query, sums, 0);
 }
 
+// Picks the tile made for `queries` queries.
 template <int kQueries = kAttentionQueries>
 inline void attend_up_to(const AttentionArgs& args, int query, int queries) {
   if (queries == kQueries) {

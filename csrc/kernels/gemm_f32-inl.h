@@ -102,22 +102,35 @@ inline void gemm_rows(const GemmArgs& args, int row, int rows, int first_vector,
   }
 }
 
-void gemm_f32(const GemmArgs& args) noexcept {
+// Size of part `part` of `total`, cut into `parts` of sizes that differ by at most 1, the larger ones first.
+inline int part_size(int total, int part, int parts) { return (total - part + parts - 1) / parts; }
+
+// All columns of a block of rows: panels outside, so that each stays in cache while the row tiles pass.
+inline void gemm_block(const GemmArgs& args, int row, int rows) {
   const int num_vectors = (args.num_columns + kLanes - 1) / kLanes;
-  for (int row = 0; row < args.num_rows; row += kGemmRowBlock) {
-    const int block = args.num_rows - row < kGemmRowBlock ? args.num_rows - row : kGemmRowBlock;
-    // Tiles of nearly equal height: 13 rows are 7 + 6, since one of 1 row would wait for its own FMAs.
-    const int num_tiles = (block + kGemmRows - 1) / kGemmRows;
-    const int tile = (block + num_tiles - 1) / num_tiles;
-    // Whole panels, and with few rows as many as a tile takes at once.
-    const int widest = gemm_vectors(tile) > 2 ? gemm_vectors(tile) : 2;
-    for (int first = 0; first < num_vectors; first += widest) {
-      const int count = num_vectors - first < widest ? num_vectors - first : widest;
-      for (int t = 0, at = row; t < num_tiles; ++t) {
-        const int rows = (row + block - at + num_tiles - t - 1) / (num_tiles - t);
-        gemm_rows(args, at, rows, first, count);
-        at += rows;
-      }
+  // Tiles of nearly equal height: 13 rows are 7 + 6, since one of 1 row would wait for its own FMAs.
+  const int num_tiles = (rows + kGemmRows - 1) / kGemmRows;
+  // Whole panels, and with few rows as many as a tile takes at once.
+  const int tile_vectors = gemm_vectors(part_size(rows, 0, num_tiles));
+  const int group = tile_vectors > 2 ? tile_vectors : 2;
+  for (int first = 0; first < num_vectors; first += group) {
+    const int count = num_vectors - first < group ? num_vectors - first : group;
+    for (int t = 0, at = row; t < num_tiles; ++t) {
+      const int tile_rows = part_size(rows, t, num_tiles);
+      gemm_rows(args, at, tile_rows, first, count);
+      at += tile_rows;
     }
+  }
+}
+
+void gemm_f32(const GemmArgs& args) noexcept {
+  // Blocks are nearly equal too, but whole tiles: 4 rows left over would read all weights again to do
+  // little with them.
+  const int num_blocks = (args.num_rows + kGemmRowBlock - 1) / kGemmRowBlock;
+  if (num_blocks == 0) return;
+  const int tiles = (part_size(args.num_rows, 0, num_blocks) + kGemmRows - 1) / kGemmRows;
+  const int block = tiles * kGemmRows;
+  for (int row = 0; row < args.num_rows; row += block) {
+    gemm_block(args, row, args.num_rows - row < block ? args.num_rows - row : block);
   }
 }

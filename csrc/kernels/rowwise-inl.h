@@ -26,6 +26,8 @@ inline Vec keep_first(Vec v, int n, Vec others) {
   return n == kLanes ? v : select(first_lanes(n), v, others);
 }
 
+// Three passes over a row that the first leaves in cache; the variance is that of the differences, as the
+// difference of two large sums would lose what a row far from zero has left.
 inline void layer_norm_row(const float* x, int size, const float* gamma, const float* beta, float epsilon,
                            float* y) {
   Vec sum = zero();
@@ -51,6 +53,7 @@ void layer_norm(const float* input, int num_rows, int size, const float* gamma, 
   }
 }
 
+// Two roundings: the exporters write a Mul and an Add.
 void embed(const float* token, float scale, const float* position, int size, float* output) noexcept {
   const Vec s = broadcast(scale);
   for_each_vector(size, [&](int i, int n) {
@@ -58,6 +61,7 @@ void embed(const float* token, float scale, const float* position, int size, flo
   });
 }
 
+// Exact, so its order does not matter; entries past `size` are not read.
 inline float max_of(const float* x, int size) {
   Vec largest = broadcast(-kInfinity);
   for_each_vector(size, [&](int i, int n) {
