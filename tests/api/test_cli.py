@@ -240,6 +240,11 @@ def test_line_reader_cuts_lines_at_newlines_only(tmp_path: Path) -> None:
         assert list(LineReader(file, Pace())) == []
 
 
+def test_a_byte_order_mark_is_no_text() -> None:
+    assert cli_translate._decoded(b"\xef\xbb\xbfA dog.\r", first=True) == "A dog."
+    assert cli_translate._decoded(b"\xef\xbb\xbfA dog.", first=False) == "\ufeffA dog."
+
+
 def test_the_pace_grows_with_speed() -> None:
     pace = Pace()
     for _ in range(20):

@@ -103,7 +103,10 @@ def test_truncation_warns_and_keeps_the_end_token(text_translator: Translator) -
         _, cut = text_translator.translate(["A dog.", text], truncate=True, max_new_tokens=5)
     assert w[0].filename == __file__
     ids = text_translator.encode(text)
-    ((best,),) = text_translator.generate([[*ids[: limit - 1], ids[-1]]], max_new_tokens=5)
+    with pytest.warns(TruncationWarning):
+        (fitted,) = text_translator.encode_batch([text], truncate=True)
+    assert fitted == [*ids[: limit - 1], ids[-1]]
+    ((best,),) = text_translator.generate([fitted], max_new_tokens=5)
     assert cut == text_translator.decode(best.ids)
 
 
