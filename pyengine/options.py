@@ -382,7 +382,22 @@ def _check_names(call: Mapping[str, Any]) -> None:
             raise UnknownOptionError(f"{name}: no such option; {_nearest(name)}")
 
 
+_OTHER_NAMES = {  # of CTranslate2 and fairseq
+    "num_hypotheses": "num_return_sequences",
+    "nbest": "num_return_sequences",
+    "n_best": "num_return_sequences",
+    "max_decoding_length": "max_new_tokens",
+    "min_decoding_length": "min_new_tokens",
+    "truncation": "truncate",
+}
+_SETTINGS = ("compute_type", "threads", "batch_size", "isa")
+
+
 def _nearest(name: str) -> str:
+    if name in _SETTINGS:
+        return "it is a setting of Translator(...)"
+    if name in _OTHER_NAMES:
+        return f"did you mean {_OTHER_NAMES[name]}?"
     close = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"

@@ -165,11 +165,19 @@ def test_values_that_change_nothing_are_accepted() -> None:
         ("lenght_penalty", "length_penalty"),
         ("bad_words", "bad_words_ids"),
         ("supress_tokens", "suppress_tokens"),
+        ("beam_size", "num_beams"),
+        ("num_hypotheses", "num_return_sequences"),
+        ("max_decoding_length", "max_new_tokens"),
     ],
 )
 def test_unknown_options_name_the_nearest(wrong: str, right: str) -> None:
     with pytest.raises(UnknownOptionError, match=f"{wrong}: no such option; did you mean {right}"):
         resolve(**{wrong: 4})
+
+
+def test_settings_of_the_translator_are_no_options() -> None:
+    with pytest.raises(UnknownOptionError, match=r"batch_size: no such option; it is a setting"):
+        resolve(batch_size=4)
 
 
 def test_an_unknown_option_like_no_other_lists_all() -> None:
