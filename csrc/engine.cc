@@ -43,7 +43,8 @@ class GenerateJob : public Job {
 // Scores the pairs whose target is not empty.
 class ScoreJob : public Job {
  public:
-  ScoreJob(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id, float* log_probs)
+  ScoreJob(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
+           float* log_probs)
       : sources_(sources), targets_(targets), start_(decoder_start_token_id), log_probs_(log_probs) {
     for (int i = 0; i < targets.size(); ++i) {
       if (!targets[i].empty()) pairs_.push_back(i);

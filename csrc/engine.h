@@ -42,8 +42,8 @@ class Engine {
 
   // Log-probability of each target id given its source and the ids before it. log_probs
   // [targets.values.size()]; an empty target has none. Throws as generate() does.
-  void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id, int batch_size,
-             float* log_probs, Poll interrupted);
+  void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
+             int batch_size, float* log_probs, Poll interrupted);
 
   // logits [decoder_input_ids.size(), vocab_size]. Throws as generate() does.
   void logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,

@@ -43,8 +43,8 @@ class ThreadPool {
   std::uint64_t wait_for_region(std::uint32_t last_epoch);
 
   std::vector<std::thread> workers_;
-  std::uint64_t fork_count_ = 0;         // of the process when workers_ were started
-  std::atomic<bool> busy_{false};        // a region is running
+  std::uint64_t fork_count_ = 0;   // of the process when workers_ were started
+  std::atomic<bool> busy_{false};  // a region is running
   std::atomic<bool> stopping_{false};
   std::atomic<const Task*> task_{nullptr};
   // What the workers look at: epoch | threads wanted | tasks | next task, in one word, so that a claim

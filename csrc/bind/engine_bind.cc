@@ -130,7 +130,8 @@ py::tuple pack_hypotheses(const std::vector<std::vector<Hypothesis>>& results, i
   *ends++ = 0;
   for (const auto& hypotheses : results) {
     for (int i = 0; i < num_return_sequences; ++i) {
-      if (i < static_cast<int>(hypotheses.size())) total += static_cast<std::int64_t>(hypotheses[i].ids.size());
+      if (i < static_cast<int>(hypotheses.size()))
+        total += static_cast<std::int64_t>(hypotheses[i].ids.size());
       *ends++ = total;
     }
   }
@@ -180,7 +181,8 @@ Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_id
 
 Floats encoder_hidden_states(Engine& engine, const Ids& source_ids) {
   const auto source = as_span(source_ids);
-  Floats result({static_cast<py::ssize_t>(source.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
+  Floats result(
+      {static_cast<py::ssize_t>(source.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
   float* data = result.mutable_data();
   const py::gil_scoped_release released;
   engine.encoder_hidden_states(source, data);

@@ -13,7 +13,8 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "resolve_isa", [](const std::string& name) { return std::string(pyengine::select_kernels(name).name); },
       pybind11::arg("name") = "",
-      "The instruction set that `name` selects; '' reads PYENGINE_ISA, else takes the best. Raises ValueError.");
+      "The instruction set that `name` selects; '' reads PYENGINE_ISA, else takes the best. Raises "
+      "ValueError.");
   pyengine::bind_engine(m);
   pyengine::bind_kernels(m);
 }

@@ -10,7 +10,8 @@ BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& cons
     : options_(options),
       constraints_(constraints),
       // Enough that num_beams candidates are left when every end token is among them.
-      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options.eos_token_ids.size())) * options.num_beams),
+      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options.eos_token_ids.size())) *
+                      options.num_beams),
       tokens_(static_cast<std::size_t>(options.num_beams) * options.max_length),
       next_tokens_(tokens_.size()),
       banned_(options.num_beams) {
@@ -61,9 +62,11 @@ void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
   candidates_.clear();
   const auto forced = constraints_.forced(length_);
   for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
-    for_each_candidate(forced, options_, results[slot], num_candidates_, [&](std::int32_t id, float log_prob) {
-      if (candidates_.size() < candidates_.capacity()) candidates_.push_back({sums_[slot] + log_prob, slot, id});
-    });
+    for_each_candidate(forced, options_, results[slot], num_candidates_,
+                       [&](std::int32_t id, float log_prob) {
+                         if (candidates_.size() < candidates_.capacity())
+                           candidates_.push_back({sums_[slot] + log_prob, slot, id});
+                       });
   }
   const std::size_t kept = std::min<std::size_t>(num_candidates_, candidates_.size());
   std::partial_sort(candidates_.begin(), candidates_.begin() + kept, candidates_.end(),
@@ -105,8 +108,9 @@ void BeamSearch::finish(const Candidate& candidate, bool with_end_token) {
   hypothesis.ids.assign(tokens.begin(), tokens.end());
   if (!with_end_token) hypothesis.ids.push_back(candidate.id);
   hypothesis.score = score;
-  const auto place = std::upper_bound(finished_.begin(), finished_.end(), score,
-                                      [](float value, const Hypothesis& other) { return value > other.score; });
+  const auto place =
+      std::upper_bound(finished_.begin(), finished_.end(), score,
+                       [](float value, const Hypothesis& other) { return value > other.score; });
   finished_.insert(place, std::move(hypothesis));
 }
 

@@ -39,8 +39,8 @@ class BeamSearch : public Search {
 
   const GenerationOptions& options_;
   const Constraints& constraints_;
-  int num_candidates_;  // kept at each step
-  int length_ = 1;      // tokens of a running hypothesis, decoder start token included
+  int num_candidates_;                     // kept at each step
+  int length_ = 1;                         // tokens of a running hypothesis, decoder start token included
   std::vector<std::int32_t> tokens_;       // [num_beams][max_length] of the running hypotheses
   std::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next
   std::vector<float> sums_;                // [running] log-probabilities, best first

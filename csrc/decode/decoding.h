@@ -28,7 +28,8 @@ class Decoding {
   // Rows of the next step, ordered by slot. Valid until advance().
   virtual std::span<const DecodingRow> rows() const = 0;
 
-  // Slot i of the next step continues slot parents()[i] of the last one; empty if every slot continues itself.
+  // Slot i of the next step continues slot parents()[i] of the last one; empty if every slot continues
+  // itself.
   virtual std::span<const int> parents() const = 0;
 
   // Takes the results of rows(), one each; true if the sentence is done.

@@ -23,7 +23,8 @@ void Forward::encode(std::span<Sentence* const> sentences) {
     std::copy(source.begin(), source.end(), tokens + offsets[i]);
     offsets[i + 1] = offsets[i] + static_cast<std::int32_t>(source.size());
   }
-  pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}}, hidden);
+  pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}},
+                   hidden);
 
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     Sentence& sentence = *sentences[i];
@@ -67,7 +68,13 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
       groups[num_groups++] = {first_row, row - first_row, cache.keys(slot, num_keys[row - 1], workspace_)};
     }
   }
-  return {row, tokens, positions, num_keys, pages, {groups, num_groups}, num_source_keys,
+  return {row,
+          tokens,
+          positions,
+          num_keys,
+          pages,
+          {groups, num_groups},
+          num_source_keys,
           {source_groups, sentences.size()}};
 }
 

@@ -24,10 +24,10 @@ struct GenerationOptions {
   bool renormalize_logits = false;
   std::int32_t decoder_start_token_id = 0;
   std::vector<std::int32_t> eos_token_ids;
-  std::int32_t forced_bos_token_id = -1;  // first generated token, or -1
+  std::int32_t forced_bos_token_id = -1;           // first generated token, or -1
   std::vector<std::int32_t> forced_eos_token_ids;  // last token of a sequence that reaches max_length
   std::vector<std::int32_t> suppress_tokens;
-  std::vector<std::int32_t> begin_suppress_tokens;  // suppressed as the first free token
+  std::vector<std::int32_t> begin_suppress_tokens;       // suppressed as the first free token
   std::vector<std::vector<std::int32_t>> bad_words_ids;  // each: a sequence that must not be generated
 };
 

@@ -41,7 +41,8 @@ class Scheduler {
 
   // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
   // of the present jobs'). `interrupted` is asked between steps, on the calling thread; if it says so the
-  // job's sentences are dropped and Interrupted is thrown. Rethrows what a step threw, std::bad_alloc at most.
+  // job's sentences are dropped and Interrupted is thrown. Rethrows what a step threw, std::bad_alloc at
+  // most.
   void run(Job& job, int batch_size, FunctionRef<bool()> interrupted);
 
   // Calls `work` while no step runs.
@@ -77,8 +78,8 @@ class Scheduler {
   std::mutex mutex_;                 // guards what follows
   std::condition_variable changed_;  // a call has ended, or nobody drives any more
   bool driven_ = false;
-  std::vector<Call*> calls_;         // that have not ended
-  std::size_t turn_ = 0;             // of calls_: whose sentence is admitted next
+  std::vector<Call*> calls_;  // that have not ended
+  std::size_t turn_ = 0;      // of calls_: whose sentence is admitted next
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
   std::vector<Sentence*> sentences_;  // of in_flight_

@@ -27,11 +27,13 @@ template <class Visit>
 void for_each_candidate(std::span<const std::int32_t> forced, const GenerationOptions& options,
                         const VocabularyResult& result, int top_k, Visit visit) {
   // Forced tokens have logit 0 and all others none, which renormalising leaves at -log(their number).
-  const float forced_log_prob =
-      options.renormalize_logits ? -std::log(static_cast<float>(std::max<std::size_t>(forced.size(), 1))) : 0.0f;
+  const float forced_log_prob = options.renormalize_logits
+                                    ? -std::log(static_cast<float>(std::max<std::size_t>(forced.size(), 1)))
+                                    : 0.0f;
   for (const std::int32_t id : forced) visit(id, forced_log_prob);
   if (!forced.empty()) return;
-  for (int i = 0; i < top_k && result.ids[i] >= 0; ++i) visit(result.ids[i], result.values[i] - result.log_sum_exp);
+  for (int i = 0; i < top_k && result.ids[i] >= 0; ++i)
+    visit(result.ids[i], result.values[i] - result.log_sum_exp);
 }
 
 }  // namespace pyengine

@@ -39,7 +39,8 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
 
 }  // namespace
 
-void attend(const Runtime& runtime, std::span<const AttentionGroup> groups, const AttentionOperands& operands) {
+void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
+            const AttentionOperands& operands) {
   std::size_t max_tiles = 0, max_keys = 0;
   std::int64_t work = 0;
   for (const AttentionGroup& group : groups) {
@@ -62,7 +63,8 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups, cons
   const int num_items = num_tiles * operands.num_heads;
   const int parts = num_parts(work, runtime.num_threads, num_items);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int thread) {
-    for (int item = part_begin(num_items, part, parts); item < part_begin(num_items, part + 1, parts); ++item) {
+    for (int item = part_begin(num_items, part, parts); item < part_begin(num_items, part + 1, parts);
+         ++item) {
       AttentionArgs args = make_args(operands, tiles[item / operands.num_heads], item % operands.num_heads);
       args.scores = scores + thread * scores_size;
       runtime.kernels.attention(args);

@@ -20,7 +20,7 @@ struct AttentionGroup {
 struct AttentionOperands {
   int num_heads;
   int head_dim;
-  const float* query;            // [rows][num_heads * head_dim], rows query_stride apart
+  const float* query;  // [rows][num_heads * head_dim], rows query_stride apart
   std::int64_t query_stride;
   const std::int32_t* num_keys;  // [rows] keys that each row sees
   std::int64_t key_offset;       // of this layer, from the keys of a segment
@@ -30,6 +30,7 @@ struct AttentionOperands {
 
 // "Attention Is All You Need" 3.2.2 without the projections: for each head
 // output = softmax(query keys^T / sqrt(head_dim)) values.
-void attend(const Runtime& runtime, std::span<const AttentionGroup> groups, const AttentionOperands& operands);
+void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
+            const AttentionOperands& operands);
 
 }  // namespace pyengine

@@ -85,12 +85,13 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
   const std::size_t hidden_count = static_cast<std::size_t>(num_rows) * config.hidden_size;
   Workspace& workspace = runtime.workspace;
   embed(runtime, weights.decoder_embedding, config, batch.tokens, batch.positions, num_rows, hidden);
-  const Pass pass{.rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
-                  .layout = layout,
-                  .batch = batch,
-                  .query_key_value = workspace.take<float>(3 * hidden_count),
-                  .context = workspace.take<float>(hidden_count),
-                  .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};
+  const Pass pass{
+      .rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
+      .layout = layout,
+      .batch = batch,
+      .query_key_value = workspace.take<float>(3 * hidden_count),
+      .context = workspace.take<float>(hidden_count),
+      .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};
   if (config.normalize_before) {
     decoder_layers<NormOrder::kPre>(pass, weights);
     layer_norm(runtime, weights.decoder_norm, config.layer_norm_eps, hidden, num_rows, config.hidden_size,

@@ -20,7 +20,8 @@ struct Pass {
   float* inner;                            // [rows, encoder_ffn_dim]
 };
 
-// Every sentence sees all its own positions: keys in blocks of its own, values where the projection wrote them.
+// Every sentence sees all its own positions: keys in blocks of its own, values where the projection wrote
+// them.
 std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidden_size, Workspace& workspace,
                                             Pass& pass) {
   const int num_rows = pass.rows.num_rows;
@@ -45,7 +46,8 @@ std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidde
       const float* keys = pass.key_blocks + static_cast<std::int64_t>(block) * hidden_size * kLanes;
       segments[block] = {keys, block - first_block, 0xffff};
     }
-    groups[i] = {first, length,
+    groups[i] = {first,
+                 length,
                  {{segments + first_block, static_cast<std::size_t>(num_blocks - first_block)},
                   {values + first, static_cast<std::size_t>(length)}}};
   }

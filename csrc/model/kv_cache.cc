@@ -85,7 +85,8 @@ KeyTable SelfCache::keys(int slot, int num_keys, Workspace& workspace) const {
   int num_segments = 0;
   for (int block = 0; block < num_blocks; ++block) {
     const int first = block * kLanes;
-    num_segments += add_block(block, std::min(kLanes, num_keys - first), slots + first, segments + num_segments);
+    num_segments +=
+        add_block(block, std::min(kLanes, num_keys - first), slots + first, segments + num_segments);
   }
   return {{segments, static_cast<std::size_t>(num_segments)}, {values, static_cast<std::size_t>(num_keys)}};
 }
@@ -98,7 +99,8 @@ int SelfCache::add_block(int block, int num_lanes, const Slot* slots, KeySegment
   while (left != 0) {
     const Slot slot = slots[std::countr_zero(left)];
     std::uint32_t lanes = 0;
-    for (int lane = 0; lane < num_lanes; ++lane) lanes |= static_cast<std::uint32_t>(slots[lane] == slot) << lane;
+    for (int lane = 0; lane < num_lanes; ++lane)
+      lanes |= static_cast<std::uint32_t>(slots[lane] == slot) << lane;
     segments[count++] = {slots_[slot].page_of(block * kLanes), block, lanes};
     left &= ~lanes;
   }

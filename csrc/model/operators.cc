@@ -41,8 +41,8 @@ void linear(const Runtime& runtime, const Linear& weight, const float* input, in
   runtime.pool.run(panel_parts * row_parts, runtime.num_threads, task);
 }
 
-void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input, int num_rows,
-                int size, float* output) {
+void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input,
+                int num_rows, int size, float* output) {
   const std::int64_t work = static_cast<std::int64_t>(num_rows) * size * kNormWork;
   const int parts = num_parts(work, runtime.num_threads, num_rows);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {

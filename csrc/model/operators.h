@@ -22,8 +22,8 @@ void linear(const Runtime& runtime, const Linear& weight, const float* input, in
             Activation activation, const float* residual, float* output);
 
 // output = layer norm of input, both [num_rows, size]; output may be input.
-void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input, int num_rows,
-                int size, float* output);
+void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input,
+                int num_rows, int size, float* output);
 
 // output[i] = scale * tokens[ids[i]] + positions[position_ids[i]], [num_rows, hidden_size];
 // "Attention Is All You Need" 3.4 and 3.5, with the model's own table of positions.

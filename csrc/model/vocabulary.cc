@@ -19,21 +19,22 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // The reductions of a block of rows over the runs of columns.
 struct Reductions {
   int num_runs;
-  int top_k;            // the largest of the block's queries
-  MaxSum* sums;         // [rows][num_runs]
-  float* values;        // [rows][num_runs][top_k]
-  std::int32_t* ids;    // [rows][num_runs][top_k]
-  float* target_logits; // [rows]
+  int top_k;             // the largest of the block's queries
+  MaxSum* sums;          // [rows][num_runs]
+  float* values;         // [rows][num_runs][top_k]
+  std::int32_t* ids;     // [rows][num_runs][top_k]
+  float* target_logits;  // [rows]
 };
 
 void ban(std::span<const std::int32_t> banned, std::int32_t first_id, int size, float* logits) {
   const auto begin = std::lower_bound(banned.begin(), banned.end(), first_id);
-  for (auto id = begin; id != banned.end() && *id < first_id + size; ++id) logits[*id - first_id] = kMinusInfinity;
+  for (auto id = begin; id != banned.end() && *id < first_id + size; ++id)
+    logits[*id - first_id] = kMinusInfinity;
 }
 
 // Takes from logits [size], the columns of run `run`, what `query` asks of its row.
-void reduce_run(const Kernels& kernels, const VocabularyQuery& query, int row, int run, int size, float* logits,
-                const Reductions& reductions) {
+void reduce_run(const Kernels& kernels, const VocabularyQuery& query, int row, int run, int size,
+                float* logits, const Reductions& reductions) {
   const std::int32_t first_id = run * kRunWidth;
   if (query.logits != nullptr) std::copy_n(logits, size, query.logits + first_id);
   if (query.target >= first_id && query.target < first_id + size) {
@@ -56,8 +57,7 @@ void merge_top_k(const Reductions& reductions, int row, int top_k, float* values
   std::fill_n(values, top_k, kMinusInfinity);
   std::fill_n(ids, top_k, -1);
   for (int run = 0; run < reductions.num_runs; ++run) {
-    const std::size_t begin =
-        (static_cast<std::size_t>(row) * reductions.num_runs + run) * reductions.top_k;
+    const std::size_t begin = (static_cast<std::size_t>(row) * reductions.num_runs + run) * reductions.top_k;
     for (int i = 0; i < top_k && reductions.values[begin + i] > values[top_k - 1]; ++i) {
       int place = top_k - 1;
       for (; place > 0 && values[place - 1] < reductions.values[begin + i]; --place) {
@@ -86,7 +86,8 @@ void project_block(const Runtime& runtime, const Linear& lm_head, const float* h
   reductions.values = workspace.take<float>(count * reductions.top_k);
   reductions.ids = workspace.take<std::int32_t>(count * reductions.top_k);
   std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
-  float* scratch = workspace.take<float>(static_cast<std::size_t>(runtime.num_threads) * num_rows * kRunWidth);
+  float* scratch =
+      workspace.take<float>(static_cast<std::size_t>(runtime.num_threads) * num_rows * kRunWidth);
 
   runtime.pool.run(reductions.num_runs, runtime.num_threads, [&](int run, int thread) {
     const int first_column = run * kRunWidth;

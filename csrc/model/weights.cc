@@ -66,7 +66,8 @@ class Loader {
   }
 
   Embedding embedding(const std::string& stack, int vocab_size) {
-    const TensorView& tokens = source_.take(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size});
+    const TensorView& tokens =
+        source_.take(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size});
     const TensorView& positions =
         source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
     if (tokens.data != shared_source_) {

@@ -105,7 +105,8 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
   Engine engine(config, model.tensors(), select_kernels(""), 2);
   const Sources sources(10, 20, config.source_vocab_size);
   std::vector<std::vector<Hypothesis>> expected[2];
-  for (const int beams : {1, 2}) expected[beams - 1] = generate(engine, sources.ragged(), small_options(beams), 4);
+  for (const int beams : {1, 2})
+    expected[beams - 1] = generate(engine, sources.ragged(), small_options(beams), 4);
 
   std::atomic<int> failures{0};
   std::vector<std::thread> callers;
@@ -118,7 +119,8 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
           engine.encoder_hidden_states(sources.source(0), hidden.data());
         }
         const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
-        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[beams - 1][i]);
+        for (std::size_t i = 0; i < results.size(); ++i)
+          failures += !equal(results[i], expected[beams - 1][i]);
       }
     });
   }
@@ -170,7 +172,8 @@ TEST_CASE("what does not fit is refused with a message") {
     const float value = 0.0f;
     model.tensors().add("decoder.extra", {&value, {1}, {1}});
     CHECK_THROWS_WITH_AS(Engine(config, model.tensors(), select_kernels(""), 1),
-                         "tensors that the architecture has no place for: decoder.extra", std::invalid_argument);
+                         "tensors that the architecture has no place for: decoder.extra",
+                         std::invalid_argument);
   }
   SUBCASE("ids and lengths") {
     Engine engine(config, model.tensors(), select_kernels(""), 1);

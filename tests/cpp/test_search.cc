@@ -100,7 +100,8 @@ std::vector<Hypothesis> run(Search& search, ToyModel& model) {
 }
 
 // The best score of all targets that end with the end token or reach max_length.
-float best_score(ToyModel& model, std::vector<std::int32_t> prefix, float sum, const GenerationOptions& options) {
+float best_score(ToyModel& model, std::vector<std::int32_t> prefix, float sum,
+                 const GenerationOptions& options) {
   float best = kMinusInfinity;
   const std::vector<float> logits = model.logits(prefix);
   const float total = log_sum_exp(logits);
@@ -141,7 +142,8 @@ TEST_CASE("greedy takes the largest logit of each step and scores it") {
 
   std::vector<std::int32_t> prefix{0};
   float sum = 0.0f;
-  while (static_cast<int>(prefix.size()) < options.max_length && (prefix.size() == 1 || prefix.back() != kEnd)) {
+  while (static_cast<int>(prefix.size()) < options.max_length &&
+         (prefix.size() == 1 || prefix.back() != kEnd)) {
     const std::vector<float>& logits = model.logits(prefix);
     const auto best = std::max_element(logits.begin(), logits.end());
     sum += *best - log_sum_exp(logits);
