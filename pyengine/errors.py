@@ -1,4 +1,4 @@
-"""The exceptions pyengine raises: one base class, and one kind per cause a caller may want to handle.
+"""The exceptions pyengine raises: one base class, and one kind per cause that a caller may handle.
 
 Each kind also derives from the built-in exception that a Python user would expect in its place, so
 ``except ValueError`` and ``except FileNotFoundError`` work as they do elsewhere.
@@ -22,7 +22,7 @@ class UnsupportedModelError(ModelFormatError):
 
 
 class TokenizerMissingError(Error, FileNotFoundError):
-    """The folder loads for token ids, but holds no tokenizer files, so text cannot be translated."""
+    """The folder holds no tokenizer files: it loads for token ids, but cannot translate text."""
 
 
 class InputError(Error, ValueError):

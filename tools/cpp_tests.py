@@ -1,6 +1,6 @@
 """Builds and runs the C++ tests (tests/cpp), plain or under a sanitizer.
 
-    python tools/cpp_tests.py [--sanitize address,undefined | thread] [--compiler g++] [--emulate Haswell]
+    python tools/cpp_tests.py [--sanitize address,undefined | thread] [--emulate Haswell]
     python tools/cpp_tests.py --compiler aarch64-linux-gnu-g++ --emulate aarch64
 
 Needs doctest's header (Debian: ``doctest-dev``), and ``qemu-user`` to emulate. Checks of the kind

@@ -23,16 +23,16 @@ enum class Activation { kNone, kRelu, kSilu, kGelu };
 
 // output = activation(input * weight + bias) + residual, for a block of rows and whole panels.
 struct GemmArgs {
-  const float* input;      // [num_rows, depth], rows input_stride apart
+  const float* input;  // [num_rows, depth], rows input_stride apart
   std::int64_t input_stride;
   int num_rows;
-  int depth;               // rows of the weight, K
-  const float* panels;     // [ceil(num_columns / kPanelWidth)][depth][kPanelWidth], zero padded
-  int num_columns;         // columns to write, counted from the first panel
-  const float* bias;       // [num_columns]
+  int depth;            // rows of the weight, K
+  const float* panels;  // [ceil(num_columns / kPanelWidth)][depth][kPanelWidth], zero padded
+  int num_columns;      // columns to write, counted from the first panel
+  const float* bias;    // [num_columns]
   Activation activation;
-  const float* residual;   // [num_rows, num_columns], rows output_stride apart, or null; may be output
-  float* output;           // [num_rows, num_columns], rows output_stride apart
+  const float* residual;  // [num_rows, num_columns], rows output_stride apart, or null; may be output
+  float* output;          // [num_rows, num_columns], rows output_stride apart
   std::int64_t output_stride;
 };
 
@@ -40,28 +40,28 @@ struct GemmArgs {
 // A block of positions may come in several segments (a beam whose ancestors sat in different rows):
 // the lanes of each are taken from it, so a search reorders its beams without copying keys.
 struct KeySegment {
-  const float* keys;   // layer 0, head 0
-  std::int32_t block;  // positions block * kLanes ... + kLanes - 1
-  std::uint32_t lanes; // bit l: this segment holds position block * kLanes + l
+  const float* keys;    // layer 0, head 0
+  std::int32_t block;   // positions block * kLanes ... + kLanes - 1
+  std::uint32_t lanes;  // bit l: this segment holds position block * kLanes + l
 };
 
 // Scaled dot-product attention of one head, for queries that see the same keys:
 // softmax(scale * q k^T) v, "Attention Is All You Need" 3.2.1. Query i sees positions 0 ... num_keys[i] - 1.
 struct AttentionArgs {
-  const float* query;               // [num_queries, head_dim], rows query_stride apart
+  const float* query;  // [num_queries, head_dim], rows query_stride apart
   std::int64_t query_stride;
   int num_queries;
   int head_dim;
   float scale;
-  const std::int32_t* num_keys;     // [num_queries], each >= 1
-  const KeySegment* segments;       // ordered by block; the lanes of a block's segments are disjoint
+  const std::int32_t* num_keys;  // [num_queries], each >= 1
+  const KeySegment* segments;    // ordered by block; the lanes of a block's segments are disjoint
   int num_segments;
-  std::int64_t key_offset;          // added to each segment's keys: this layer and head
-  const float* const* values;       // [max num_keys] row of each position, layer 0, head 0
-  std::int64_t value_offset;        // added to each row: this layer and head; then [head_dim]
-  float* scores;                    // scratch, 64-byte aligned: [num_queries][scores_stride]
-  std::int64_t scores_stride;       // >= max num_keys rounded up to kLanes; a multiple of kLanes
-  float* output;                    // [num_queries, head_dim], rows output_stride apart
+  std::int64_t key_offset;     // added to each segment's keys: this layer and head
+  const float* const* values;  // [max num_keys] row of each position, layer 0, head 0
+  std::int64_t value_offset;   // added to each row: this layer and head; then [head_dim]
+  float* scores;               // scratch, 64-byte aligned: [num_queries][scores_stride]
+  std::int64_t scores_stride;  // >= max num_keys rounded up to kLanes; a multiple of kLanes
+  float* output;               // [num_queries, head_dim], rows output_stride apart
   std::int64_t output_stride;
 };
 
