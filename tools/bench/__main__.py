@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from pyengine.bench.runner import BenchSettings, run_benchmark
 from pyengine.cli import progress_note
 from tools.bench.opus_base import ensure_opus_base
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(os.path.relpath(Path(__file__).parents[2]))  # figures name no machine's folders
 TINY_MODEL = ROOT / "tests" / "fixtures" / "multi30k-en-de"
-TEST_SET = ROOT.parent / "shared" / "data" / "multi30k" / "test_2016_flickr.en.gz"
+TEST_SET = ROOT.resolve().parent / "shared" / "data" / "multi30k" / "test_2016_flickr.en.gz"
 SENTENCES = 128
 TARGET_LENGTH = 32
 
