@@ -19,7 +19,7 @@ from tools.reference.onnx_check import check_translation_model
 from tools.reference.onnx_graphs import export_decoder, export_encoder
 
 NUM_BEAMS, LENGTH_PENALTY, MAX_LENGTH = 5, 1.0, 200
-"""Decoding defaults of the committed model; the penalty is the best on the validation set."""
+"""Decoding defaults of the committed model; a penalty of 1.5 would gain 0.2 BLEU on validation."""
 
 
 def config_json(config: TransformerConfig) -> dict:
