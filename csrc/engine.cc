@@ -89,6 +89,9 @@ class LogitsJob : public Job {
   float* logits_;
 };
 
+// Far past any use; bounds what one sentence may take of memory.
+constexpr int kMaxBeams = 1024;
+
 void check(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
@@ -129,7 +132,8 @@ void check_positions(std::size_t count, int max_positions, const char* what) {
 }
 
 void check_options(const GenerationOptions& options, const ModelConfig& config) {
-  check(options.num_beams >= 1, "num_beams must be at least 1");
+  check(options.num_beams >= 1 && options.num_beams <= kMaxBeams,
+        "num_beams is " + std::to_string(options.num_beams) + ", expected 1 to " + std::to_string(kMaxBeams));
   check(options.num_return_sequences >= 1 && options.num_return_sequences <= options.num_beams,
         "num_return_sequences must be between 1 and num_beams");
   check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
@@ -196,9 +200,9 @@ void Engine::logits(std::span<const std::int32_t> source, std::span<const std::i
   scheduler_.run(job, 1, interrupted);
 }
 
-void Engine::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
+void Engine::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden, Poll interrupted) {
   check_source(source);
-  scheduler_.exclusively([&] { forward_.encoder_hidden_states(source, hidden); });
+  scheduler_.exclusively([&] { forward_.encoder_hidden_states(source, hidden); }, interrupted);
 }
 
 }  // namespace pyengine

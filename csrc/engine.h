@@ -50,7 +50,7 @@ class Engine {
               float* logits, Poll interrupted);
 
   // hidden [source.size(), hidden_size]. Throws as generate() does.
-  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
+  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden, Poll interrupted);
 
   const ModelConfig& config() const { return config_; }
   const char* isa() const { return kernels_.name; }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -29,7 +28,9 @@ class AlignedBuffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() {
+    if (data_ != nullptr) ::operator delete(data_, std::align_val_t(kAlignment));
+  }
 
   T* data() { return data_; }
   const T* data() const { return data_; }
@@ -38,11 +39,8 @@ class AlignedBuffer {
 
  private:
   static T* allocate(std::size_t size) {
-    // aligned_alloc wants a multiple of the alignment; the tail also lets a vector end past the last entry.
-    const std::size_t bytes = (size * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    void* data = bytes == 0 ? nullptr : std::aligned_alloc(kAlignment, bytes);
-    if (bytes != 0 && data == nullptr) throw std::bad_alloc();
-    return static_cast<T*>(data);
+    if (size == 0) return nullptr;
+    return static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t(kAlignment)));
   }
 
   T* data_ = nullptr;

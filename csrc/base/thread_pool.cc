@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <new>
+#include <system_error>
 
 #include "base/check.h"
 
@@ -26,15 +27,7 @@ std::uint64_t make_region(std::uint32_t epoch, int threads, int tasks) {
          static_cast<std::uint64_t>(tasks) << 16;
 }
 
-// Forks since the process began, as this process counts them: grows in each child.
 std::atomic<std::uint64_t> g_fork_count{0};
-
-void count_forks() {
-#if defined(__unix__) || defined(__APPLE__)
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { g_fork_count.fetch_add(1); });
-  (void)registered;
-#endif
-}
 
 void relax() {
 #if defined(__x86_64__)
@@ -62,7 +55,15 @@ bool spin_while(Blocked blocked) {
 }  // namespace
 
 ThreadPool& ThreadPool::shared() {
-  static ThreadPool* pool = new ThreadPool;
+  static ThreadPool* pool = [] {
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] {
+      g_fork_count.fetch_add(1);
+      shared().reset_after_fork();
+    });
+#endif
+    return new ThreadPool;
+  }();
   return *pool;
 }
 
@@ -75,7 +76,6 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::run(int num_tasks, int num_threads, Task task) {
   PE_DCHECK(num_tasks <= kMaxTasks && num_threads <= kMaxThreads);
-  if (fork_count_ != g_fork_count.load(std::memory_order_relaxed)) abandon_workers_of_parent();
   if (num_tasks <= 1 || num_threads <= 1 || busy_.exchange(true, std::memory_order_acquire)) {
     for (int i = 0; i < num_tasks; ++i) task(i, 0);
     return;
@@ -86,8 +86,9 @@ void ThreadPool::run(int num_tasks, int num_threads, Task task) {
   const std::uint32_t epoch = (epoch_.load(std::memory_order_relaxed) + 1) & 0xffffff;
   const std::uint64_t region = make_region(epoch, num_threads, num_tasks);
   region_.store(region, std::memory_order_release);
-  epoch_.store(epoch, std::memory_order_release);
-  epoch_.notify_all();  // a load when nobody sleeps
+  // Sequentially consistent: notify_all() begins with a load of the number of sleepers.
+  epoch_.store(epoch);
+  epoch_.notify_all();
 
   drain(region, 0);
   const auto running = [this] { return unfinished_.load(std::memory_order_acquire) != 0; };
@@ -98,18 +99,22 @@ void ThreadPool::run(int num_tasks, int num_threads, Task task) {
 }
 
 void ThreadPool::ensure_workers(int num_workers) {
-  count_forks();
-  while (static_cast<int>(workers_.size()) < num_workers) {
-    const int worker = static_cast<int>(workers_.size());
-    workers_.emplace_back([this, worker] { work(worker); });
+  try {
+    while (static_cast<int>(workers_.size()) < num_workers) {
+      const int worker = static_cast<int>(workers_.size());
+      workers_.emplace_back([this, worker] { work(worker); });
+    }
+  } catch (const std::system_error&) {  // a limit on processes: the caller does more of the work
+  } catch (const std::bad_alloc&) {
   }
 }
 
-// A forked child inherits the pool's memory without its threads. Their handles cannot be joined or
-// destroyed here, so they are forgotten; region_ keeps its epoch and new workers start from it.
-void ThreadPool::abandon_workers_of_parent() {
-  fork_count_ = g_fork_count.load();
+// A forked child inherits the pool's memory without its threads, perhaps in the middle of a region. The
+// threads' handles cannot be joined or destroyed here, so they are forgotten, and so is the region: its
+// tasks lie on a stack that is gone.
+void ThreadPool::reset_after_fork() {
   new (&workers_) std::vector<std::thread>();
+  region_.store(make_region(epoch_.load(), 0, 0));
   busy_.store(false);
 }
 
@@ -140,5 +145,7 @@ void ThreadPool::work(int worker) {
     if (thread < threads_of(region)) drain(region, thread);
   }
 }
+
+std::uint64_t fork_count() { return g_fork_count.load(std::memory_order_relaxed); }
 
 }  // namespace pyengine

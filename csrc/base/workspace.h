@@ -1,6 +1,7 @@
 // Scratch memory of a forward pass, taken piece by piece and given back all at once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -10,6 +11,7 @@ namespace pyengine {
 
 // Pieces come from one block. A pass that needs more than the block holds takes the rest from the heap;
 // the next reset() makes one block that is large enough, so passes of a size seen before allocate nothing.
+// It grows by half at least: each step of a decoder needs a little more than the one before.
 class Workspace {
  public:
   // `count` uninitialised entries, 64-byte aligned, valid until reset(). Throws std::bad_alloc.
@@ -21,9 +23,10 @@ class Workspace {
   // Gives every piece back.
   void reset() {
     if (!overflow_.empty()) {
+      const std::size_t size = std::max(used_, block_.size() + block_.size() / 2);
       overflow_.clear();
       block_ = AlignedBuffer<std::byte>();
-      block_ = AlignedBuffer<std::byte>(used_);
+      block_ = AlignedBuffer<std::byte>(size);
     }
     used_ = 0;
   }

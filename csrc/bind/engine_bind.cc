@@ -44,11 +44,28 @@ void set_activation(ModelConfig& config, const std::string& wanted) {
   throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
 }
 
-// Looks for a pending signal (Ctrl-C) at most every 20 milliseconds, since that takes the interpreter's lock.
+// Runs `work` without the interpreter's lock. Not with pybind11's guard: taking the lock back while the
+// interpreter exits ends the thread by unwinding it, which a destructor would turn into an abort.
+template <class Work>
+void without_gil(Work work) {
+  PyThreadState* state = PyEval_SaveThread();
+  std::exception_ptr error;
+  try {
+    work();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  PyEval_RestoreThread(state);
+  if (error) std::rethrow_exception(error);
+}
+
+// Looks for a pending signal (Ctrl-C) at most every 20 milliseconds, since that takes the interpreter's lock,
+// and only on the main thread, since Python runs signal handlers nowhere else.
 // Once a handler has raised, the Python error is kept until it can be thrown with the lock held.
 class SignalPoll {
  public:
   bool operator()() {
+    if (!on_main_thread_) return false;
     const auto now = std::chrono::steady_clock::now();
     if (now < next_) return false;
     next_ = now + std::chrono::milliseconds(20);
@@ -62,14 +79,19 @@ class SignalPoll {
   template <class Work>
   void run(Work work) {
     try {
-      const py::gil_scoped_release released;
-      work();
+      without_gil(work);
     } catch (const Interrupted&) {
       throw py::error_already_set(*error_);
     }
   }
 
  private:
+  static bool is_main_thread() {
+    const py::object main_thread = py::module_::import("threading").attr("main_thread")();
+    return py::cast<unsigned long>(main_thread.attr("ident")) == PyThread_get_thread_ident();
+  }
+
+  const bool on_main_thread_ = is_main_thread();
   std::chrono::steady_clock::time_point next_{};
   std::unique_ptr<py::error_already_set> error_;
 };
@@ -114,8 +136,9 @@ std::unique_ptr<Engine> make_engine(const ModelConfig& config, const py::dict& a
                                     int num_threads) {
   TensorSource tensors = as_tensors(arrays);
   const Kernels& kernels = select_kernels(isa);
-  const py::gil_scoped_release released;
-  return std::make_unique<Engine>(config, tensors, kernels, num_threads);
+  std::unique_ptr<Engine> engine;
+  without_gil([&] { engine = std::make_unique<Engine>(config, tensors, kernels, num_threads); });
+  return engine;
 }
 
 // (ids, offsets, scores) of num_return_sequences hypotheses for each source. Where a search found fewer, the
@@ -184,8 +207,8 @@ Floats encoder_hidden_states(Engine& engine, const Ids& source_ids) {
   Floats result(
       {static_cast<py::ssize_t>(source.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
   float* data = result.mutable_data();
-  const py::gil_scoped_release released;
-  engine.encoder_hidden_states(source, data);
+  SignalPoll poll;
+  poll.run([&] { engine.encoder_hidden_states(source, data, poll); });
   return result;
 }
 

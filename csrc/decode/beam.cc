@@ -16,6 +16,7 @@ BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& cons
       next_tokens_(tokens_.size()),
       banned_(options.num_beams) {
   // All that a step writes to, so that none allocates.
+  for (std::vector<std::int32_t>& banned : banned_) banned.reserve(constraints.max_banned());
   sums_.reserve(options.num_beams);
   parents_.reserve(options.num_beams);
   rows_.reserve(options.num_beams);
@@ -64,8 +65,7 @@ void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
   for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
     for_each_candidate(forced, options_, results[slot], num_candidates_,
                        [&](std::int32_t id, float log_prob) {
-                         if (candidates_.size() < candidates_.capacity())
-                           candidates_.push_back({sums_[slot] + log_prob, slot, id});
+                         candidates_.push_back({sums_[slot] + log_prob, slot, id});
                        });
   }
   const std::size_t kept = std::min<std::size_t>(num_candidates_, candidates_.size());

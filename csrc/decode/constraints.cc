@@ -34,6 +34,15 @@ Constraints::Constraints(const GenerationOptions& options)
     }
   }
   sort_unique(always_banned_);
+  // transformers suppresses after it forces; its bad words and minimum length come before.
+  sort_unique(forced_eos_);
+  for (std::vector<std::int32_t>* forced : {&forced_bos_, &forced_eos_}) {
+    std::erase_if(*forced, [&](std::int32_t id) { return contains(options.suppress_tokens, id); });
+  }
+}
+
+std::size_t Constraints::max_banned() const {
+  return always_banned_.size() + eos_token_ids_.size() + begin_suppress_tokens_.size() + bad_words_.size();
 }
 
 std::span<const std::int32_t> Constraints::forced(int length) const {

@@ -15,11 +15,14 @@ class Constraints {
   explicit Constraints(const GenerationOptions& options);
 
   // Tokens of which one must come next when a sequence has `length` tokens, decoder start token included;
-  // empty if any may. A forced token has log-probability 0.
+  // empty if any may. Ascending. A forced token has log-probability 0.
   std::span<const std::int32_t> forced(int length) const;
 
   // Writes to `banned`, ascending, the ids that must not follow `tokens` (decoder start token included).
   void ban(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& banned) const;
+
+  // Most ids that ban() writes, repeats included.
+  std::size_t max_banned() const;
 
  private:
   int max_length_;

@@ -8,6 +8,7 @@ GreedySearch::GreedySearch(const GenerationOptions& options, const Constraints& 
     : options_(options), constraints_(constraints) {
   tokens_.reserve(options.max_length);
   tokens_.push_back(options.decoder_start_token_id);
+  banned_.reserve(constraints.max_banned());
   prepare_row();
 }
 
@@ -23,7 +24,6 @@ bool GreedySearch::advance(std::span<const VocabularyResult> results) {
   const auto forced = constraints_.forced(static_cast<int>(tokens_.size()));
   std::int32_t best = -1;
   for_each_candidate(forced, options_, results[0], 1, [&](std::int32_t id, float log_prob) {
-    if (best >= 0) return;  // of several forced tokens the first
     best = id;
     sum_ += log_prob;
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 
 namespace pyengine {
 namespace {
@@ -18,30 +19,33 @@ constexpr int kAdmitShare = 4;
 
 }  // namespace
 
-void Scheduler::run(Job& job, int batch_size, FunctionRef<bool()> interrupted) {
+void Scheduler::run(Job& job, int batch_size, Poll interrupted) {
   if (job.num_sentences() == 0) return;
+  check_not_forked_at_work();
   Call call{job, batch_size, job.num_sentences()};
   Lock lock(mutex_);
   calls_.push_back(&call);
   while (call.num_left > 0) {
     if (!driven_) {
       drive(lock, call, interrupted);
-      break;
+    } else {
+      changed_.wait_for(lock, kPollInterval, [&] { return !driven_ || call.num_left == 0; });
+      poll(lock, call, interrupted);
     }
-    changed_.wait_for(lock, kPollInterval, [&] { return !driven_ || call.num_left == 0; });
-    lock.unlock();
-    const bool stop = interrupted();
-    lock.lock();
-    call.cancelled |= stop;  // whoever drives drops its sentences before the next step
   }
   lock.unlock();
   if (call.error) std::rethrow_exception(call.error);
   if (call.cancelled) throw Interrupted();
 }
 
-void Scheduler::exclusively(FunctionRef<void()> work) {
+void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
+  check_not_forked_at_work();
   Lock lock(mutex_);
-  changed_.wait(lock, [&] { return !driven_; });
+  while (!changed_.wait_for(lock, kPollInterval, [&] { return !driven_; })) {
+    lock.unlock();
+    if (interrupted()) throw Interrupted();
+    lock.lock();
+  }
   driven_ = true;
   lock.unlock();
   std::exception_ptr error;
@@ -56,28 +60,47 @@ void Scheduler::exclusively(FunctionRef<void()> work) {
   if (error) std::rethrow_exception(error);
 }
 
+// The threads that were at work do not exist in a forked child: whoever waited for them would wait for ever.
+void Scheduler::check_not_forked_at_work() {
+  if (fork_count_ == fork_count()) return;
+  if (driven_)
+    throw std::runtime_error("this engine was at work when the process forked: load the model again");
+  fork_count_ = fork_count();
+}
+
+// Asks the caller whether to stop, without the lock. Whoever drives drops its sentences before the next step.
+void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
+  lock.unlock();
+  bool stop = true;
+  std::exception_ptr error;
+  try {
+    stop = interrupted();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  lock.lock();
+  if (!stop || call.num_left == 0) return;
+  call.cancelled = true;
+  call.error = error;
+}
+
 // Runs steps until `call` has ended. The lock is released while the model runs.
-void Scheduler::drive(Lock& lock, Call& call, FunctionRef<bool()> interrupted) {
+void Scheduler::drive(Lock& lock, Call& call, Poll interrupted) {
   driven_ = true;
   while (call.num_left > 0) {
-    drop_cancelled();
-    if (call.num_left == 0) break;
-    std::exception_ptr error;
-    bool stop = false;
     try {
       const std::size_t num_running = in_flight_.size();
       admit();
       lock.unlock();
       run_model(num_running);
-      stop = interrupted();
       lock.lock();
       retire();
     } catch (...) {
-      error = std::current_exception();
+      if (!lock.owns_lock()) lock.lock();
+      fail_in_flight(std::current_exception());
     }
-    if (!lock.owns_lock()) lock.lock();
-    if (error) fail_all(error);
-    call.cancelled |= stop && call.num_left > 0;
+    poll(lock, call, interrupted);
+    drop_cancelled();
   }
   stop_driving();
 }
@@ -106,73 +129,80 @@ void Scheduler::admit() {
 
   int num_rows = 0, num_tokens = 0;
   for (const auto& entry : in_flight_) num_rows += entry->call->job.max_rows(entry->index);
-  while (static_cast<int>(in_flight_.size()) < batch_size) {
-    Call* call = next_call();
-    if (call == nullptr) return;
-    const int index = call->num_started;
-    num_rows += call->job.max_rows(index);
-    num_tokens += static_cast<int>(call->job.source(index).size());
-    if (!in_flight_.empty() && (num_rows > kMaxRows || num_tokens > kMaxRows)) return;
+  while (static_cast<int>(in_flight_.size()) < batch_size && enter_next(num_rows, num_tokens)) {
+  }
+}
+
+// Enters one sentence and counts its rows and tokens; false if none waits or it would be too much at once.
+bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
+  Call* call = next_call();
+  if (call == nullptr) return false;
+  const int index = call->num_started;
+  num_rows += call->job.max_rows(index);
+  num_tokens += static_cast<int>(call->job.source(index).size());
+  if (!in_flight_.empty() && (num_rows > kMaxRows || num_tokens > kMaxRows)) return false;
+  ++call->num_started;
+  ++turn_;
+  try {
     auto entry = std::make_unique<InFlight>();
     entry->call = call;
     entry->index = index;
     entry->sentence.source = call->job.source(index);
     entry->sentence.decoding = call->job.start(index);
     in_flight_.push_back(std::move(entry));
-    ++call->num_started;
-    ++turn_;
+  } catch (...) {  // this call's failure alone
+    call->error = std::current_exception();
+    call->cancelled = true;
   }
+  return true;
 }
 
 // The call whose turn it is, among those with sentences that have not started.
 Scheduler::Call* Scheduler::next_call() {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     Call* call = calls_[(turn_ + i) % calls_.size()];
-    if (call->num_started < call->job.num_sentences()) return call;
+    if (!call->cancelled && call->num_started < call->job.num_sentences()) return call;
   }
   return nullptr;
 }
 
 // Encodes the sentences that were just admitted, then lets all of them make a step.
 void Scheduler::run_model(std::size_t num_running) {
+  done_.clear();
   sentences_.clear();
   for (const auto& entry : in_flight_) sentences_.push_back(&entry->sentence);
   const std::span<Sentence* const> all(sentences_);
+  if (all.empty()) return;
   if (num_running < all.size()) forward_.encode(all.subspan(num_running));
   forward_.step(all, done_);
 }
 
 void Scheduler::retire() {
-  bool any_ended = false;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < in_flight_.size(); ++i) {
     if (done_[i]) {
       Call& call = *in_flight_[i]->call;
       call.job.finish(in_flight_[i]->index, *in_flight_[i]->sentence.decoding);
-      if (--call.num_left == 0) {
-        end(call);
-        any_ended = true;
-      }
+      if (--call.num_left == 0) end(call);
     } else {
       std::swap(in_flight_[kept++], in_flight_[i]);
     }
   }
   in_flight_.resize(kept);
-  if (any_ended) changed_.notify_all();
 }
 
 void Scheduler::end(Call& call) {
   call.num_left = 0;
   std::erase(calls_, &call);
+  changed_.notify_all();
 }
 
-void Scheduler::fail_all(std::exception_ptr error) {
-  in_flight_.clear();
-  for (Call* call : calls_) {
-    call->error = error;
-    call->num_left = 0;
+// A step that failed leaves the sentences it ran in no known state: their calls fail.
+void Scheduler::fail_in_flight(std::exception_ptr error) {
+  for (const auto& entry : in_flight_) {
+    entry->call->error = error;
+    entry->call->cancelled = true;
   }
-  calls_.clear();
 }
 
 }  // namespace pyengine

@@ -1,6 +1,7 @@
 // The only decode loop: sentences of all callers, in flight together.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "base/thread_pool.h"
 #include "decode/forward.h"
 
 namespace pyengine {
@@ -37,16 +39,19 @@ struct Interrupted : std::exception {
 // drives. A finished sentence leaves at once and a waiting one takes its place.
 class Scheduler {
  public:
+  // Asked between steps and while waiting, on the calling thread: true to stop. What it throws is rethrown.
+  using Poll = FunctionRef<bool()>;
+
   explicit Scheduler(Forward& forward) : forward_(forward) {}
 
   // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
-  // of the present jobs'). `interrupted` is asked between steps, on the calling thread; if it says so the
-  // job's sentences are dropped and Interrupted is thrown. Rethrows what a step threw, std::bad_alloc at
-  // most.
-  void run(Job& job, int batch_size, FunctionRef<bool()> interrupted);
+  // of the present jobs'). If `interrupted` says so the job's sentences are dropped and Interrupted is
+  // thrown. Rethrows what a step with sentences of the job threw, std::bad_alloc at most, and what
+  // job.start() threw. Throws std::runtime_error in a child that was forked while the scheduler was at work.
+  void run(Job& job, int batch_size, Poll interrupted);
 
-  // Calls `work` while no step runs.
-  void exclusively(FunctionRef<void()> work);
+  // Calls `work` while no step runs. Throws as run() does.
+  void exclusively(FunctionRef<void()> work, Poll interrupted);
 
  private:
   struct Call {
@@ -64,22 +69,26 @@ class Scheduler {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  void drive(Lock& lock, Call& call, FunctionRef<bool()> interrupted);
+  void check_not_forked_at_work();
+  void poll(Lock& lock, Call& call, Poll interrupted);
+  void drive(Lock& lock, Call& call, Poll interrupted);
   void stop_driving();
   void drop_cancelled();
   void admit();
+  bool enter_next(int& num_rows, int& num_tokens);
   Call* next_call();
   void run_model(std::size_t num_running);
   void retire();
   void end(Call& call);
-  void fail_all(std::exception_ptr error);
+  void fail_in_flight(std::exception_ptr error);
 
   Forward& forward_;
-  std::mutex mutex_;                 // guards what follows
-  std::condition_variable changed_;  // a call has ended, or nobody drives any more
-  bool driven_ = false;
-  std::vector<Call*> calls_;  // that have not ended
-  std::size_t turn_ = 0;      // of calls_: whose sentence is admitted next
+  std::uint64_t fork_count_ = fork_count();  // when the scheduler last was idle
+  std::atomic<bool> driven_{false};          // written under mutex_
+  std::mutex mutex_;                         // guards what follows
+  std::condition_variable changed_;          // a call has ended, or nobody drives any more
+  std::vector<Call*> calls_;                 // that have not ended
+  std::size_t turn_ = 0;                     // of calls_: whose sentence is admitted next
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
   std::vector<Sentence*> sentences_;  // of in_flight_

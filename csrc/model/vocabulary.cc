@@ -70,24 +70,24 @@ void merge_top_k(const Reductions& reductions, int row, int top_k, float* values
   }
 }
 
+// Memory for a block of `num_rows` queries that want `top_k` candidates at most.
+Reductions take_reductions(Workspace& workspace, int num_rows, int num_runs, int top_k) {
+  const std::size_t count = static_cast<std::size_t>(num_rows) * num_runs;
+  return {.num_runs = num_runs,
+          .top_k = top_k,
+          .sums = workspace.take<MaxSum>(count),
+          .values = workspace.take<float>(count * top_k),
+          .ids = workspace.take<std::int32_t>(count * top_k),
+          .target_logits = workspace.take<float>(num_rows)};
+}
+
+// scratch [threads][queries.size()][kRunWidth].
 void project_block(const Runtime& runtime, const Linear& lm_head, const float* hidden,
-                   std::span<const VocabularyQuery> queries, VocabularyResult* results) {
+                   std::span<const VocabularyQuery> queries, const Reductions& reductions, float* scratch,
+                   VocabularyResult* results) {
   Workspace& workspace = runtime.workspace;
   const int num_rows = static_cast<int>(queries.size());
-  Reductions reductions{.num_runs = (lm_head.out_features + kRunWidth - 1) / kRunWidth,
-                        .top_k = 0,
-                        .sums = nullptr,
-                        .values = nullptr,
-                        .ids = nullptr,
-                        .target_logits = workspace.take<float>(num_rows)};
-  for (const VocabularyQuery& query : queries) reductions.top_k = std::max(reductions.top_k, query.top_k);
-  const std::size_t count = static_cast<std::size_t>(num_rows) * reductions.num_runs;
-  reductions.sums = workspace.take<MaxSum>(count);
-  reductions.values = workspace.take<float>(count * reductions.top_k);
-  reductions.ids = workspace.take<std::int32_t>(count * reductions.top_k);
   std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
-  float* scratch =
-      workspace.take<float>(static_cast<std::size_t>(runtime.num_threads) * num_rows * kRunWidth);
 
   runtime.pool.run(reductions.num_runs, runtime.num_threads, [&](int run, int thread) {
     const int first_column = run * kRunWidth;
@@ -125,10 +125,16 @@ void project_block(const Runtime& runtime, const Linear& lm_head, const float* h
 
 void project_to_vocabulary(const Runtime& runtime, const Linear& lm_head, const float* hidden,
                            std::span<const VocabularyQuery> queries, VocabularyResult* results) {
-  for (std::size_t first = 0; first < queries.size(); first += kRowBlock) {
-    const std::size_t count = std::min<std::size_t>(kRowBlock, queries.size() - first);
+  const std::size_t block = std::min<std::size_t>(kRowBlock, queries.size());
+  int top_k = 0;
+  for (const VocabularyQuery& query : queries) top_k = std::max(top_k, query.top_k);
+  const int num_runs = (lm_head.out_features + kRunWidth - 1) / kRunWidth;
+  const Reductions reductions = take_reductions(runtime.workspace, static_cast<int>(block), num_runs, top_k);
+  float* scratch = runtime.workspace.take<float>(runtime.num_threads * block * kRunWidth);
+  for (std::size_t first = 0; first < queries.size(); first += block) {
+    const std::size_t count = std::min(block, queries.size() - first);
     project_block(runtime, lm_head, hidden + first * lm_head.in_features, queries.subspan(first, count),
-                  results + first);
+                  reductions, scratch, results + first);
   }
 }
 

@@ -28,6 +28,10 @@ AlignedBuffer<float> copy_matrix(const TensorView& tensor) {
   return copy;
 }
 
+bool same_memory(const TensorView& a, const TensorView& b) {
+  return a.data == b.data && a.shape == b.shape && a.strides == b.strides;
+}
+
 // Reads the parts of a model from a TensorSource; every method takes the canonical name of its part.
 class Loader {
  public:
@@ -70,8 +74,8 @@ class Loader {
         source_.take(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size});
     const TensorView& positions =
         source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
-    if (tokens.data != shared_source_) {
-      shared_source_ = tokens.data;
+    if (!same_memory(tokens, shared_source_)) {
+      shared_source_ = tokens;
       shared_tokens_ = std::make_shared<const AlignedBuffer<float>>(copy_matrix(tokens));
     }
     return {shared_tokens_, copy_matrix(positions)};
@@ -114,7 +118,7 @@ class Loader {
 
   const ModelConfig& config_;
   TensorSource& source_;
-  const float* shared_source_ = nullptr;  // memory that shared_tokens_ was copied from
+  TensorView shared_source_;  // what shared_tokens_ was copied from
   std::shared_ptr<const AlignedBuffer<float>> shared_tokens_;
 };
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "decode/scoring.h"
 #include "random_model.h"
 
 using namespace pyengine;
@@ -23,7 +24,14 @@ void* operator new(std::size_t size) {
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++g_allocations;
+  const std::size_t step = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(step, (size + step - 1) / step * step)) return memory;
+  throw std::bad_alloc();
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 TEST_CASE("a sentence's result depends on nothing but the sentence") {
@@ -87,7 +95,8 @@ TEST_CASE("a decoder step allocates nothing") {
   for (const int num_beams : {1, 4}) {
     const auto allocations = [&](int max_length) {
       GenerationOptions options = small_options(num_beams, max_length);
-      options.eos_token_ids = {};  // nothing ends early: the same steps for every sentence
+      options.min_length = max_length;  // nothing ends early: the same steps for every sentence
+      options.bad_words_ids = {{5}, {6, 7}, {8, 9, 10}};
       const long before = g_allocations.load();
       generate(engine, sources.ragged(), options, 8);
       return g_allocations.load() - before;
@@ -116,7 +125,7 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
       for (int round = 0; round < 5; ++round) {
         if (caller == 5) {
           std::vector<float> hidden(static_cast<std::size_t>(sources.source(0).size()) * config.hidden_size);
-          engine.encoder_hidden_states(sources.source(0), hidden.data());
+          engine.encoder_hidden_states(sources.source(0), hidden.data(), never);
         }
         const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
         for (std::size_t i = 0; i < results.size(); ++i)
@@ -132,8 +141,9 @@ TEST_CASE("an interrupted call ends and leaves the others alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.tensors(), select_kernels(""), 2);
-  const Sources sources(30, 20, config.source_vocab_size);
-  const GenerationOptions options = small_options(2, 30);
+  // Enough to do that a waiting caller is asked, every 50 milliseconds, before its sentences are done.
+  const Sources sources(400, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(2, 40);
   const auto expected = generate(engine, sources.ragged(), options, 4);
 
   std::atomic<int> interruptions{0};
@@ -146,9 +156,8 @@ TEST_CASE("an interrupted call ends and leaves the others alone") {
         for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
         return;
       }
-      int polls = 0;
       try {
-        engine.generate(sources.ragged(), options, 4, [&] { return ++polls > 1; });
+        engine.generate(sources.ragged(), options, 4, [] { return true; });
       } catch (const Interrupted&) {
         ++interruptions;
       }
@@ -190,15 +199,76 @@ TEST_CASE("what does not fit is refused with a message") {
   }
 }
 
-TEST_CASE("a failed step is reported to every caller and the engine stays usable") {
+namespace {
+
+// Every sentence of a GenerateJob-like call, the second of which cannot start.
+class FailingJob : public Job {
+ public:
+  explicit FailingJob(const std::vector<std::int32_t>& source) : source_(source) {}
+  int num_sentences() const override { return 3; }
+  std::span<const std::int32_t> source(int) const override { return source_; }
+  int max_rows(int) const override { return 1; }
+  std::unique_ptr<Decoding> start(int index) override {
+    if (index == 1) throw std::bad_alloc();
+    return std::make_unique<Scoring>(1, source_, log_probs_);
+  }
+  void finish(int, Decoding&) override {}
+
+ private:
+  const std::vector<std::int32_t>& source_;
+  float log_probs_[8];
+};
+
+}  // namespace
+
+TEST_CASE("a call that fails fails alone, and the engine stays usable") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, model.tensors(), select_kernels(""), 1);
-  const Sources sources(3, 10, config.source_vocab_size);
-  const auto expected = generate(engine, sources.ragged(), small_options(2), 4);
-  CHECK_THROWS_AS(engine.generate(sources.ragged(), small_options(2), 4,
-                                  []() -> bool { throw std::runtime_error("from the poll"); }),
+  const Weights weights = load_weights(config, model.tensors());
+  Forward forward(config, weights, select_kernels(""), 2);
+  Scheduler scheduler(forward);
+  const std::vector<std::int32_t> source{3, 4, 5};
+  std::vector<float> expected(3), found(3);
+
+  class ScoreOne : public FailingJob {
+   public:
+    ScoreOne(const std::vector<std::int32_t>& source, float* log_probs)
+        : FailingJob(source), target_(source), log_probs_(log_probs) {}
+    int num_sentences() const override { return 200; }
+    std::unique_ptr<Decoding> start(int) override {
+      return std::make_unique<Scoring>(1, target_, log_probs_);
+    }
+
+   private:
+    const std::vector<std::int32_t>& target_;
+    float* log_probs_;
+  };
+  ScoreOne alone(source, expected.data());
+  scheduler.run(alone, 2, never);
+
+  std::thread other([&] {
+    ScoreOne job(source, found.data());
+    scheduler.run(job, 2, never);
+  });
+  FailingJob failing(source);
+  CHECK_THROWS_AS(scheduler.run(failing, 2, never), std::bad_alloc);
+  other.join();
+  CHECK(found == expected);
+
+  ScoreOne polled(source, found.data());
+  CHECK_THROWS_AS(scheduler.run(polled, 2, []() -> bool { throw std::runtime_error("from the poll"); }),
                   std::runtime_error);
-  const auto again = generate(engine, sources.ragged(), small_options(2), 4);
-  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(equal(expected[i], again[i]));
+  scheduler.run(alone, 2, never);
+  CHECK(found == expected);
+}
+
+TEST_CASE("tables that start at the same address are one only if their shapes are") {
+  ModelConfig config = small_config();
+  RandomModel model(config);
+  TensorSource& tensors = model.tensors();
+  const TensorView decoder = tensors.take("decoder.embed_tokens.weight", {600, 24});
+  tensors.add("encoder.embed_tokens.weight", {decoder.data, {50, 24}, {24, 1}});
+  const Weights weights = load_weights(config, tensors);
+  CHECK(weights.encoder_embedding.tokens != weights.decoder_embedding.tokens);
+  CHECK(weights.decoder_embedding.tokens->size() == 600 * 24);
 }

@@ -74,6 +74,20 @@ TEST_CASE("a forked child starts workers of its own") {
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(runs_each_once(pool, 50, 2));
 }
+
+TEST_CASE("a forked child forgets the region that its parent was in") {
+  ThreadPool& pool = ThreadPool::shared();
+  std::atomic<int> children_failed{0};
+  pool.run(8, 2, [&](int task, int) {
+    if (task != 3) return;
+    const pid_t child = fork();
+    if (child == 0) _exit(runs_each_once(pool, 50, 3) && runs_each_once(pool, 50, 2) ? 0 : 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    children_failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+  });
+  CHECK(children_failed == 0);
+}
 #endif
 
 TEST_CASE("a workspace hands out aligned pieces that do not overlap") {
