@@ -22,6 +22,7 @@ from pyengine._version import __version__
 from pyengine.errors import (
     ClosedError,
     Error,
+    ForkedError,
     InputError,
     InputTypeError,
     ModelFormatError,
@@ -39,6 +40,7 @@ from pyengine.translator import Hypothesis, Translator
 __all__ = [
     "ClosedError",
     "Error",
+    "ForkedError",
     "GenerationOptions",
     "Hypothesis",
     "InputError",

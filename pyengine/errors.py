@@ -45,5 +45,9 @@ class ClosedError(Error, RuntimeError):
     """The translator was used after ``close()``."""
 
 
+class ForkedError(Error, RuntimeError):
+    """The process was forked while this model was at work; the child must load it again."""
+
+
 class TruncationWarning(UserWarning):
     """A sentence was cut to the model's position limit, as ``truncate=True`` asked."""

@@ -52,7 +52,7 @@ class GenerationOptions:
         forced_eos_token_id: the tokens allowed at ``max_length``, empty for any.
         suppress_tokens: ids never generated.
         begin_suppress_tokens: ids not generated first (second, after a forced first token).
-        bad_words_ids: sequences of ids never generated.
+        bad_words_ids: sequences of ids never generated; a lone end token stays allowed.
 
     Source: transformers 4.57, ``GenerationConfig``.
 
@@ -156,7 +156,7 @@ def to_core(options: GenerationOptions) -> _core.GenerationOptions:
     core.forced_eos_token_ids = list(options.forced_eos_token_id)
     core.suppress_tokens = list(options.suppress_tokens)
     core.begin_suppress_tokens = list(options.begin_suppress_tokens)
-    core.bad_words_ids = _effective_bad_words(options)
+    core.bad_words_ids = [list(word) for word in options.bad_words_ids]
     return core
 
 
@@ -169,12 +169,6 @@ _SAME_IN_CORE = (
     "renormalize_logits",
     "decoder_start_token_id",
 )
-
-
-def _effective_bad_words(options: GenerationOptions) -> list[list[int]]:
-    """Without the end tokens: transformers' NoBadWordsLogitsProcessor leaves those allowed."""
-    ends = {(token,) for token in options.eos_token_id}
-    return [list(word) for word in options.bad_words_ids if word not in ends]
 
 
 # --- one value -------------------------------------------------------------------------------
@@ -460,3 +454,10 @@ def _check_together(options: GenerationOptions) -> None:
             f"num_return_sequences: found {options.num_return_sequences}, expected at most "
             f"num_beams, which is {options.num_beams}"
         )
+    first = () if options.forced_bos_token_id is None else (options.forced_bos_token_id,)
+    forced = {"forced_bos_token_id": first, "forced_eos_token_id": options.forced_eos_token_id}
+    for name, tokens in forced.items():
+        if tokens and set(tokens) <= set(options.suppress_tokens):
+            raise OptionError(
+                f"{name}: found {tokens[0]}, expected a token that suppress_tokens allows"
+            )

@@ -257,6 +257,13 @@ void bind_options(py::module_& m) {
 }  // namespace
 
 void bind_engine(py::module_& m) {
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      std::rethrow_exception(pointer);
+    } catch (const ForkedAtWork& error) {
+      py::set_error(py::module_::import("pyengine.errors").attr("ForkedError"), error.what());
+    }
+  });
   bind_config(m);
   bind_options(m);
   py::class_<Engine>(m, "Engine")

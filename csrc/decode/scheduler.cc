@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <stdexcept>
 
 namespace pyengine {
 namespace {
@@ -63,8 +62,7 @@ void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
 // The threads that were at work do not exist in a forked child: whoever waited for them would wait for ever.
 void Scheduler::check_not_forked_at_work() {
   if (fork_count_ == fork_count()) return;
-  if (driven_)
-    throw std::runtime_error("this engine was at work when the process forked: load the model again");
+  if (driven_) throw ForkedAtWork();
   fork_count_ = fork_count();
 }
 

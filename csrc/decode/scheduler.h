@@ -29,6 +29,13 @@ class Job {
   virtual void finish(int index, Decoding& decoding) = 0;
 };
 
+// Thrown in a child that was forked while the scheduler was at work: its threads do not exist there.
+struct ForkedAtWork : std::exception {
+  const char* what() const noexcept override {
+    return "this model was at work when the process forked; load it again in the child";
+  }
+};
+
 // Thrown by Scheduler::run when its caller asked to stop.
 struct Interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted"; }
@@ -47,7 +54,7 @@ class Scheduler {
   // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
   // of the present jobs'). If `interrupted` says so the job's sentences are dropped and Interrupted is
   // thrown. Rethrows what a step with sentences of the job threw, std::bad_alloc at most, and what
-  // job.start() threw. Throws std::runtime_error in a child that was forked while the scheduler was at work.
+  // job.start() threw. Throws ForkedAtWork in such a child.
   void run(Job& job, int batch_size, Poll interrupted);
 
   // Calls `work` while no step runs. Throws as run() does.

@@ -132,6 +132,14 @@ def test_decoder_start_falls_back_to_the_beginning_token() -> None:
         ({"num_beam_groups": 2}, "num_beam_groups: found 2.*not support"),
         ({"diversity_penalty": 0.5}, "diversity_penalty: found 0.5.*not support"),
         ({"stop_strings": ["."]}, "stop_strings: found .*not support"),
+        (
+            {"forced_bos_token_id": 5, "suppress_tokens": [4, 5]},
+            "forced_bos_token_id: found 5, expected a token that suppress_tokens allows",
+        ),
+        (
+            {"forced_eos_token_id": [5, 4], "suppress_tokens": [4, 5]},
+            "forced_eos_token_id: found 5, expected a token that suppress_tokens allows",
+        ),
     ],
 )
 def test_wrong_values_name_option_found_and_expected(call: dict[str, Any], message: str) -> None:
@@ -200,7 +208,7 @@ def test_core_options_carry_every_value() -> None:
     assert (core.decoder_start_token_id, core.forced_bos_token_id) == (99, 8)
     assert (core.eos_token_ids, core.forced_eos_token_ids) == ([0, 9], [9])
     assert (core.suppress_tokens, core.begin_suppress_tokens) == ([3, 4], [5])
-    assert core.bad_words_ids == [[6, 7], [1]]  # end tokens stay allowed, as in transformers
+    assert core.bad_words_ids == [[6, 7], [0], [9], [1]]
     for value, name in ((True, "IMMEDIATE"), (False, "HEURISTIC")):
         assert to_core(resolve(early_stopping=value)).early_stopping.name == name
     assert to_core(resolve()).forced_bos_token_id == -1

@@ -263,6 +263,33 @@ def test_a_forked_child_can_translate(ids_model: Path) -> None:
     assert done.stdout.split() == ["0", "True"], done.stderr
 
 
+FORKED_AT_WORK = """
+import os, sys, threading, time
+from pyengine import ForkedError, Translator
+t = Translator(sys.argv[1], threads=2)
+expected = t.generate([[12, 7, 0]], max_length=12)
+other = Translator(sys.argv[1], threads=2)
+thread = threading.Thread(target=t.generate, args=([[12, 7, 0]] * 40000,), daemon=True)
+thread.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    try:
+        t.generate([[12, 7, 0]])
+    except ForkedError as error:
+        refused = "load it again" in str(error)
+    os._exit(0 if refused and other.generate([[12, 7, 0]], max_length=12) == expected else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), thread.is_alive())
+"""
+
+
+def test_a_child_forked_during_a_call_gets_an_error_and_can_load_again(ids_model: Path) -> None:
+    # The script also ends while its daemon thread translates: that must not abort the process.
+    done = run_python(["-c", FORKED_AT_WORK, str(ids_model)])
+    assert done.stdout.split() == ["0", "True"], done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_doctests() -> None:
     for module in ("options", "system"):
         path = Path(pyengine.__file__).with_name(f"{module}.py")
