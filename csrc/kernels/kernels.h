@@ -5,7 +5,7 @@
 //   - a vector is 16 float lanes everywhere: one zmm, two ymm, or an array of 16;
 //   - every output element is one chain of fused multiply-adds over its own inputs in index order,
 //     whatever the tile that computes it;
-//   - a sum across lanes uses one fixed tree; exp, tanh, erf and log are our own.
+//   - a sum across lanes uses one fixed tree; exp, erf and log are our own.
 // Kernels are noexcept, allocate nothing and never start threads: the caller splits the work.
 #pragma once
 
