@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # g++ 12 warns of uninitialised values inside its own AVX-512 header at low optimisation.
-QUIET = ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
+QUIET = ["-Wno-uninitialized", "-Wno-maybe-uninitialized", "-Wno-unknown-warning-option"]
 KERNEL_FLAGS = {
     "isa_avx2.cc": ["-mavx2", "-mfma"],
     "isa_avx512.cc": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", *QUIET],
