@@ -7,7 +7,7 @@ import select
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,10 @@ def translate_lines(
     options = {"truncate": arguments.truncate, **options}
     pace = Pace()
     with ExitStack() as stack:
-        chunks, total = _open_inputs(arguments, stack, pace)
+        chunks = _open_inputs(arguments, stack, pace)
         _check_output(arguments.output, arguments.input)
         output = _open_output(arguments.output, stack)
-        bar = stack.enter_context(_Bar(total))
+        bar = stack.enter_context(_Bar(lambda: _count_inputs(arguments)))
         for chunk in chunks:
             start = time.monotonic()
             _translate_chunk(translator, chunk, options, output)
@@ -111,25 +111,33 @@ def _write(results: list[list[str]], output: IO[str]) -> None:
 
 def _open_inputs(
     arguments: argparse.Namespace, stack: ExitStack, pace: Pace
-) -> tuple[Iterator[list[Line]], int | None]:
-    """The chunks of all inputs, and the number of lines where it is known."""
+) -> Iterator[list[Line]]:
+    """The chunks of all inputs."""
     if arguments.text:
         if arguments.input:
             raise OptionError("found both TEXT and --input, expected one of them")
-        lines = [Line(text, "") for text in arguments.text]
-        return iter([lines]), len(lines)
+        return iter([[Line(text, "") for text in arguments.text]])
     names = arguments.input or ["-"]
     if names == ["-"] and sys.stdin.isatty():
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
     files = [(name, _open_input(name, stack)) for name in names]
-    total = None if "-" in names else sum(_count_lines(Path(name)) for name in names)
-    return _chunks(files, pace), total
+    return _chunks(files, pace)
 
 
 def _open_input(name: str, stack: ExitStack) -> BinaryIO:
     if name == "-":
         return sys.stdin.buffer
     return stack.enter_context(open(name, "rb"))
+
+
+def _count_inputs(arguments: argparse.Namespace) -> int | None:
+    """Lines of all inputs; ``None`` where reading them twice would take text away, as of a pipe."""
+    if arguments.text:
+        return len(arguments.text)
+    names = arguments.input or ["-"]
+    if "-" in names or not all(Path(name).is_file() for name in names):
+        return None
+    return sum(_count_lines(Path(name)) for name in names)
 
 
 def _count_lines(path: Path) -> int:
@@ -220,14 +228,14 @@ def _open_output(path: Path | None, stack: ExitStack) -> IO[str]:
 class _Bar:
     """A progress bar on stderr, if that is a terminal, tqdm is there and the work takes long."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, count: Callable[[], int | None]) -> None:
         self._bar: Any = None
         if sys.stderr.isatty():
             try:
                 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
             except ImportError:
                 return
-            self._bar = tqdm(total=total, unit="line", delay=BAR_DELAY, leave=False)
+            self._bar = tqdm(total=count(), unit="line", delay=BAR_DELAY, leave=False)
 
     def __enter__(self) -> _Bar:
         return self

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +53,28 @@ def test_files_and_output(
     lines = ["A dog runs.", "Zwei \u2028 Hunde", "A cat.", "A woman.", ""]
     expected = text_translator.translate(lines)
     assert out.read_text(encoding="utf-8").split("\n") == [*expected, ""]
+
+
+def test_a_pipe_as_file(
+    cli: Cli, text_model: Path, text_translator: Translator, tmp_path: Path
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("A dog.\nA cat.\n",), daemon=True)
+    writer.start()
+    done = cli("translate", "-m", text_model, "-i", path)
+    assert done.stdout.split("\n") == [*text_translator.translate(["A dog.", "A cat."]), ""]
+
+
+def test_lines_are_counted_in_ordinary_files_only(tmp_path: Path) -> None:
+    path, pipe = tmp_path / "file", tmp_path / "pipe"
+    path.write_text("A dog.\nA cat.\n")
+    os.mkfifo(pipe)
+    for text, names, expected in (
+        ([], [path, path], 4), ([], [path, pipe], None), ([], ["-"], None), (["a"], [], 1),
+    ):  # fmt: skip
+        arguments = argparse.Namespace(text=text, input=[str(name) for name in names])
+        assert cli_translate._count_inputs(arguments) == expected
 
 
 def test_n_best_and_decoding_options(
@@ -284,7 +308,7 @@ def test_a_bar_only_for_long_work_on_a_terminal(
     monkeypatch.setattr(cli_translate, "BAR_DELAY", delay)
     for stream, expected in ((Terminal(), shows), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        with cli_translate._Bar(total=10) as bar:
+        with cli_translate._Bar(lambda: 10) as bar:
             time.sleep(0.15)  # tqdm draws ten times a second at most
             bar.update(5)
         assert ("5/10" in stream.getvalue()) is expected
