@@ -194,6 +194,9 @@ class LineReader:
 
     def _read(self) -> None:
         block = self._raw.read(1 << 16)
+        if block is None:  # not blocking, and nothing is there yet
+            select.select([self._raw], [], [])
+            return
         if not block:
             self._ended = True
             if self._rest:

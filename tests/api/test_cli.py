@@ -293,6 +293,14 @@ def test_line_reader_gives_what_has_arrived() -> None:
         assert list(chunks) == []
 
 
+def test_line_reader_waits_for_an_input_that_does_not_block() -> None:
+    receiver, sender = os.pipe()
+    os.set_blocking(receiver, False)
+    with os.fdopen(receiver, "rb") as file:
+        threading.Timer(0.1, lambda: (os.write(sender, b"one\n"), os.close(sender))).start()
+        assert list(LineReader(file, Pace())) == [[b"one"]]
+
+
 class Terminal(io.StringIO):
     """Standard error that says it is a terminal."""
 
