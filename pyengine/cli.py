@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         main(["translate", "--model", "path/to/model", "A dog runs."])
     """
+    _replace_closed_streams()
     parsed = build_parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)
@@ -42,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return EXIT_INTERRUPTED
     return status
+
+
+def _replace_closed_streams() -> None:
+    """Python leaves ``None`` where a shell closed a stream (``>&-``): write to nowhere instead."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _fail(error: BaseException, status: int) -> int:

@@ -118,6 +118,8 @@ def _open_inputs(
             raise OptionError("found both TEXT and --input, expected one of them")
         return iter([[Line(text, "") for text in arguments.text]])
     names = arguments.input or ["-"]
+    if "-" in names and sys.stdin is None:  # closed by the shell
+        raise OptionError("found no standard input, expected TEXT or --input")
     if names == ["-"] and sys.stdin.isatty():
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
     files = [(name, _open_input(name, stack)) for name in names]

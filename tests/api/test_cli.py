@@ -171,6 +171,20 @@ def test_errors_are_one_line(
     assert message in done.stderr
 
 
+def test_closed_streams(text_model: Path) -> None:
+    def run(arguments: str, text: str = "") -> tuple[int, str, str]:
+        line = f"{sys.executable} -m pyengine translate -m {text_model} {arguments}"
+        options = {"capture_output": True, "text": True, "timeout": 60, **elsewhere()}
+        done = subprocess.run(line, shell=True, input=text, **options)
+        return done.returncode, done.stdout, done.stderr
+
+    message = "pyengine: error: found no standard input, expected TEXT or --input\n"
+    assert run("<&-") == (2, "", message)
+    assert run("-i nowhere 2>&-") == (1, "", "")
+    assert run("'A dog.' >&-") == (0, "", "")
+    assert run(">&- 2>&-", "A dog.") == (0, "", "")
+
+
 def test_a_folder_without_tokenizer(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     out.write_text("precious")
