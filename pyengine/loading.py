@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyengine import _core
-from pyengine.errors import InputTypeError, ModelFormatError, OptionError
+from pyengine.errors import InputTypeError, ModelFormatError, ModelNotFoundError, OptionError
 from pyengine.system import available_cores
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ DEFAULT_BATCH_SIZE = 32
 shape of OPUS-MT base 678, 847, 952, 985, 1012; a model of 2 million parameters 31,600, 30,400,
 26,500, 24,700, 24,500."""
 
-MAX_THREADS = 1024
+MAX_THREADS = 255
+"""Threads of an engine at most, the core's ThreadPool::kMaxThreads."""
+
 _COMPUTE_TYPES = {"default": "float32", "float32": "float32", "auto": "float32"}
 
 
@@ -50,13 +52,13 @@ class Settings:
         Raises:
             OptionError: names the setting, what was found and what was expected.
         """
-        if compute_type not in _COMPUTE_TYPES:
+        if not isinstance(compute_type, str) or compute_type not in _COMPUTE_TYPES:
             known = ", ".join(repr(name) for name in _COMPUTE_TYPES)
             later = " (int8 comes in a later version)" if compute_type == "int8" else ""
             raise OptionError(f"compute_type: found {compute_type!r}, expected {known}{later}")
         return cls(
             compute_type=compute_type,
-            threads=_count("threads", threads, MAX_THREADS) or available_cores(),
+            threads=_count("threads", threads, MAX_THREADS) or min(available_cores(), MAX_THREADS),
             batch_size=checked_batch_size(batch_size),
             isa=_resolved_isa(isa),
         )
@@ -76,7 +78,7 @@ class Loaded:
     parameters: int
 
 
-def load(folder: str | Path, settings: Settings) -> Loaded:
+def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
     """Read a model folder and pack its weights.
 
     Raises:
@@ -85,9 +87,7 @@ def load(folder: str | Path, settings: Settings) -> Loaded:
     """
     from pyengine.models import read_model  # imports onnx, which takes 0.1 s
 
-    if not isinstance(folder, (str, os.PathLike)):
-        raise InputTypeError(f"model: expected a folder, found {type(folder).__name__}")
-    model = read_model(Path(folder))
+    model = read_model(checked_folder(folder))
     try:
         engine = _core.Engine(
             _core_config(model.config), model.tensors, settings.isa, settings.threads
@@ -96,6 +96,23 @@ def load(folder: str | Path, settings: Settings) -> Loaded:
         raise ModelFormatError(f"{str(folder)!r}: {error}") from error
     parameters = _count_parameters(model.tensors)
     return Loaded(dataclasses.replace(model, tensors={}), engine, parameters)
+
+
+def checked_folder(folder: Any) -> Path:
+    """The path of a model folder, which need not exist.
+
+    Raises:
+        InputTypeError: ``folder`` is no path.
+        ModelNotFoundError: no file system has such a name.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InputTypeError(f"model: expected a folder, found {type(folder).__name__}")
+    try:
+        path = Path(folder)
+        path.exists()
+    except (OSError, ValueError) as error:
+        raise ModelNotFoundError(f"model: found {str(folder)!r:.60}: {error}") from None
+    return path
 
 
 def checked_batch_size(value: int | None) -> int:
@@ -137,5 +154,6 @@ def _resolved_isa(isa: str | None) -> str:
     try:
         return _core.resolve_isa("" if isa is None else isa)
     except (ValueError, TypeError) as error:
-        source = "PYENGINE_ISA" if isa is None else "isa"
-        raise OptionError(f"{source}: {error}") from None
+        if isinstance(error, TypeError):
+            raise OptionError(f"isa: found {isa!r:.60}, expected a name or None") from None
+        raise OptionError(str(error)) from None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from pyengine.errors import InputTypeError
+from pyengine.loading import checked_folder
+from pyengine.options import SETTING_NAMES
 from pyengine.translator import Translator
 
 MAX_TRANSLATORS = 4
 """Translators kept; beyond it the one used longest ago goes."""
 
-_SETTINGS = ("compute_type", "threads", "batch_size", "isa")
-_Key = tuple[Any, ...]
+_Key = tuple[Path, str]
 
 
 class TranslatorCache:
@@ -30,11 +31,11 @@ class TranslatorCache:
         self._translators: OrderedDict[_Key, Translator] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, model: str | Path, settings: dict[str, Any]) -> Translator:
+    def get(self, model: str | os.PathLike[str], settings: dict[str, Any]) -> Translator:
         """Return the translator of a folder, loading it the first time."""
-        if not isinstance(model, (str, Path)):
-            raise InputTypeError(f"model: expected a folder, found {type(model).__name__}")
-        key = (Path(model).resolve(), *(settings.get(name) for name in _SETTINGS))
+        # By what is written, since a wrong setting may be unhashable.
+        chosen = repr([settings.get(name) for name in SETTING_NAMES])
+        key = (checked_folder(model).resolve(), chosen)
         with self._lock:  # held while loading: two threads must not load the same model twice
             translator = self._translators.get(key)
             if translator is None:
@@ -50,20 +51,32 @@ class TranslatorCache:
         with self._lock:
             self._translators.clear()
 
+    def renew_lock(self) -> None:
+        """In a forked child, where another thread of the parent may hold the lock for ever."""
+        self._lock = threading.Lock()
+
 
 cache = TranslatorCache()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cache.renew_lock)
 
 
-@overload
-def translate(text: str, model: str | Path, truncate: bool = ..., **options: Any) -> str: ...
 @overload
 def translate(
-    text: Sequence[str], model: str | Path, truncate: bool = ..., **options: Any
+    text: str, model: str | os.PathLike[str], *, truncate: bool = ..., **options: Any
+) -> str: ...
+@overload
+def translate(
+    text: Sequence[str], model: str | os.PathLike[str], *, truncate: bool = ..., **options: Any
 ) -> list[str]: ...
 
 
 def translate(
-    text: str | Sequence[str], model: str | Path, truncate: bool = False, **options: Any
+    text: str | Sequence[str],
+    model: str | os.PathLike[str],
+    *,
+    truncate: bool = False,
+    **options: Any,
 ) -> str | list[str]:
     """Translate one text, or a list of texts, with the model in a folder.
 
@@ -75,5 +88,5 @@ def translate(
 
         pyengine.translate("A dog runs.", model="path/to/model", num_beams=4)
     """
-    settings = {name: options.pop(name) for name in _SETTINGS if name in options}
-    return cache.get(model, settings).translate(text, truncate, **options)
+    settings = {name: options.pop(name) for name in SETTING_NAMES if name in options}
+    return cache.get(model, settings).translate(text, truncate=truncate, **options)

@@ -384,11 +384,11 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "min_decoding_length": "min_new_tokens",
     "truncation": "truncate",
 }
-_SETTINGS = ("compute_type", "threads", "batch_size", "isa")
+SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa")
 
 
 def _nearest(name: str) -> str:
-    if name in _SETTINGS:
+    if name in SETTING_NAMES:
         return "it is a setting of Translator(...)"
     if name in _OTHER_NAMES:
         return f"did you mean {_OTHER_NAMES[name]}?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Sequence
@@ -92,7 +93,7 @@ class Translator:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | os.PathLike[str],
         compute_type: str = "default",
         threads: int | None = None,
         batch_size: int | None = None,
@@ -110,14 +111,14 @@ class Translator:
     # --- text ------------------------------------------------------------------------------------
 
     @overload
-    def translate(self, text: str, truncate: bool = False, **options: Any) -> str: ...
+    def translate(self, text: str, *, truncate: bool = False, **options: Any) -> str: ...
     @overload
     def translate(
-        self, text: Sequence[str], truncate: bool = False, **options: Any
+        self, text: Sequence[str], *, truncate: bool = False, **options: Any
     ) -> list[str]: ...
 
     def translate(
-        self, text: str | Sequence[str], truncate: bool = False, **options: Any
+        self, text: str | Sequence[str], *, truncate: bool = False, **options: Any
     ) -> str | list[str] | list[list[str]]:
         """Translate one text, or a list of texts.
 
@@ -302,7 +303,7 @@ class Translator:
     # --- life and properties ---------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the memory back; calls that run in other threads finish first. May be repeated."""
+        """Let the model go; its memory is free once calls in other threads end. May be repeated."""
         self._loaded = None
 
     def __enter__(self) -> Translator:

@@ -42,7 +42,7 @@ from .conftest import run_python
         ({"compute_type": "int8"}, "compute_type: found 'int8', expected .*later version"),
         ({"compute_type": "float16"}, "compute_type: found 'float16', expected 'default'"),
         ({"compute_type": None}, "compute_type: found None"),
-        ({"isa": "avx9"}, "isa: .*avx9.*scalar"),
+        ({"isa": "avx9"}, "isa is .*avx9.*scalar"),
         ({"isa": 5}, "isa: "),
     ],
 )
