@@ -7,6 +7,7 @@ command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -162,7 +163,21 @@ class _Parser(argparse.ArgumentParser):
     """Errors in one line, and room for the names of options."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, formatter_class=_HelpFormatter)
+        super().__init__(**settings, formatter_class=_HelpFormatter, allow_abbrev=False)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is unknown here, where the command's own options are known."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown[0]))
+        return namespace, unknown
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"found {word!r}, expected no more arguments"
+        name = word.split("=")[0]
+        close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.5)
+        return f"{name}: no such option" + (f"; did you mean {close[0]}?" if close else "")
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"pyengine: error: {message} (see {self.prog} --help)\n")

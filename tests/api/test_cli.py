@@ -143,6 +143,18 @@ def test_info(cli: Cli, ids_model: Path) -> None:
         ((), 2, "the following arguments are required: command"),
         (("translte",), 2, "invalid choice: 'translte'"),
         (("translate", "x"), 2, "required: -m/--model"),
+        (
+            ("translate", "-m", "MODEL", "--num-baems=4", "a"),
+            2,
+            "--num-baems: no such option; "
+            "did you mean --num-beams? (see pyengine translate --help)",
+        ),
+        (("translate", "-m", "MODEL", "--num-beam", "4"), 2, "did you mean --num-beams?"),
+        (("info", "MODEL", "--jsn"), 2, "did you mean --json? (see pyengine info --help)"),
+        (("info", "MODEL", "--zzzz"), 2, "--zzzz: no such option (see"),
+        (("info", "MODEL", "b"), 2, "found 'b', expected no more arguments"),
+        (("--versoin",), 2, "the following arguments are required: command"),
+        (("--versoin", "info", "MODEL"), 2, "did you mean --version? (see pyengine --help)"),
         (("translate", "-m", "MODEL", "--threads", "x", "a"), 2, "invalid int value: 'x'"),
         (("translate", "-m", "MODEL", "--threads", "0", "a"), 2, "threads: found 0"),
         (("translate", "-m", "MODEL", "--batch-size", "0", "a"), 2, "batch_size: found 0"),
