@@ -17,8 +17,12 @@ from typing import Any, NoReturn
 
 from pyengine._version import __version__
 from pyengine.errors import Error, OptionError, UnknownOptionError
+from pyengine.options import FILE_NAME
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+
+_FROM_FOLDER = f"(in the model's {FILE_NAME})"
+"""In the message of an ``OptionError`` that the model folder is to blame for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = parsed.run(parsed)
         sys.stdout.flush()
     except (OptionError, UnknownOptionError) as error:
-        return _fail(error, EXIT_USAGE)
+        return _fail(error, EXIT_ERROR if _FROM_FOLDER in str(error) else EXIT_USAGE)
     except BrokenPipeError:
         _drop_stdout()
         return EXIT_BROKEN_PIPE

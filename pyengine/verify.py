@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine.bench.onnxruntime_loop import GreedySearch, OnnxRuntimeModel, import_onnxruntime
+from pyengine.bench.onnxruntime_loop import (
+    GREEDY,
+    GreedySearch,
+    OnnxRuntimeModel,
+    import_onnxruntime,
+)
 from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.sentences import DEFAULT_SENTENCES
 from pyengine.errors import OptionError, TokenizerMissingError
@@ -176,7 +181,7 @@ def _encoded(translator: Translator, sentences: Sequence[str] | None) -> list[li
 def _random_sources(translator: Translator) -> list[list[int]]:
     """Random ids of the source vocabulary, ended as the tokenizer would end them."""
     rng = np.random.default_rng(SEED)
-    end = list(translator.generation_options(num_beams=1).eos_token_id[:1])
+    end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
     sources = []
     for length in RANDOM_LENGTHS:
         count = min(length, translator.max_source_length) - len(end)
@@ -187,7 +192,7 @@ def _random_sources(translator: Translator) -> list[list[int]]:
 def _greedy_search(translator: Translator, max_new_tokens: int) -> GreedySearch:
     if max_new_tokens < 1:
         raise OptionError(f"max_new_tokens: found {max_new_tokens}, expected at least 1")
-    options = translator.generation_options(num_beams=1, num_return_sequences=1)
+    options = translator.generation_options(**GREEDY)
     length = min(options.max_length, max_new_tokens + 1)
     options = dataclasses.replace(options, max_length=length, forced_eos_token_id=())
     return GreedySearch.of(options, pad_token_id(translator))

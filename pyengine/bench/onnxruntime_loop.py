@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Tensors = dict[str, NDArray[Any]]
 _PAST = "past_key_values"
 
+GREEDY: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "do_sample": False}
+"""Keywords of a call that search greedily, whatever the model folder's defaults are."""
+
 
 class MissingPackageError(Error, ImportError):
     """An optional package is not installed; the message holds the command that installs it."""

@@ -19,7 +19,7 @@ import numpy as np
 
 import pyengine
 from pyengine.bench import worker
-from pyengine.bench.onnxruntime_loop import GreedySearch, import_onnxruntime
+from pyengine.bench.onnxruntime_loop import GREEDY, GreedySearch, import_onnxruntime
 from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
 from pyengine.bench.sentences import DEFAULT_SENTENCES
@@ -153,7 +153,7 @@ def _run_worker(job: Job) -> Figures:
 
 
 def _make_job(settings: BenchSettings, translator: Translator) -> Job:
-    keywords: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1}
+    keywords: dict[str, Any] = dict(GREEDY)
     if settings.target_length is not None:
         keywords["min_new_tokens"] = keywords["max_new_tokens"] = settings.target_length
     options = translator.generation_options(**keywords)
@@ -186,7 +186,7 @@ def _sources(settings: BenchSettings, translator: Translator) -> list[list[int]]
 
 def _random_sources(translator: Translator) -> list[list[int]]:
     rng = random.Random(SEED)
-    end = list(translator.generation_options(num_beams=1).eos_token_id[:1])
+    end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
     size = translator.config.source_vocab_size
     sources = []
     for _ in range(RANDOM_SENTENCES):

@@ -217,6 +217,24 @@ def test_a_broken_model_folder(cli: Cli, ids_model: Path, tmp_path: Path) -> Non
     assert done.stderr.count("\n") == 1
 
 
+def test_a_model_with_options_that_are_not_supported(
+    cli: Cli, text_model: Path, tmp_path: Path
+) -> None:
+    for path in text_model.iterdir():
+        (tmp_path / path.name).symlink_to(path.resolve())
+    file = tmp_path / "generation_config.json"
+    facts = json.loads(file.read_text())
+    file.unlink()
+    file.write_text(json.dumps({**facts, "do_sample": True}))
+    done = cli("translate", "-m", tmp_path, "A dog.")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "do_sample: found True" in done.stderr
+    pytest.importorskip("onnxruntime")
+    assert cli("verify", tmp_path, "--max-new-tokens", 3).returncode == 0  # greedy in any case
+    done = cli("bench", tmp_path, "--rounds", 1, "--batch-size", 64, "--target-length", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "pyengine", *map(str, arguments)],
