@@ -108,6 +108,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
     """``pyengine bench``."""
     from pyengine.bench.runner import BenchSettings, run_benchmark
 
+    _check_writable(arguments.json)
     settings = BenchSettings(
         folder=arguments.model,
         texts=None if arguments.text is None else _read_lines(arguments.text),
@@ -138,6 +139,15 @@ def _decoding_options(arguments: argparse.Namespace) -> dict[str, Any]:
     names = (*_DECODING, "early_stopping")
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_writable(path: Path | None) -> None:
+    """Refuse now what would fail after minutes of work."""
+    if path is None:
+        return
+    target = path if path.exists() else path.parent
+    if path.is_dir() or not os.access(target, os.W_OK):
+        raise OptionError(f"--json: found {str(path)!r}, expected a file that can be written")
 
 
 def _read_lines(path: Path) -> list[str]:

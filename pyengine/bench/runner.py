@@ -25,6 +25,7 @@ from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
 from pyengine.bench.sentences import DEFAULT_SENTENCES
 from pyengine.bench.worker import MIN_SECONDS, BatchFigures, Figures, Job
 from pyengine.errors import Error, OptionError, TokenizerMissingError
+from pyengine.loading import checked_batch_size
 from pyengine.system import available_cores, cpu_name
 from pyengine.translator import Translator
 
@@ -105,7 +106,7 @@ def run_benchmark(
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=_command(),
         rows=make_rows(rounds, settings.batch_sizes),
         equal_outputs={size: equal_share(rounds, size) for size in settings.batch_sizes},
     )
@@ -115,10 +116,18 @@ def _check(settings: BenchSettings) -> None:
     if settings.rounds < 1:
         raise OptionError(f"rounds: found {settings.rounds}, expected at least 1")
     for size in settings.batch_sizes:
-        if size < 1:
-            raise OptionError(f"batch_size: found {size}, expected at least 1")
+        checked_batch_size(size)
     if settings.texts is not None and not any(text.strip() for text in settings.texts):
         raise OptionError("text: found no sentence, expected one a line")
+
+
+def _command() -> str:
+    """What the user typed, as near as Python knows."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # of ``python -m``
+    program = [Path(sys.argv[0]).name]
+    if spec is not None:
+        program = ["python", "-m", spec.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])
 
 
 def _run_rounds(

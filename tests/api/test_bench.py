@@ -31,7 +31,7 @@ def test_command_line(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
     assert facts["workload"]["sentences"] == 64
     assert facts["machine"]["threads"] == 1
     assert set(facts["versions"]) == {"pyengine", "onnxruntime", "python", "numpy"}
-    assert facts["command"].startswith("__main__.py bench")
+    assert facts["command"].startswith("python -m pyengine bench")
     rows = {row["name"]: row for row in facts["rows"]}
     memory = rows["peak memory, MB"]
     assert 20 < memory["pyengine"]["median"] < 300
@@ -46,10 +46,19 @@ def test_settings_are_checked(ids_model: Path) -> None:
         run_benchmark(BenchSettings(ids_model, rounds=0))
     with pytest.raises(OptionError, match="batch_size: found 0"):
         run_benchmark(BenchSettings(ids_model, batch_sizes=(0,)))
+    with pytest.raises(OptionError, match="batch_size: found 100000"):
+        run_benchmark(BenchSettings(ids_model, batch_sizes=(1, 100000)))
     with pytest.raises(OptionError, match="text: found no sentence"):
         run_benchmark(BenchSettings(ids_model, texts=["", " "]))
     with pytest.raises(OptionError, match=r"(min|max)_new_tokens"):
         run_benchmark(BenchSettings(ids_model, target_length=1000))
+
+
+def test_figures_that_cannot_be_written(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere" / "figures.json"):
+        done = cli("bench", ids_model, "--json", path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--json: found " in done.stderr
 
 
 def test_a_failing_worker_says_what_failed(tmp_path: Path) -> None:
