@@ -82,7 +82,8 @@ def _translate_chunk(
             _write(good, output)
             output.flush()
         where = chunk[error.item].where
-        raise InputError(f"{where}: {error.reason}" if where else error.reason) from None
+        reason = error.reason.replace("set truncate=True", "pass --truncate")
+        raise InputError(f"{where}: {reason}" if where else reason) from None
     _write(results, output)
 
 

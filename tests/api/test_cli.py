@@ -105,6 +105,7 @@ def test_a_bad_line_is_named_and_what_came_before_is_kept(
     assert done.returncode == 1
     assert done.stdout.split("\n") == [*text_translator.translate(["A dog.", "A cat."]), ""]
     assert done.stderr.startswith(f"pyengine: error: {path}:3: ")
+    assert "or pass --truncate" in done.stderr
     assert done.stderr.count("\n") == 1
 
     done = cli("translate", "-m", text_model, "-i", path, "--truncate", "--max-new-tokens", 5)
