@@ -84,8 +84,12 @@ def _decoding(translator: Translator) -> dict[str, Any]:
 
 
 def _decoding_text(decoding: dict[str, Any]) -> str:
-    shown = {name: value for name, value in decoding.items() if value not in (None, (), False)}
+    shown = {name: value for name, value in decoding.items() if not _is_off(value)}
     return ", ".join(f"{name} {_plain(value)}" for name, value in shown.items())
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or value is False or value == ()  # 0 is a value
 
 
 def _plain(value: Any) -> str:

@@ -18,6 +18,7 @@ import pytest
 import pyengine
 from pyengine import Translator, cli_translate
 from pyengine.cli_translate import LineReader, Pace
+from pyengine.info import _decoding_text
 
 from .conftest import SENTENCES, Cli, elsewhere
 
@@ -136,6 +137,11 @@ def test_info(cli: Cli, ids_model: Path) -> None:
     assert facts["memory"]["weights"] > 4 * 52_275
     assert facts["tokenizer"] is None
     assert facts["decoding"]["bad_words_ids"] == [[210]]
+
+
+def test_info_shows_zeros() -> None:
+    decoding = {"a": 0, "b": 0.0, "c": False, "d": (), "e": None, "f": True}
+    assert _decoding_text(decoding) == "a 0, b 0, f True"
 
 
 @pytest.mark.parametrize(
