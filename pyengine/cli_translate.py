@@ -60,7 +60,7 @@ def translate_lines(
         chunks = _open_inputs(arguments, stack, pace)
         _check_output(arguments.output, arguments.input)
         output = _open_output(arguments.output, stack)
-        bar = stack.enter_context(_Bar(lambda: _count_inputs(arguments)))
+        bar = stack.enter_context(_Bar(lambda: _count_inputs(arguments), output))
         for chunk in chunks:
             start = time.monotonic()
             _translate_chunk(translator, chunk, options, output)
@@ -232,11 +232,14 @@ def _open_output(path: Path | None, stack: ExitStack) -> IO[str]:
 
 
 class _Bar:
-    """A progress bar on stderr, if that is a terminal, tqdm is there and the work takes long."""
+    """A progress bar on stderr, if that is a terminal, tqdm is there and the work takes long.
 
-    def __init__(self, count: Callable[[], int | None]) -> None:
+    None where the translations appear on a terminal too: a bar would spoil them.
+    """
+
+    def __init__(self, count: Callable[[], int | None], output: IO[str]) -> None:
         self._bar: Any = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not output.isatty():
             try:
                 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
             except ImportError:

@@ -365,9 +365,13 @@ def test_a_bar_only_for_long_work_on_a_terminal(
 ) -> None:
     pytest.importorskip("tqdm")
     monkeypatch.setattr(cli_translate, "BAR_DELAY", delay)
-    for stream, expected in ((Terminal(), shows), (io.StringIO(), False)):
+    for stream, output, expected in (
+        (Terminal(), io.StringIO(), shows),
+        (Terminal(), Terminal(), False),
+        (io.StringIO(), io.StringIO(), False),
+    ):
         monkeypatch.setattr(sys, "stderr", stream)
-        with cli_translate._Bar(lambda: 10) as bar:
+        with cli_translate._Bar(lambda: 10, output) as bar:
             time.sleep(0.15)  # tqdm draws ten times a second at most
             bar.update(5)
         assert ("5/10" in stream.getvalue()) is expected
