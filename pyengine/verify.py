@@ -12,6 +12,7 @@ no preferred token differs, except between candidates closer than that.
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from pyengine.bench.onnxruntime_loop import (
     import_onnxruntime,
 )
 from pyengine.bench.peer import onnx_files, pad_token_id
-from pyengine.bench.sentences import DEFAULT_SENTENCES
+from pyengine.bench.sentences import DEFAULT_SENTENCES, random_sources
 from pyengine.errors import OptionError, TokenizerMissingError
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def verify_model(
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
+        OptionError: ``sentences`` hold no text, or ``max_new_tokens`` is below 1.
         InputError: a sentence is longer than the model's positions.
         TokenizerMissingError: ``sentences`` are given, but the folder holds no tokenizer.
 
@@ -123,7 +125,7 @@ def verify_model(
     """
     ort = import_onnxruntime()
     texts = _encoded(translator, sentences)
-    sources = [*texts, *_random_sources(translator)]
+    sources = [*texts, *random_sources(translator, RANDOM_LENGTHS, random.Random(SEED))]
     search = _greedy_search(translator, max_new_tokens)
     peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads)
     tally = _Tally()
@@ -171,22 +173,13 @@ class _Tally:
 
 def _encoded(translator: Translator, sentences: Sequence[str] | None) -> list[list[int]]:
     if sentences is not None:
+        if not any(text.strip() for text in sentences):
+            raise OptionError("text: found no sentence, expected one a line")
         return translator.encode_batch(sentences)
     try:
         return translator.encode_batch(DEFAULT_SENTENCES[:DEFAULT_SENTENCE_COUNT])
     except TokenizerMissingError:
         return []
-
-
-def _random_sources(translator: Translator) -> list[list[int]]:
-    """Random ids of the source vocabulary, ended as the tokenizer would end them."""
-    rng = np.random.default_rng(SEED)
-    end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
-    sources = []
-    for length in RANDOM_LENGTHS:
-        count = min(length, translator.max_source_length) - len(end)
-        sources.append([*rng.integers(translator.config.source_vocab_size, size=count), *end])
-    return [[int(token) for token in source] for source in sources if source]
 
 
 def _greedy_search(translator: Translator, max_new_tokens: int) -> GreedySearch:

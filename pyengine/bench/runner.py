@@ -22,7 +22,7 @@ from pyengine.bench import worker
 from pyengine.bench.onnxruntime_loop import GREEDY, GreedySearch, import_onnxruntime
 from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
-from pyengine.bench.sentences import DEFAULT_SENTENCES
+from pyengine.bench.sentences import DEFAULT_SENTENCES, random_sources
 from pyengine.bench.worker import MIN_SECONDS, BatchFigures, Figures, Job
 from pyengine.errors import Error, OptionError, TokenizerMissingError
 from pyengine.loading import checked_batch_size
@@ -190,18 +190,9 @@ def _sources(settings: BenchSettings, translator: Translator) -> list[list[int]]
             return translator.encode_batch(DEFAULT_SENTENCES)
         except TokenizerMissingError:
             pass
-    return _random_sources(translator)
-
-
-def _random_sources(translator: Translator) -> list[list[int]]:
     rng = random.Random(SEED)
-    end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
-    size = translator.config.source_vocab_size
-    sources = []
-    for _ in range(RANDOM_SENTENCES):
-        length = min(rng.randint(*RANDOM_LENGTHS), translator.max_source_length)
-        sources.append([rng.randrange(size) for _ in range(length - len(end))] + end)
-    return sources
+    lengths = (rng.randint(*RANDOM_LENGTHS) for _ in range(RANDOM_SENTENCES))
+    return random_sources(translator, lengths, rng)
 
 
 def _workload(settings: BenchSettings, job: Job) -> dict[str, Any]:

@@ -1,7 +1,19 @@
-"""English sentences for a first verification or benchmark when the user gives no text of his own.
+"""What is verified or measured when the user gives no text: English sentences, random ids.
 
-Written for this project; 4 to 45 words, everyday subjects, numbers, names and punctuation.
+The sentences were written for this project; 4 to 45 words, everyday subjects, numbers, names and
+punctuation.
 """
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pyengine.bench.onnxruntime_loop import GREEDY
+
+if TYPE_CHECKING:
+    from pyengine.translator import Translator
 
 DEFAULT_SENTENCES = (
     "A man is riding a bicycle.",
@@ -42,3 +54,19 @@ DEFAULT_SENTENCES = (
     "It is not the first time that the two parties fail to agree on a budget, and few people here "
     "believe that it will be the last.",
 )
+
+
+def random_sources(
+    translator: Translator, lengths: Iterable[int], rng: random.Random
+) -> list[list[int]]:
+    """Random ids of the source vocabulary, ended as the tokenizer would end them.
+
+    ``lengths`` are in tokens, the end token included, and cut to the model's positions.
+    """
+    end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
+    size = translator.config.source_vocab_size
+    sources = []
+    for length in lengths:
+        count = min(length, translator.max_source_length) - len(end)
+        sources.append([rng.randrange(size) for _ in range(count)] + end)
+    return sources

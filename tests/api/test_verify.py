@@ -121,6 +121,8 @@ def test_nothing_that_is_no_number_is_faithful() -> None:
 def test_bad_arguments(ids_translator: Translator, text_translator: Translator) -> None:
     with pytest.raises(OptionError, match="max_new_tokens: found 0"):
         verify_model(ids_translator, max_new_tokens=0)
+    with pytest.raises(OptionError, match="text: found no sentence"):
+        verify_model(text_translator, [])
     with pytest.raises(TokenizerMissingError):
         verify_model(ids_translator, ["A dog."])
     with pytest.raises(InputError, match="item 0"):
