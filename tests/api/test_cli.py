@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -192,7 +193,8 @@ def test_errors_are_one_line(
 
 def test_closed_streams(text_model: Path) -> None:
     def run(arguments: str, text: str = "") -> tuple[int, str, str]:
-        line = f"{sys.executable} -m pyengine translate -m {text_model} {arguments}"
+        command = [sys.executable, "-m", "pyengine", "translate", "-m", str(text_model)]
+        line = f"{shlex.join(command)} {arguments}"
         options = {"capture_output": True, "text": True, "timeout": 60, **elsewhere()}
         done = subprocess.run(line, shell=True, input=text, **options)
         return done.returncode, done.stdout, done.stderr
