@@ -294,7 +294,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), thread.is_alive())
 
 def test_a_child_forked_during_a_call_gets_an_error_and_can_load_again(ids_model: Path) -> None:
     # The script also ends while its daemon thread translates: that must not abort the process.
-    done = run_python(["-c", FORKED_AT_WORK, str(ids_model)])
+    done = run_python(["-W", "ignore", "-c", FORKED_AT_WORK, str(ids_model)])
     assert done.stdout.split() == ["0", "True"], done.stderr
     assert (done.returncode, done.stderr) == (0, "")
 
