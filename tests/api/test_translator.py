@@ -241,6 +241,7 @@ INTERRUPTED = """
 import signal, sys, threading, time, os
 from pyengine import Translator
 t = Translator(sys.argv[1], threads=1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits "ignore"
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 start = time.monotonic()
 try:
