@@ -195,12 +195,14 @@ void Scheduler::end(Call& call) {
   changed_.notify_all();
 }
 
-// A step that failed leaves the sentences it ran in no known state: their calls fail.
+// A step that failed leaves the sentences it ran in no known state: their calls fail. They are dropped before
+// the lock is given up, since a call among them may have ended and its owner be about to return.
 void Scheduler::fail_in_flight(std::exception_ptr error) {
   for (const auto& entry : in_flight_) {
     entry->call->error = error;
     entry->call->cancelled = true;
   }
+  in_flight_.clear();
 }
 
 }  // namespace pyengine

@@ -37,6 +37,14 @@ void append_to_cache(const Pass& pass, int layer) {
   }
 }
 
+// Adds the projected attention of every head to the residual stream.
+void attend_and_project(const Pass& pass, std::span<const AttentionGroup> groups,
+                        const AttentionOperands& operands, const Linear& output) {
+  const Rows& rows = pass.rows;
+  attend(rows.runtime, groups, operands);
+  linear(rows.runtime, output, pass.context, rows.num_rows, Activation::kNone, rows.hidden, rows.hidden);
+}
+
 template <NormOrder order>
 void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights, int layer) {
   const Rows& rows = pass.rows;
@@ -47,9 +55,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights,
     AttentionOperands operands = operands_of(pass, layer);
     operands.query_stride = 3 * static_cast<std::int64_t>(rows.config.hidden_size);
     operands.num_keys = pass.batch.num_keys;
-    attend(rows.runtime, pass.batch.groups, operands);
-    linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
-           rows.hidden);
+    attend_and_project(pass, pass.batch.groups, operands, weights.output);
   });
 }
 
@@ -61,9 +67,7 @@ void cross_attention_block(const Pass& pass, const CrossAttentionWeights& weight
            pass.query_key_value);
     AttentionOperands operands = operands_of(pass, layer);
     operands.num_keys = pass.batch.num_source_keys;
-    attend(rows.runtime, pass.batch.source_groups, operands);
-    linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
-           rows.hidden);
+    attend_and_project(pass, pass.batch.source_groups, operands, weights.output);
   });
 }
 
