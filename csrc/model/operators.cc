@@ -24,7 +24,7 @@ void linear(const Runtime& runtime, const Linear& weight, const float* input, in
     const int end_column =
         std::min(weight.out_features, part_begin(num_panels, panel_part + 1, panel_parts) * kPanelWidth);
     const std::int64_t offset = static_cast<std::int64_t>(first_row) * weight.out_features + first_column;
-    GemmArgs args;
+    GemmF32Args args;
     args.input = input + static_cast<std::int64_t>(first_row) * weight.in_features;
     args.input_stride = weight.in_features;
     args.num_rows = part_begin(num_rows, row_part + 1, row_parts) - first_row;

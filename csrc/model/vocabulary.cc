@@ -108,7 +108,7 @@ void project_block(const Runtime& runtime, const Linear& lm_head, const float* h
 
   runtime.pool.run(reductions.num_runs, runtime.num_threads, [&](int run, int thread) {
     const int first_column = run * kRunWidth;
-    GemmArgs args;
+    GemmF32Args args;
     args.input = hidden;
     args.input_stride = lm_head.in_features;
     args.num_rows = num_rows;
