@@ -61,11 +61,14 @@ constexpr std::int64_t quantized_stride(int depth) { return (depth + std::int64_
 // int8 times int8, summed exactly in int32: then
 // output = activation(fma(float(sum), input_scale * weight_scale, bias)) + residual.
 struct GemmS8Args : GemmArgs {
-  const std::uint8_t* input;   // [num_rows][quantized_stride(depth)] as Kernels::quantize of this table wrote it
-  const float* input_scales;   // [num_rows]
-  const std::int8_t* panels;   // [ceil(num_columns / kPanelWidth)][ceil(depth / 4)][kPanelWidth][4], zero padded
+  const std::uint8_t*
+      input;  // [num_rows][quantized_stride(depth)] as Kernels::quantize of this table wrote it
+  const float* input_scales;  // [num_rows]
+  const std::int8_t*
+      panels;  // [ceil(num_columns / kPanelWidth)][ceil(depth / 4)][kPanelWidth][4], zero padded
   const float* weight_scales;  // [num_columns]
-  const std::int32_t* column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
+  const std::int32_t*
+      column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
 
 // Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes].
@@ -110,10 +113,10 @@ struct Kernels {
   void (*gemm_bf16)(const GemmBf16Args& args) noexcept;
   void (*gemm_s8)(const GemmS8Args& args) noexcept;
 
-  // Symmetric int8 of each row of input [num_rows, depth], rows input_stride apart: scale = largest |x| / 127,
-  // quantized[i] = round(x[i] * (127 / largest)) to nearest even, plus input_offset. A row whose largest is
-  // below 1e-30 has scale 0 and zeros. quantized [num_rows][quantized_stride(depth)]; what is past depth is
-  // written too and meets weights of 0. scales [num_rows].
+  // Symmetric int8 of each row of input [num_rows, depth], rows input_stride apart: scale = largest |x| /
+  // 127, quantized[i] = round(x[i] * (127 / largest)) to nearest even, plus input_offset. A row whose largest
+  // is below 1e-30 has scale 0 and zeros. quantized [num_rows][quantized_stride(depth)]; what is past depth
+  // is written too and meets weights of 0. scales [num_rows].
   void (*quantize)(const float* input, std::int64_t input_stride, int num_rows, int depth,
                    std::uint8_t* quantized, float* scales) noexcept;
 

@@ -31,6 +31,7 @@ void pack_s8(const float* weight, std::int64_t stride_k, std::int64_t stride_n, 
 // Column `column` of a packed weight as floats, row [depth]; int8 as value * scale.
 void unpack_column(const float* panels, std::int64_t depth, std::int64_t column, float* row);
 void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t column, float* row);
-void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column, float* row);
+void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
+                   float* row);
 
 }  // namespace pyengine

@@ -50,8 +50,9 @@ void multiply(const Runtime& runtime, const Linear& weight, const WeightPanels& 
 
 void linear(const Runtime& runtime, const Linear& weight, const float* input, int num_rows,
             Activation activation, const float* residual, float* output) {
-  const GemmArgs whole{num_rows,   weight.in_features, weight.out_features, weight.bias.data(),
-                       activation, residual,           output,              weight.out_features};
+  const GemmArgs whole{
+      num_rows, weight.in_features, weight.out_features, weight.bias.data(), activation, residual,
+      output,   weight.out_features};
   std::visit([&](const auto& panels) { multiply(runtime, weight, panels, input, whole); }, weight.panels);
 }
 

@@ -41,11 +41,11 @@ QuantizedRows prepare_rows(const Runtime& runtime, const PanelsS8& panels, const
 
 // Multiplies rows first_row ... with the columns from first_column on, which begins a panel; `args` says how
 // many of both, and takes bias, residual and output of that block.
-void multiply_block(const Kernels& kernels, const PanelsF32& panels, const FloatRows& rows,
-                    int first_row, int first_column, const GemmArgs& args);
-void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const FloatRows& rows,
-                    int first_row, int first_column, const GemmArgs& args);
-void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows,
-                    int first_row, int first_column, const GemmArgs& args);
+void multiply_block(const Kernels& kernels, const PanelsF32& panels, const FloatRows& rows, int first_row,
+                    int first_column, const GemmArgs& args);
+void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const FloatRows& rows, int first_row,
+                    int first_column, const GemmArgs& args);
+void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows, int first_row,
+                    int first_column, const GemmArgs& args);
 
 }  // namespace pyengine
