@@ -72,7 +72,7 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
          ++item) {
       AttentionArgs args = make_args(operands, tiles[item / head_tiles], item % head_tiles * kHeadTile);
       args.scores = scores + thread * scores_size;
-      runtime.kernels.attention(args);
+      operands.attention(args);
     }
   });
 }
