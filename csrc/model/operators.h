@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/parallel.h"
+#include "base/thread_pool.h"
 #include "base/workspace.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
