@@ -16,6 +16,7 @@ void store_key_value(const PageLayout& layout, int layer, int position, const fl
 }
 
 float* PagePool::acquire() {
+  const std::lock_guard lock(mutex_);
   if (free_.empty()) {
     pages_.emplace_back(static_cast<std::size_t>(layout_.page_size()));
     free_.reserve(pages_.size());  // so that release() never allocates

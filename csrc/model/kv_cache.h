@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -33,7 +34,8 @@ inline void store_key(const float* key, int hidden_size, int lane, float* keys) 
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      float* page);
 
-// Pages that were used and freed are handed out again, so a steady load allocates nothing.
+// Pages that were used and freed are handed out again, so a steady load allocates nothing. Any number of
+// threads may take and give back.
 class PagePool {
  public:
   explicit PagePool(PageLayout layout) : layout_(layout) {}
@@ -42,12 +44,19 @@ class PagePool {
 
   // A page of layout().page_size() floats. Throws std::bad_alloc.
   float* acquire();
-  void release(float* page) { free_.push_back(page); }
+  void release(float* page) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(page);
+  }
 
-  std::size_t bytes() const { return pages_.size() * layout_.page_size() * sizeof(float); }
+  std::size_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return pages_.size() * layout_.page_size() * sizeof(float);
+  }
 
  private:
-  PageLayout layout_;
+  const PageLayout layout_;
+  mutable std::mutex mutex_;  // guards what follows
   std::vector<AlignedBuffer<float>> pages_;
   std::vector<float*> free_;
 };
