@@ -22,9 +22,7 @@ ForwardGroups::ForwardGroups(const ModelConfig& config, const Weights& weights, 
                              int num_threads)
     : num_threads_(num_threads),
       min_rows_(weights.bytes() <= kCachedBytes ? kMinRowsCached : kMinRows),
-      pages_({config.decoder_layers, config.hidden_size}),
-      bounds_(num_threads + 1),
-      errors_(num_threads) {
+      pages_({config.decoder_layers, config.hidden_size}) {
   for (int i = 0; i < num_threads; ++i) groups_.emplace_back(config, weights, kernels, pages_);
 }
 
@@ -41,8 +39,9 @@ void ForwardGroups::step(std::span<Sentence* const> sentences) {
 }
 
 void ForwardGroups::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
-  groups_[0].set_num_threads(ThreadPool::shared().share(num_threads_));
-  groups_[0].encoder_hidden_states(source, hidden);
+  Forward& forward = groups_.front().forward;
+  forward.set_num_threads(ThreadPool::shared().share(num_threads_));
+  forward.encoder_hidden_states(source, hidden);
 }
 
 // Calls `pass` for each group with its share of the sentences.
@@ -50,38 +49,40 @@ void ForwardGroups::run(std::span<Sentence* const> sentences, RowsOf rows_of, Pa
   ThreadPool& pool = ThreadPool::shared();
   const int num_threads = pool.share(num_threads_);
   const int num_groups = split(sentences, rows_of, num_threads);
-  pool.run(num_groups, num_threads, [&](int group, int) {
-    const auto share = sentences.subspan(bounds_[group], bounds_[group + 1] - bounds_[group]);
-    if (share.empty()) return;
+  pool.run(num_groups, num_threads, [&](int index, int) {
+    Group& group = groups_[index];
     try {
-      groups_[group].set_num_threads(num_threads / num_groups);
-      pass(groups_[group], share);
+      group.forward.set_num_threads(num_threads / num_groups);
+      pass(group.forward, group.sentences);
     } catch (...) {  // tasks must not throw
-      errors_[group] = std::current_exception();
+      group.error = std::current_exception();
     }
   });
   std::exception_ptr error;  // any of them
-  for (std::exception_ptr& other : errors_) {
-    if (other) error = std::exchange(other, nullptr);
+  for (Group& group : groups_) {
+    if (group.error) error = std::exchange(group.error, nullptr);
   }
   if (error) std::rethrow_exception(error);
 }
 
-// Sets the bounds of consecutive shares of about equally many rows; returns their number.
+// Gives each group a share of about equally many rows; returns the number of groups. Sentences come in the
+// order in which they were admitted: each goes to the group that has least, so the older ones, whose rows see
+// more keys, are spread too.
 int ForwardGroups::split(std::span<Sentence* const> sentences, RowsOf rows_of, int num_threads) {
   std::size_t num_rows = 0;
   for (const Sentence* sentence : sentences) num_rows += rows_of(*sentence);
   const auto most = static_cast<int>(std::min(sentences.size(), num_rows / min_rows_));
   const int num_groups = equal_groups(num_threads, most);
-  std::size_t rows_before = 0;
-  int group = 0;
-  for (std::size_t i = 0; i < sentences.size(); ++i) {
-    // A sentence is the first of a group if half of it or more lies beyond the group's begin.
-    const std::size_t middle = rows_before + rows_of(*sentences[i]) / 2;
-    while (group < num_groups && middle * num_groups >= num_rows * group) bounds_[group++] = i;
-    rows_before += rows_of(*sentences[i]);
+  for (Group& group : groups_) {
+    group.sentences.clear();
+    group.num_rows = 0;
   }
-  while (group <= num_groups) bounds_[group++] = sentences.size();
+  for (Sentence* sentence : sentences) {
+    Group& least = *std::min_element(groups_.begin(), groups_.begin() + num_groups,
+                                     [](const Group& a, const Group& b) { return a.num_rows < b.num_rows; });
+    least.sentences.push_back(sentence);
+    least.num_rows += rows_of(*sentence);
+  }
   return num_groups;
 }
 

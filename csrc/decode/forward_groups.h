@@ -26,6 +26,15 @@ class ForwardGroups {
   void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
 
  private:
+  struct Group {
+    Group(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
+        : forward(config, weights, kernels, pages) {}
+
+    Forward forward;
+    std::vector<Sentence*> sentences;  // its share of the pass
+    std::size_t num_rows = 0;          // theirs
+    std::exception_ptr error = nullptr;
+  };
   using RowsOf = FunctionRef<std::size_t(const Sentence& sentence)>;
   using Pass = FunctionRef<void(Forward& forward, std::span<Sentence* const> sentences)>;
 
@@ -35,9 +44,7 @@ class ForwardGroups {
   const int num_threads_;
   const std::size_t min_rows_;  // of a group
   PagePool pages_;
-  std::deque<Forward> groups_;              // [num_threads]
-  std::vector<std::size_t> bounds_;         // [groups + 1] of the sentences of each group
-  std::vector<std::exception_ptr> errors_;  // [groups]
+  std::deque<Group> groups_;  // [num_threads]
 };
 
 }  // namespace pyengine
