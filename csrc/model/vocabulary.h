@@ -20,9 +20,9 @@ struct VocabularyQuery {
 };
 
 struct VocabularyResult {
-  float log_sum_exp;    // log of the sum of exponentials of the row; a log-probability is logit - this; NaN if
-                        // not wanted
-  float target_logit;   // logit of query.target
+  float log_sum_exp;   // log of the sum of exponentials of the row; a log-probability is logit - this; NaN if
+                       // not wanted
+  float target_logit;  // logit of query.target
   const float* values;  // [top_k] best logits, descending, ties by lower id; fewer are filled up with -inf
   const std::int32_t* ids;  // [top_k] theirs, -1 where filled up
 };
