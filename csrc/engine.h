@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
-#include "decode/forward.h"
+#include "decode/forward_groups.h"
 #include "decode/options.h"
 #include "decode/scheduler.h"
 #include "model/weights.h"
@@ -66,7 +66,7 @@ class Engine {
   Weights weights_;
   const Kernels& kernels_;
   int num_threads_;
-  Forward forward_;
+  ForwardGroups forward_;
   Scheduler scheduler_;
 };
 

@@ -44,6 +44,7 @@ class GenerationOptions:
     length_penalty: float
     early_stopping: EarlyStopping
     renormalize_logits: bool
+    return_scores: bool
     decoder_start_token_id: int
     eos_token_ids: list[int]
     forced_bos_token_id: int

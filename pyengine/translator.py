@@ -241,7 +241,7 @@ class Translator:
         resolved = self._resolve(options)
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
-        return self._run(loaded, values, offsets, resolved)
+        return self._run(loaded, values, offsets, to_core(resolved))
 
     def score(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
@@ -440,18 +440,16 @@ class Translator:
         self, loaded: Loaded, sources: list[list[int]], options: GenerationOptions
     ) -> list[list[Hypothesis]]:
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
-        return self._run(loaded, values, offsets, options)
+        return self._run(loaded, values, offsets, to_core(options, return_scores=False))
 
     def _run(
-        self, loaded: Loaded, values: Ids, offsets: Offsets, options: GenerationOptions
+        self, loaded: Loaded, values: Ids, offsets: Offsets, options: _core.GenerationOptions
     ) -> list[list[Hypothesis]]:
         if len(offsets) == 1:
             return []
         order = _ragged.length_order(offsets)
         values, offsets = _ragged.permute(values, offsets, order)
-        ids, ends, scores = loaded.engine.generate(
-            values, offsets, to_core(options), self.batch_size
-        )
+        ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size)
         grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
         return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
 

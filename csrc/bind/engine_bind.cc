@@ -254,6 +254,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
       .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
       .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)
+      .def_readwrite("return_scores", &GenerationOptions::return_scores)
       .def_readwrite("decoder_start_token_id", &GenerationOptions::decoder_start_token_id)
       .def_readwrite("eos_token_ids", &GenerationOptions::eos_token_ids)
       .def_readwrite("forced_bos_token_id", &GenerationOptions::forced_bos_token_id)

@@ -50,7 +50,7 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
         alone.push_back(generate(reference, {source, offsets}, options, 1)[0]);
       }
       for (const std::string& isa : available_isas()) {
-        for (const int num_threads : {1, 2, 3}) {
+        for (const int num_threads : {1, 2, 3, 8}) {
           Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(isa), num_threads);
           for (const int batch_size : {1, 3, 20}) {
             const auto together = generate(engine, sources.ragged(), options, batch_size);
@@ -225,7 +225,7 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   const Weights weights = load_weights(config, model.tensors());
-  Forward forward(config, weights, select_kernels(""), 2);
+  ForwardGroups forward(config, weights, select_kernels(""), 2);
   Scheduler scheduler(forward);
   const std::vector<std::int32_t> source{3, 4, 5};
   std::vector<float> expected(3), found(3);
