@@ -4,10 +4,19 @@
 
 namespace pyengine {
 
+namespace {
+
+CacheType cache_type(const Weights& weights) {
+  const bool is_float32 = std::holds_alternative<PanelsF32>(weights.lm_head.panels);
+  return is_float32 ? CacheType::kFloat32 : CacheType::kBfloat16;
+}
+
+}  // namespace
+
 Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads)
     : config_(config),
       weights_(weights),
-      pages_({config.decoder_layers, config.hidden_size}),
+      pages_({config.decoder_layers, config.hidden_size, cache_type(weights)}),
       runtime_{kernels, ThreadPool::shared(), num_threads, workspace_} {}
 
 void Forward::encode(std::span<Sentence* const> sentences) {
@@ -44,7 +53,7 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
   auto* positions = workspace_.take<std::int32_t>(num_rows);
   auto* num_keys = workspace_.take<std::int32_t>(num_rows);
   auto* num_source_keys = workspace_.take<std::int32_t>(num_rows);
-  auto* pages = workspace_.take<float*>(num_rows);
+  auto* pages = workspace_.take<std::byte*>(num_rows);
   auto* groups = workspace_.take<AttentionGroup>(num_rows);  // at most one a row
   auto* source_groups = workspace_.take<AttentionGroup>(sentences.size());
   std::size_t num_groups = 0;

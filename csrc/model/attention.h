@@ -18,6 +18,7 @@ struct AttentionGroup {
 
 // Where one layer's operands lie.
 struct AttentionOperands {
+  void (*attention)(const AttentionArgs& args) noexcept;  // the kernel for the type of keys and values
   int num_heads;
   int head_dim;
   const float* query;  // [rows][num_heads * head_dim], rows query_stride apart

@@ -17,7 +17,10 @@ struct Pass {
 
 AttentionOperands operands_of(const Pass& pass, int layer) {
   const ModelConfig& config = pass.rows.config;
+  const Kernels& kernels = pass.rows.runtime.kernels;
   AttentionOperands operands;
+  operands.attention =
+      pass.layout.type == CacheType::kFloat32 ? kernels.attention_f32 : kernels.attention_bf16;
   operands.num_heads = config.decoder_num_heads;
   operands.head_dim = config.hidden_size / config.decoder_num_heads;
   operands.query = pass.query_key_value;

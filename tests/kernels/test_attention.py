@@ -1,4 +1,4 @@
-"""Attention of one head: against float64, causal or not, with keys spread over a beam."""
+"""Attention: against float64, causal or not, with keys spread over a beam."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_helpers import EPS, assert_same_bits, assert_within, normal
+from kernel_helpers import EPS, assert_same_bits, assert_within, normal, to_bfloat16
 
 from pyengine._core import available_isas, kernels
 
@@ -60,6 +60,21 @@ def test_queries_do_not_see_each_other(isa, rng, queries, keys, head_dim):
         assert_same_bits(alone[0], together[i])
 
 
+@pytest.mark.parametrize("queries", [1, 2, 4, 5])
+@pytest.mark.parametrize("heads", [2, 3, 4, 7, 8])
+def test_heads_do_not_see_each_other(isa, rng, queries, heads):
+    keys, head_dim = 37, 24
+    q, k, v, scale = problem(rng, queries, keys, heads * head_dim)
+    num_keys = rng.integers(1, keys + 1, queries)
+    owner = rng.integers(0, 3, keys).tolist()
+    together = kernels.attention(isa, q, k, v, scale, num_keys, owner, heads)
+    for head in range(heads):
+        own = slice(head * head_dim, (head + 1) * head_dim)
+        parts = (np.ascontiguousarray(x[:, own]) for x in (q, k, v))
+        alone = kernels.attention(isa, *parts, scale, num_keys, owner)
+        assert_same_bits(alone, np.ascontiguousarray(together[:, own]))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     queries=st.integers(1, 9),
@@ -78,6 +93,16 @@ def test_isas_and_segments_agree(queries, keys, head_dim, rows, seed):
     owner = rng.integers(0, rows, keys).tolist()
     for isa in available_isas():
         assert_same_bits(kernels.attention(isa, q, k, v, scale, num_keys, owner), expected)
+
+
+@pytest.mark.parametrize(("queries", "keys", "head_dim"), SHAPES)
+def test_bfloat16_keys_and_values_compute_in_float32(isa, rng, queries, keys, head_dim):
+    q, k, v, scale = problem(rng, queries, keys, head_dim)
+    num_keys = rng.integers(1, keys + 1, queries)
+    owner = rng.integers(0, 3, keys).tolist()
+    found = kernels.attention(isa, q, k, v, scale, num_keys, owner, 1, True)
+    rounded = (to_bfloat16(x) for x in (k, v))
+    assert_same_bits(found, kernels.attention(isa, q, *rounded, scale, num_keys, owner))
 
 
 def test_one_key_is_its_value(isa, rng):
