@@ -109,7 +109,9 @@ def open_packed(path: Path) -> PackedFile | None:
     """
     try:
         with path.open("rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapping.madvise(mmap.MADV_WILLNEED)  # the disk reads ahead; nothing is mapped yet
+        mapped = memoryview(mapping)
         magic, length, digest = _PREFIX.unpack_from(mapped)
         text = mapped[_PREFIX.size : _PREFIX.size + length]
         if magic != _MAGIC or len(text) != length or hashlib.sha256(text).digest() != digest:

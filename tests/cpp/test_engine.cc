@@ -62,6 +62,20 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
   }
 }
 
+TEST_CASE("a batch of more tokens than the encoder takes at once gives what each sentence gives alone") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Sources sources(60, 48, config.source_vocab_size);
+  REQUIRE(sources.values.size() > 1024);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
+  const auto together = generate(engine, sources.ragged(), small_options(2), 60);
+  for (int i = 0; i < sources.ragged().size(); ++i) {
+    const std::vector<std::int32_t> source = sources.source(i);
+    const std::vector<std::int64_t> offsets{0, static_cast<std::int64_t>(source.size())};
+    CHECK(equal(together[i], generate(engine, {source, offsets}, small_options(2), 1)[0]));
+  }
+}
+
 TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
   const ModelConfig config = small_config();
   RandomModel model(config);
