@@ -276,6 +276,7 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   args.segments = cache.segments.data();
   args.num_segments = static_cast<int>(cache.segments.size());
   args.values = value_rows.data();
+  args.value_head_stride = args.head_dim;
   args.scores = scores.mutable_data();
   args.scores_stride = scores_stride;
   args.output = output.mutable_data();

@@ -111,7 +111,7 @@ template <class Value, int kQueries, int kVectors, bool kPartial>
 inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries, int dim, int n) {
   const float* weights = queries.weights;
   const int32_t* num_keys = args.num_keys + queries.query;
-  const int64_t offset = args.value_offset + queries.head * args.head_dim + dim;
+  const int64_t offset = args.value_offset + queries.head * args.value_head_stride + dim;
   Vec acc[kQueries][kVectors] = {};
   // Queries share each value row as far as all of them see it; what only some see follows one by one, so
   // that no chain gets a step (not even one of weight 0) that it would not have alone.

@@ -96,12 +96,13 @@ struct AttentionArgs {
   const std::int32_t* num_keys;  // [num_queries], each >= 1
   const KeySegment* segments;    // ordered by block; the lanes of a block's segments are disjoint
   int num_segments;
-  std::int64_t key_offset;     // added to each segment's keys: this layer and first head
-  const void* const* values;   // [max num_keys] row of each position, layer 0, head 0
-  std::int64_t value_offset;   // added to each row: this layer and first head; then [num_heads * head_dim]
-  float* scores;               // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
-  std::int64_t scores_stride;  // >= max num_keys rounded up to kLanes; a multiple of kLanes
-  float* output;               // [num_queries, num_heads * head_dim], rows output_stride apart
+  std::int64_t key_offset;         // added to each segment's keys: this layer and first head
+  const void* const* values;       // [max num_keys] row of each position, layer 0, head 0
+  std::int64_t value_offset;       // added to each row: this layer and first head; then [head_dim]
+  std::int64_t value_head_stride;  // from a head's part of a row to the next head's
+  float* scores;                   // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
+  std::int64_t scores_stride;      // >= max num_keys rounded up to kLanes; a multiple of kLanes
+  float* output;                   // [num_queries, num_heads * head_dim], rows output_stride apart
   std::int64_t output_stride;
 };
 

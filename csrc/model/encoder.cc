@@ -88,6 +88,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
     operands.num_keys = pass.num_keys;
     operands.key_offset = 0;
     operands.value_offset = 0;
+    operands.value_head_stride = operands.head_dim;
     operands.output = pass.context;
     attend(rows.runtime, pass.groups, operands);
     linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,

@@ -9,11 +9,13 @@ namespace pyengine {
 
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page) {
-  const int lane = position % kLanes, size = layout.hidden_size;
+  const int lane = position % kLanes;
   const auto store_in = [&](auto* entries) {
-    store_key(key, size, lane, entries + layout.key_offset(layer));
-    auto* row = entries + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * size;
-    for (int i = 0; i < size; ++i) convert(value[i], row[i]);
+    store_key(key, layout.hidden_size(), lane, entries + layout.key_offset(layer));
+    auto* row = entries + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * layout.head_dim;
+    for (int head = 0; head < layout.num_heads; ++head, row += layout.value_head_stride()) {
+      for (int i = 0; i < layout.head_dim; ++i) convert(value[head * layout.head_dim + i], row[i]);
+    }
   };
   if (layout.type == CacheType::kFloat32) {
     store_in(reinterpret_cast<float*>(page));

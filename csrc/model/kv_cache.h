@@ -18,18 +18,23 @@ enum class CacheType { kFloat32, kBfloat16 };
 
 // A page holds kLanes consecutive positions, for every layer:
 //   keys   [layers][heads][head_dim][kLanes]   transposed: the kernel's lanes run over positions
-//   values [layers][kLanes][hidden_size]
+//   values [layers][heads][kLanes][head_dim]   a head's values together: with the values of all heads in one
+//   row
+//                                              attention in a decoder step took 5 (one query) to 13 % longer
 // Offsets count entries.
 struct PageLayout {
   int num_layers = 0;
-  int hidden_size = 0;  // heads * head_dim
+  int num_heads = 0;
+  int head_dim = 0;
   CacheType type = CacheType::kFloat32;
 
-  std::int64_t layer_size() const { return static_cast<std::int64_t>(hidden_size) * kLanes; }
+  int hidden_size() const { return num_heads * head_dim; }
+  std::int64_t layer_size() const { return static_cast<std::int64_t>(hidden_size()) * kLanes; }
   std::int64_t page_bytes() const { return 2 * num_layers * layer_size() * entry_size(); }
   std::int64_t entry_size() const { return type == CacheType::kFloat32 ? 4 : 2; }
   std::int64_t key_offset(int layer) const { return layer * layer_size(); }
   std::int64_t value_offset(int layer) const { return (num_layers + layer) * layer_size(); }
+  std::int64_t value_head_stride() const { return static_cast<std::int64_t>(head_dim) * kLanes; }
 };
 
 // Writes the key of one position into lane `lane` of transposed keys [hidden_size][kLanes].
@@ -82,11 +87,11 @@ class PageList {
   // Makes pages up to the one of `position`.
   void reach(int position);
   std::byte* page_of(int position) const { return pages_[position / kLanes]; }
-  // The value of layer 0 at `position`.
+  // The value of layer 0 and head 0 at `position`.
   const void* value_row(int position) const {
     const PageLayout& layout = pool_.layout();
     const std::int64_t lane = position % kLanes;
-    return page_of(position) + (layout.value_offset(0) + lane * layout.hidden_size) * layout.entry_size();
+    return page_of(position) + (layout.value_offset(0) + lane * layout.head_dim) * layout.entry_size();
   }
 
  private:
