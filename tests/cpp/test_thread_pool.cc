@@ -145,3 +145,27 @@ TEST_CASE("a workspace hands out aligned pieces that do not overlap") {
     CHECK(workspace.bytes() == (round == 0 ? 0 : 64 + 8000 + 64));
   }
 }
+
+TEST_CASE("a workspace takes the pieces of a scope back") {
+  Workspace workspace;
+  const auto pass = [&] {
+    workspace.reset();
+    int* kept = workspace.take<int>(16);
+    kept[0] = 7;
+    for (int round = 0; round < 10; ++round) {
+      const Workspace::Scope outer(workspace);
+      char* first = workspace.take<char>(64);
+      first[0] = 'a';
+      {
+        const Workspace::Scope inner(workspace);
+        workspace.take<char>(1000)[999] = 'b';
+      }
+      workspace.take<char>(100)[0] = 'c';
+      CHECK(first[0] == 'a');
+    }
+    CHECK(kept[0] == 7);
+  };
+  pass();
+  pass();
+  CHECK(workspace.bytes() == 64 + 64 + 1024);
+}
