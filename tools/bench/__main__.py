@@ -19,10 +19,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.bench.opus_base import ensure_opus_base
+
 from pyengine.bench.report import BenchReport
 from pyengine.bench.runner import BenchSettings, run_benchmark
 from pyengine.cli import progress_note
-from tools.bench.opus_base import ensure_opus_base
 
 ROOT = Path(os.path.relpath(Path(__file__).parents[2]))  # figures name no machine's folders
 TINY_MODEL = ROOT / "tests" / "fixtures" / "multi30k-en-de"
