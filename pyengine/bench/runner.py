@@ -109,7 +109,7 @@ def run_benchmark(
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-        command=_command(),
+        command=command_line(),
         rows=make_rows(rounds, settings.batch_sizes),
         equal_outputs={size: equal_share(rounds, size) for size in settings.batch_sizes},
     )
@@ -128,7 +128,7 @@ def _check(settings: BenchSettings) -> None:
         raise OptionError("text: found no sentence, expected one a line")
 
 
-def _command() -> str:
+def command_line() -> str:
     """What the user typed, as near as Python knows."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)  # of ``python -m``
     program = [Path(sys.argv[0]).name]
@@ -150,27 +150,41 @@ def _run_rounds(
 
 
 def run_worker(job: Job, script: Path) -> Figures:
-    """Run ``script``, which calls ``worker.serve``, in a process of its own.
+    """Measure in a process of its own; ``script`` calls ``worker.serve``.
 
     Raises:
         WorkerError: it failed.
+    """
+    raw = run_script(script, dataclasses.asdict(job), job.engine)
+    cases = {name: CaseFigures(**figures) for name, figures in raw.pop("cases").items()}
+    return Figures(**raw, cases=cases)
+
+
+def run_script(
+    script: Path, job: dict[str, Any], name: str, variables: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What a Python script prints, a JSON object, that gets ``job`` on standard input.
+
+    ``variables`` are added to the environment.
+
+    Raises:
+        WorkerError: it failed; the message starts with ``name``.
     """
     path = os.pathsep.join(
         [str(Path(pyengine.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     )
     done = subprocess.run(
         [sys.executable, str(script)],  # -m would look in the current folder first
-        input=json.dumps(dataclasses.asdict(job)),
+        input=json.dumps(job),
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), **(variables or {})},
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise WorkerError(f"{job.engine}: {lines[-1]}")
-    raw = json.loads(done.stdout)
-    cases = {name: CaseFigures(**figures) for name, figures in raw.pop("cases").items()}
-    return Figures(**raw, cases=cases)
+        raise WorkerError(f"{name}: {lines[-1]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _make_jobs(settings: BenchSettings, translator: Translator) -> dict[str, Job]:

@@ -42,6 +42,8 @@ class Case:
         num_beams: hypotheses followed at once; 1 is greedy search.
         min_new_tokens: before an end token is allowed.
         max_new_tokens: at most, the end token included.
+        call_size: sentences handed over in one call; 0: one where they are translated one by one,
+            else all.
     """
 
     name: str
@@ -50,6 +52,13 @@ class Case:
     num_beams: int
     min_new_tokens: int
     max_new_tokens: int
+    call_size: int = 0
+
+    @property
+    def calls(self) -> list[Ids]:
+        """The sentences of each call."""
+        size = self.call_size or (1 if self.batch_size == 1 else len(self.sources))
+        return [self.sources[i : i + size] for i in range(0, len(self.sources), size)]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -125,8 +134,8 @@ def measure(job: Job, load: Load) -> Figures:
 
 
 def _measure_case(run: Run, case: Case, min_seconds: float) -> CaseFigures:
-    calls = [case.sources] if case.batch_size > 1 else [[source] for source in case.sources]
-    run(calls[-1][: max(case.batch_size, 2)], _warm_up(case))
+    calls = case.calls
+    run(calls[-1][: case.batch_size], _warm_up(case))
     figures = CaseFigures()
     while figures.seconds < min_seconds:
         ids = []

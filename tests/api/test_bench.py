@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from pyengine import OptionError
+from pyengine.bench import worker
 from pyengine.bench.report import BenchReport, Row, Spread, equal_share, make_rows
 from pyengine.bench.runner import BenchSettings, WorkerError, run_benchmark, run_worker
-from pyengine.bench import worker
 from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 
 from .conftest import Cli

@@ -13,6 +13,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,37 @@ ONNX_FILES = ("encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_mod
 CONFIG_FILES = ("config.json", "generation_config.json")
 
 
+@dataclass(frozen=True)
+class Widened:
+    """The trained model of a folder in the shape of a larger one, see ``widened.py``."""
+
+    folder: Path
+    size: Dimensions
+
+
+Source = Dimensions | Path | Widened
+"""Sizes of a model of random weights; a folder of the reference model's export; both."""
+
+
 class ModelStore:
     """Folders of one model under ``root``, one for each form.
 
     Args:
         root: where they are kept.
-        source: sizes of a model of random weights, or a folder of the reference model's export.
+        source: of the weights.
+        note: told what is being made.
 
     Example::
 
         ModelStore(Path("/tmp/pyengine-bench/opus-base"), OPUS_BASE).folder("onnx-int8")
     """
 
-    def __init__(self, root: Path, source: Dimensions | Path) -> None:
+    def __init__(
+        self, root: Path, source: Source, note: Callable[[str], None] = lambda message: None
+    ) -> None:
         self.root = root
         self.source = source
+        self._note = note
 
     def folder(self, form: str) -> Path:
         """The folder of a form: "engine", or a key of ``FORMS``; made first if it is not there.
@@ -47,6 +64,7 @@ class ModelStore:
             return self.source if isinstance(self.source, Path) else self.folder("onnx")
         made = self.root / form
         if not made.is_dir():
+            self._note(f"making {made}")
             partial = self.root / f"{form}.partial"
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -67,17 +85,21 @@ def _save_torch(store: ModelStore, out: Path) -> None:
     if isinstance(store.source, Dimensions):
         save_random_marian(store.source, out)
     else:
-        _save_reference_as_marian(store.source, out)
+        _save_trained(store.source, out)
 
 
-def _save_reference_as_marian(folder: Path, out: Path) -> None:
+def _save_trained(source: Path | Widened, out: Path) -> None:
     """The committed model in MarianMT's words, so that the peers can load it."""
     from transformers import GenerationConfig
 
+    from tools.bench.widened import widen
     from tools.reference.folder import load_folder
     from tools.reference.marian import to_marian
 
-    model = to_marian(load_folder(folder))
+    if isinstance(source, Widened):
+        folder, model = source.folder, widen(source.folder, source.size)
+    else:
+        folder, model = source, to_marian(load_folder(source))
     model.generation_config = GenerationConfig(**read_config(folder, "generation_config.json"))
     model._keys_to_ignore_on_save = None  # its position tables are not Marian's: keep them
     model.save_pretrained(out)

@@ -33,6 +33,7 @@ class Engine:
         settings: of its ``Job``, whatever the number of threads.
         greedy_only: there is no beam search.
         splits_threads: it can also translate several batches at a time, with fewer threads each.
+        once: it is so far behind that one round will do.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Engine:
     settings: dict[str, Any] = field(default_factory=dict)
     greedy_only: bool = False
     splits_threads: bool = False
+    once: bool = False
 
     @property
     def missing(self) -> list[str]:
@@ -53,88 +55,84 @@ class Engine:
         """The settings to choose the best from, the plainest first."""
         if not self.splits_threads:
             return [Setting(self.settings)]
-        splits = [n for n in range(1, threads + 1) if threads % n == 0]
-        return [
-            Setting({**self.settings, "inter_threads": n, "intra_threads": threads // n}, divisor)
-            for n in splits
-            for divisor in (1, 2)
-        ]
+        whole, *split = (
+            {**self.settings, "inter_threads": n, "intra_threads": threads // n}
+            for n in range(1, threads + 1)
+            if threads % n == 0
+        )
+        return [Setting(whole), *(Setting(one, divisor) for one in split for divisor in (1, 2))]
 
 
 OURS = "pyengine"
 
+
+def _engine(peer: str, module: str, precision: str, form: str, **fields: Any) -> Engine:
+    return Engine(f"{peer} {precision}", module, precision, form, **fields)
+
+
+def _pyengine(precision: str) -> Engine:
+    return _engine("pyengine", OURS, precision, "engine", settings={"compute_type": precision})
+
+
+def _onnxruntime(precision: str, form: str) -> Engine:
+    packages = ("onnxruntime",)
+    return _engine(
+        "onnxruntime", "onnxruntime", precision, form, packages=packages, greedy_only=True
+    )
+
+
+def _optimum(precision: str, form: str) -> Engine:
+    packages = ("optimum.onnxruntime", "torch")
+    return _engine("Optimum", "optimum", precision, form, packages=packages, once=True)
+
+
+def _ctranslate2(precision: str) -> Engine:
+    return _engine(
+        "CTranslate2",
+        "ctranslate2",
+        precision,
+        f"ctranslate2-{precision}",
+        packages=("ctranslate2",),
+        settings={"compute_type": precision},
+        splits_threads=True,
+    )
+
+
+def _openvino(precision: str, hint: str) -> Engine:
+    return _engine(
+        "OpenVINO",
+        "openvino",
+        precision,
+        "onnx",
+        packages=("openvino",),
+        settings={"precision": hint},
+        greedy_only=True,
+    )
+
+
+def _pytorch(precision: str) -> Engine:
+    return _engine(
+        "PyTorch",
+        "transformers",
+        precision,
+        "torch",
+        packages=("torch", "transformers"),
+        settings={"dtype": precision},
+        once=True,
+    )
+
+
 ENGINES = (
-    Engine("pyengine float32", OURS, "float32", "engine", settings={"compute_type": "float32"}),
-    Engine("pyengine bfloat16", OURS, "bfloat16", "engine", settings={"compute_type": "bfloat16"}),
-    Engine("pyengine int8", OURS, "int8", "engine", settings={"compute_type": "int8"}),
-    Engine(
-        "onnxruntime float32",
-        "onnxruntime",
-        "float32",
-        "onnx",
-        ("onnxruntime",),
-        greedy_only=True,
-    ),
-    Engine(
-        "onnxruntime int8",
-        "onnxruntime",
-        "int8",
-        "onnx-int8",
-        ("onnxruntime",),
-        greedy_only=True,
-    ),
-    Engine("Optimum float32", "optimum", "float32", "onnx", ("optimum.onnxruntime", "torch")),
-    Engine("Optimum int8", "optimum", "int8", "onnx-int8", ("optimum.onnxruntime", "torch")),
-    Engine(
-        "CTranslate2 float32",
-        "ctranslate2",
-        "float32",
-        "ctranslate2-float32",
-        ("ctranslate2",),
-        {"compute_type": "float32"},
-        splits_threads=True,
-    ),
-    Engine(
-        "CTranslate2 int8",
-        "ctranslate2",
-        "int8",
-        "ctranslate2-int8",
-        ("ctranslate2",),
-        {"compute_type": "int8"},
-        splits_threads=True,
-    ),
-    Engine(
-        "OpenVINO float32",
-        "openvino",
-        "float32",
-        "onnx",
-        ("openvino",),
-        {"precision": "f32"},
-        greedy_only=True,
-    ),
-    Engine(
-        "OpenVINO bfloat16",
-        "openvino",
-        "bfloat16",
-        "onnx",
-        ("openvino",),
-        {"precision": "bf16"},
-        greedy_only=True,
-    ),
-    Engine(
-        "PyTorch float32",
-        "transformers",
-        "float32",
-        "torch",
-        ("torch", "transformers"),
-        {"dtype": "float32"},
-    ),
-    Engine(
-        "PyTorch bfloat16",
-        "transformers",
-        "bfloat16",
-        "torch",
-        ("torch", "transformers"),
-        {"dtype": "bfloat16"},
-    ),
+    _pyengine("float32"),
+    _pyengine("bfloat16"),
+    _pyengine("int8"),
+    _onnxruntime("float32", "onnx"),
+    _onnxruntime("int8", "onnx-int8"),
+    _ctranslate2("float32"),
+    _ctranslate2("int8"),
+    _openvino("float32", "f32"),
+    _openvino("bfloat16", "bf16"),
+    _optimum("float32", "onnx"),
+    _optimum("int8", "onnx-int8"),
+    _pytorch("float32"),
 )
