@@ -26,7 +26,7 @@ def draw_all(results: Results, folder: Path) -> list[str]:
     for suite in results.units:
         for threads in sorted({r.threads for r in results.rates if r.suite == suite}, reverse=True):
             figure = suite_figure(results, suite, threads)
-            names.append(_save(figure, folder / f"{suite}-{threads}-threads.png"))
+            names.append(_save(figure, folder / f"{suite}-{_threads(threads)}.png"))
     if "growth" in results.extras.get("memory", {}):
         names.append(_save(_growth(results.extras["memory"]["growth"]), folder / "memory.png"))
     if "kernels" in results.extras:
@@ -38,6 +38,10 @@ def _save(figure: Any, path: Path) -> str:
     figure.savefig(path, dpi=DPI)
     plt.close(figure)
     return path.name
+
+
+def _threads(number: int) -> str:
+    return f"{number}-thread{'s' if number > 1 else ''}"
 
 
 def suite_figure(results: Results, suite: str, threads: int) -> Any:
@@ -55,8 +59,8 @@ def suite_figure(results: Results, suite: str, threads: int) -> Any:
         layout="constrained",
     )
     figure.get_layout_engine().set(h_pad=0.12, w_pad=0.12)
-    plural = "s" if threads > 1 else ""
-    figure.suptitle(f"{TITLES.get(suite, suite)}, {threads} thread{plural}", fontsize=13)
+    title = f"{TITLES.get(suite, suite)}, {_threads(threads).replace('-', ' ')}"
+    figure.suptitle(title, fontsize=13)
     for axis, case in zip(axes.flat, cases, strict=False):
         _bars(axis, [rate for rate in rates if rate.case == case])
         axis.set_title(case, fontsize=11)
