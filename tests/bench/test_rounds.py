@@ -11,6 +11,7 @@ from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 from tools.bench import rounds
 from tools.bench.peers import ENGINES, OURS, Engine, Setting
 from tools.bench.peers.ctranslate2_tokens import token_names
+from tools.bench.results import Results
 from tools.bench.rounds import Plan, equal_share, measure_suite
 from tools.bench.store import FORMS, ModelStore
 from tools.bench.suites import (
@@ -64,10 +65,16 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     return workers
 
 
-def run(tmp_path: Path, engines: list[Engine], number: int = 2, quick: bool = False):
+def run(
+    tmp_path: Path,
+    engines: list[Engine],
+    number: int = 2,
+    quick: bool = False,
+    threads: tuple[int, ...] = (2,),
+) -> Results:
     suite = Suite("s", tmp_path, TOKENS, lambda quick: [ONE, MANY], 0.0)
     store = ModelStore(tmp_path, tmp_path)
-    return measure_suite(Plan(suite, (2,), number, quick), engines, store, lambda message: None)
+    return measure_suite(Plan(suite, threads, number, quick), engines, store, lambda message: None)
 
 
 def test_engines_take_turns(workers: Workers, tmp_path: Path) -> None:
@@ -104,6 +111,17 @@ def test_a_greedy_engine_gets_no_beams_and_a_slow_one_a_single_round(
     results = run(tmp_path, [OURS_EXACT, GREEDY_PEER])
     assert [r.case for r in results.rates if r.engine == "peer int8"] == ["one"]
     assert [job.engine for job in workers.jobs].count("peer") == 1
+
+
+def test_peers_get_one_round_at_fewer_threads(workers: Workers, tmp_path: Path) -> None:
+    results = run(tmp_path, [OURS_EXACT, SPLIT_PEER], 3, threads=(2, 1))
+    counts = {(r.engine, r.threads): len(r.rounds) for r in results.rates if r.case == "one"}
+    assert counts == {
+        ("pyengine float32", 2): 3,
+        ("split int8", 2): 3,
+        ("pyengine float32", 1): 3,
+        ("split int8", 1): 1,
+    }
 
 
 def test_a_failing_engine_is_reported_and_left(workers: Workers, tmp_path: Path) -> None:

@@ -112,7 +112,10 @@ def _measure(name: str, arguments: argparse.Namespace, note: _Note) -> Results:
     if name == KERNELS:
         return Results(extras={KERNELS: _measure_kernels(arguments, note)})
     suite = SUITES[name]
-    plan = Plan(suite, tuple(arguments.threads), arguments.rounds, arguments.quick)
+    threads = tuple(arguments.threads)
+    if suite.most_threads_only:
+        threads = (max(threads),)
+    plan = Plan(suite, threads, arguments.rounds, arguments.quick)
     taking_part = [e for e in ENGINES if not suite.engines or e.name in suite.engines]
     store = ModelStore(arguments.cache / name, suite.source, note)
     return measure_suite(plan, _chosen(taking_part, arguments.peers), store, note)

@@ -134,7 +134,7 @@ def peak_memory(results: Results) -> Measured | None:
     """Of int8 in the largest case of opus-base."""
     suite = "opus-base"
     rate = results.rate(suite, results.most_threads(suite), f"{OURS} int8", suites.MANY_BEAM)
-    return None if rate is None else Measured(rate.peak_mb, "largest resident size, warm load")
+    return None if rate is None else Measured(rate.peak_mb, "largest size in the last round")
 
 
 def growth(results: Results) -> Measured | None:
