@@ -132,6 +132,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         rounds=arguments.rounds,
         target_length=arguments.target_length,
+        compute_type=arguments.compute_type,
     )
     report = run_benchmark(settings, progress=progress_note)
     print(report.format())
@@ -353,6 +354,12 @@ def _add_bench(commands: Any) -> None:
         help="batch sizes to measure (1 32)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of each engine")
+    parser.add_argument(
+        "--compute-type",
+        default="default",
+        metavar="TYPE",
+        help="of pyengine; onnxruntime computes in what the files hold (%(default)s)",
+    )
     parser.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="of both engines (%(default)s)"
     )
