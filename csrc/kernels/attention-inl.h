@@ -87,7 +87,7 @@ inline float softmax_numerators(float* scores, int num_keys) {
   const Vec largest = broadcast(max_of(scores, num_keys));
   Vec sum = zero();
   for_each_vector(num_keys, [&](int i, int n) {
-    const Vec e = keep_first(exp(sub(load(scores + i), largest)), n, zero());
+    const Vec e = keep_first(exp_of_negative(sub(load(scores + i), largest)), n, zero());
     store(scores + i, e);
     sum = add(sum, e);
   });

@@ -14,21 +14,40 @@ inline Vec polynomial(Vec x, float c, Rest... rest) {
   return fma(polynomial(x, rest...), x, broadcast(c));
 }
 
-// e^x. Error below 1.5 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
-inline Vec exp(Vec x) {
-  constexpr float kSmallest = -86.9f, kLargest = 88.72284f;
-  // Adding 1.5 * 2^23 leaves round-to-even(x / ln 2) in the low bits of the sum; with 126 added, those
-  // bits moved into the exponent are 2^(n - 1), finite for every n up to 128.
-  constexpr float kRound = 12582912.0f + 126.0f;
+// mantissa * power = e^x * 2^(kBias - 127), mantissa in [0.7, 1.5].
+struct Exponent {
+  Vec mantissa;
+  Vec power;
+};
+
+template <int kBias>
+inline Exponent split_exponent(Vec x) {
+  // Adding 1.5 * 2^23 leaves n = round-to-even(x / ln 2) in the low bits of the sum; with kBias added, those
+  // bits moved into the exponent are 2^(n + kBias - 127).
+  constexpr float kRound = 12582912.0f + kBias;
   constexpr float kLog2E = 1.44269504f, kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
   const Vec shifted = fma(x, broadcast(kLog2E), broadcast(kRound));
   const Vec n = sub(shifted, broadcast(kRound));
   const Vec r = fma(n, broadcast(-kLn2Low), fma(n, broadcast(-kLn2High), x));  // |r| <= ln 2 / 2
   const Vec q = polynomial(r, 0.49999994f, 0.166665211f, 0.041668389f, 0.00836871751f, 0.00138145941f);
-  const Vec e = add(fma(mul(r, r), q, r), broadcast(1.0f));
-  const Vec half = mul(e, shift_into_exponent(shifted));
+  return {add(fma(mul(r, r), q, r), broadcast(1.0f)), shift_into_exponent(shifted)};
+}
+
+// e^x. Error below 1.5 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
+inline Vec exp(Vec x) {
+  constexpr float kSmallest = -86.9f, kLargest = 88.72284f;
+  const Exponent e = split_exponent<126>(x);  // half of it, as 2^128 is no float
+  const Vec half = mul(e.mantissa, e.power);
   const Vec result = select(greater(x, broadcast(kLargest)), broadcast(kInfinity), add(half, half));
   return select(greater(broadcast(kSmallest), x), zero(), result);
+}
+
+// e^x for x <= 0, as exp(x) to the bit down to -86.9; what is below counts as -86.9, so that nothing has to
+// be chosen: 1e-38 beside a largest term of 1 leaves no trace in a sum.
+inline Vec exp_of_negative(Vec x) {
+  const Vec clamped = max(broadcast(-86.9f), x);  // in this order a NaN stays one
+  const Exponent e = split_exponent<127>(clamped);
+  return mul(e.mantissa, e.power);
 }
 
 // The error function. Error below 1.1 ulp.

@@ -39,13 +39,19 @@ void embed(const float* token, float scale, const float* position, int size, flo
   });
 }
 
-// Exact, so its order does not matter; entries past `size` are not read.
+// Exact, so its order does not matter; entries past `size` are not read. NaN is passed over.
 inline float max_of(const float* x, int size) {
-  Vec largest = broadcast(-kInfinity);
-  for_each_vector(size, [&](int i, int n) {
-    largest = max(keep_first(load_up_to(x + i, n), n, broadcast(-kInfinity)), largest);
+  constexpr int kChains = 4;  // of one instruction's latency each
+  Vec largest[kChains];
+  for (int c = 0; c < kChains; ++c) largest[c] = broadcast(-kInfinity);
+  int i = 0;
+  for (; i + kChains * kLanes <= size; i += kChains * kLanes) {
+    for (int c = 0; c < kChains; ++c) largest[c] = max(load(x + i + c * kLanes), largest[c]);
+  }
+  for_each_vector(size - i, [&](int j, int n) {
+    largest[0] = max(keep_first(load_up_to(x + i + j, n), n, broadcast(-kInfinity)), largest[0]);
   });
-  return max_lanes(largest);
+  return max_lanes(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
 }
 
 MaxSum max_sum_exp(const float* logits, int size) noexcept {
@@ -53,7 +59,7 @@ MaxSum max_sum_exp(const float* logits, int size) noexcept {
   if (largest == -kInfinity) return {-kInfinity, 0.0f};
   Vec sum = zero();
   for_each_vector(size, [&](int i, int n) {
-    const Vec e = exp(sub(load_up_to(logits + i, n), broadcast(largest)));
+    const Vec e = exp_of_negative(sub(load_up_to(logits + i, n), broadcast(largest)));
     sum = add(sum, keep_first(e, n, zero()));
   });
   return {largest, sum_lanes(sum)};

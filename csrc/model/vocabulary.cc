@@ -15,7 +15,8 @@ static_assert(kRunWidth % kPanelWidth == 0);
 // Rows projected at once.
 constexpr int kRowBlock = 128;
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kMinusInfinity = -kInfinity;
 
 // The reductions of a block of rows over the runs of columns.
 struct Reductions {
@@ -52,7 +53,11 @@ void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run&
   }
   const std::size_t index = static_cast<std::size_t>(row) * reductions.num_runs + run.index;
   if (query.renormalize) ban(query.banned, run);
-  if (query.log_sum_exp) reductions.sums[index] = kernels.max_sum_exp(run.logits, run.size);
+  float largest = kInfinity;  // of the run, or more
+  if (query.log_sum_exp) {
+    reductions.sums[index] = kernels.max_sum_exp(run.logits, run.size);
+    largest = reductions.sums[index].max;
+  }
   if (query.top_k == 0) return;
   if (!query.renormalize) ban(query.banned, run);
   // As many candidates as are wanted reach the floor, so what is below can be left out: the list starts full,
@@ -62,6 +67,7 @@ void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run&
   std::int32_t* ids = reductions.ids + index * reductions.top_k;
   std::fill_n(values, query.top_k, std::nextafter(floor, kMinusInfinity));
   std::fill_n(ids, query.top_k, -1);
+  if (largest < floor) return;
   kernels.top_k(run.logits, run.size, run.first_id, query.top_k, values, ids);
   floor = std::max(floor, values[query.top_k - 1]);
 }
