@@ -1,7 +1,7 @@
 """Work on an input without end: chunks run in the background, results come in input order.
 
-Several chunks run at a time. Their calls meet in the engine's scheduler, which gives the rows of a
-finished sentence to the next of any of them, so that the batch stays full across their border.
+Two chunks run at a time. Their calls meet in the engine's scheduler, which gives the rows of a
+finished sentence to the next of either, so that the batch stays full across their border.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -19,11 +19,12 @@ from pyengine.errors import ForkedError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 2
-"""Chunks at work behind the one whose results are asked for."""
+AHEAD = 1
+"""Chunks that are at work behind the one whose results are asked for."""
 
-CHUNK_BATCHES = 4
-"""Sentences of a chunk, in batches."""
+CHUNK_BATCHES = 8
+"""Sentences of a chunk, in batches. Time of 1,000 sentences of multi30k, greedy, against one call
+with all, by batches x chunks ahead: 2 x 3 1.08, 4 x 1 1.10, 4 x 2 1.04, 8 x 1 1.01, 8 x 2 1.01."""
 
 
 class _Call(threading.Thread, Generic[Item, Result]):
@@ -79,7 +80,7 @@ def in_order(
     items: Iterator[Item],
     work: Callable[[list[Item], _core.StopFlag], list[Result]],
     chunk_size: int,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """The result of each item, in order; at most ``AHEAD + 1`` chunks are held at a time.
 
     ``items`` is read in the thread that asks for results. What it raises comes after the results

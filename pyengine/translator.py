@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
@@ -169,11 +169,11 @@ class Translator:
 
     def translate_iter(
         self, texts: Iterable[str], *, truncate: bool = False, **options: Any
-    ) -> Iterator[str] | Iterator[list[str]]:
+    ) -> Generator[Any, None, None]:
         """Translate texts as they are asked for, also of an input without end.
 
         About as fast as one :meth:`translate` of all, in bounded memory: of ``texts``, read in the
-        thread that iterates, and of translations no more than 12 times ``batch_size`` are held at
+        thread that iterates, and of translations no more than 16 times ``batch_size`` are held at
         a time. The first translation comes after as many texts were read, or all: to answer one
         text at a time, call :meth:`translate`. Threads of the background end when the iterator
         ends, is closed or is dropped.
@@ -185,8 +185,8 @@ class Translator:
             **options: see :meth:`translate`; fixed for the whole stream.
 
         Returns:
-            An iterator with a ``close()``, over what :meth:`translate` returns for each text, in
-            the order of ``texts``.
+            A generator of what :meth:`translate` returns for each text, in the order of
+            ``texts``.
 
         Raises:
             InputTypeError: ``texts`` is no iterable, or one string.

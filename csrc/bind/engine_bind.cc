@@ -47,9 +47,9 @@ class StopFlag {
   std::atomic<bool> set_{false};
 };
 
-// Looks for a stop flag, and for a pending signal (Ctrl-C): at most every 20 milliseconds, since that takes the
-// interpreter's lock, and only on the main thread, since Python runs signal handlers nowhere else.
-// Once a handler has raised, the Python error is kept until it can be thrown with the lock held.
+// Looks for a stop flag, and for a pending signal (Ctrl-C): at most every 20 milliseconds, since that takes
+// the interpreter's lock, and only on the main thread, since Python runs signal handlers nowhere else. Once a
+// handler has raised, the Python error is kept until it can be thrown with the lock held.
 class SignalPoll {
  public:
   explicit SignalPoll(const StopFlag* stop = nullptr) : stop_(stop) {}
