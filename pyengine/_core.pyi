@@ -79,6 +79,13 @@ class GenerationOptions:
     bad_words_ids: list[list[int]]
     def __init__(self) -> None: ...
 
+class StopFlag:
+    """Lets one thread end the call of another, which then raises RuntimeError."""
+
+    def __init__(self) -> None: ...
+    def set(self) -> None:
+        """End the calls that were given this flag, now or later."""
+
 class Engine:
     """A model on one instruction set."""
 
@@ -95,6 +102,7 @@ class Engine:
         source_offsets: NDArray[np.int64],
         options: GenerationOptions,
         batch_size: int,
+        stop: StopFlag | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]:
         """Return ids [m], offsets [sentences * n + 1] and scores [sentences * n]."""
 

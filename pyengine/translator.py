@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine import _core, _ragged
+from pyengine import _core, _ragged, stream
 from pyengine.errors import (
     ClosedError,
     InputError,
@@ -159,13 +159,63 @@ class Translator:
         resolved = self._resolve(options)
         texts = [text] if isinstance(text, str) else _checked_texts(text)
         spoken = [i for i, sentence in enumerate(texts) if not _is_blank(sentence)]
-        best: list[list[str]] = [[""] * resolved.num_return_sequences for _ in texts]
+        sources: list[list[int]] = [[] for _ in texts]
         if spoken:
             encoded = self._get_tokenizer().encode_batch([texts[i] for i in spoken])
-            sources = self._fitted(encoded, spoken, truncate)
-            self._decode_into(best, spoken, self._search(loaded, sources, resolved))
-        results = best if resolved.num_return_sequences > 1 else [row[0] for row in best]
+            for item, ids in zip(spoken, self._fitted(encoded, spoken, truncate), strict=True):
+                sources[item] = ids
+        results = self._translate_ids(loaded, sources, resolved)
         return cast("str | list[str]", results[0] if isinstance(text, str) else results)
+
+    def translate_iter(
+        self, texts: Iterable[str], *, truncate: bool = False, **options: Any
+    ) -> Generator[Any, None, None]:
+        """Translate texts as they are asked for, also of an input without end.
+
+        About as fast as one :meth:`translate` of all, in bounded memory: of ``texts``, read in the
+        thread that iterates, and of translations no more than 16 times ``batch_size`` are held at
+        a time. The first translation comes after as many texts were read, or all: to answer one
+        text at a time, call :meth:`translate`. Threads of the background end when the iterator
+        ends, is closed or is dropped.
+
+        Args:
+            texts: any iterable of strings; text that is empty or all space gives an empty
+                translation.
+            truncate: see :meth:`translate`.
+            **options: see :meth:`translate`; fixed for the whole stream.
+
+        Returns:
+            A generator of what :meth:`translate` returns for each text, in the order of
+            ``texts``.
+
+        Raises:
+            InputTypeError: ``texts`` is no iterable, or one string.
+            OptionError, UnknownOptionError, TokenizerMissingError, ClosedError: as
+                :meth:`translate`, before anything is read.
+
+        While iterating, an error comes after the translations of all texts before it:
+        InputError (which names the item, counted from 0) and InputTypeError of a text, ClosedError
+        for what was not read before :meth:`close`, and whatever reading ``texts`` raises.
+        ForkedError is raised in a child forked meanwhile.
+
+        Example::
+
+            with open("english.txt", encoding="utf-8") as lines:
+                for translation in translator.translate_iter(lines, num_beams=5):
+                    print(translation)
+        """
+        loaded = self._open()
+        resolved = self._resolve(options)
+        self.require_tokenizer()
+        if isinstance(texts, (str, bytes, bytearray)) or not isinstance(texts, Iterable):
+            found = type(texts).__name__
+            raise InputTypeError(f"texts: expected an iterable of texts, found {found}")
+
+        def work(sources: list[list[int]], stop: _core.StopFlag) -> list[Any]:
+            return self._translate_ids(loaded, sources, resolved, stop)
+
+        sources = self._encode_each(iter(texts), truncate)
+        return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` as the encoder sees them, with the end token.
@@ -429,6 +479,15 @@ class Translator:
                 self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
             return self._tokenizer
 
+    def _encode_each(self, texts: Iterator[str], truncate: bool) -> Iterator[list[int]]:
+        """Token ids of each text, none of a blank one; an error names the text."""
+        for item, text in enumerate(texts):
+            self._open()
+            if not isinstance(text, str):
+                raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
+            ids = [] if _is_blank(text) else self._get_tokenizer().encode(text)
+            yield self._fitted([ids], [item], truncate)[0]
+
     def _fitted(
         self, encoded: list[list[int]], items: Sequence[int], truncate: bool
     ) -> list[list[int]]:
@@ -454,30 +513,40 @@ class Translator:
             expected = f"{shortest} to {limit}, the model's positions"
             raise ItemError(item, f"{which}found {lengths[item]} tokens, expected {expected}")
 
-    def _search(
-        self, loaded: Loaded, sources: list[list[int]], options: GenerationOptions
-    ) -> list[list[Hypothesis]]:
-        values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
-        return self._run(loaded, values, offsets, to_core(options, return_scores=False))
+    def _translate_ids(
+        self,
+        loaded: Loaded,
+        sources: list[list[int]],
+        options: GenerationOptions,
+        stop: _core.StopFlag | None = None,
+    ) -> list[Any]:
+        """What :meth:`translate` returns for each source; one without ids is a blank text."""
+        best = [[""] * options.num_return_sequences for _ in sources]
+        spoken = [item for item, ids in enumerate(sources) if ids]
+        if spoken:
+            packed = _ragged.pack([sources[item] for item in spoken], self.config.source_vocab_size)
+            rows = self._run(loaded, *packed, to_core(options, return_scores=False), stop)
+            flat = [hypothesis.ids for row in rows for hypothesis in row]
+            texts = iter(self._get_tokenizer().decode_batch(flat))
+            for item, row in zip(spoken, rows, strict=True):
+                best[item] = [next(texts) for _ in row]
+        return best if options.num_return_sequences > 1 else [row[0] for row in best]
 
     def _run(
-        self, loaded: Loaded, values: Ids, offsets: Offsets, options: _core.GenerationOptions
+        self,
+        loaded: Loaded,
+        values: Ids,
+        offsets: Offsets,
+        options: _core.GenerationOptions,
+        stop: _core.StopFlag | None = None,
     ) -> list[list[Hypothesis]]:
         if len(offsets) == 1:
             return []
         order = _ragged.length_order(offsets)
         values, offsets = _ragged.permute(values, offsets, order)
-        ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size)
+        ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size, stop)
         grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
         return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
-
-    def _decode_into(
-        self, best: list[list[str]], items: list[int], hypotheses: list[list[Hypothesis]]
-    ) -> None:
-        flat = [hypothesis.ids for row in hypotheses for hypothesis in row]
-        texts = iter(self._get_tokenizer().decode_batch(flat))
-        for item, row in zip(items, hypotheses, strict=True):
-            best[item] = [next(texts) for _ in row]
 
 
 def _packed(which: str, sequences: Any, vocab_size: int) -> tuple[Ids, Offsets]:

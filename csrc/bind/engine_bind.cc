@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 
@@ -36,12 +37,25 @@ void without_gil(Work work) {
   if (error) std::rethrow_exception(error);
 }
 
-// Looks for a pending signal (Ctrl-C) at most every 20 milliseconds, since that takes the interpreter's lock,
-// and only on the main thread, since Python runs signal handlers nowhere else.
-// Once a handler has raised, the Python error is kept until it can be thrown with the lock held.
+// Set by one thread to end the call of another, which then raises RuntimeError.
+class StopFlag {
+ public:
+  void set() { set_ = true; }
+  bool is_set() const { return set_; }
+
+ private:
+  std::atomic<bool> set_{false};
+};
+
+// Looks for a stop flag, and for a pending signal (Ctrl-C): at most every 20 milliseconds, since that takes
+// the interpreter's lock, and only on the main thread, since Python runs signal handlers nowhere else. Once a
+// handler has raised, the Python error is kept until it can be thrown with the lock held.
 class SignalPoll {
  public:
+  explicit SignalPoll(const StopFlag* stop = nullptr) : stop_(stop) {}
+
   bool operator()() {
+    if (stop_ != nullptr && stop_->is_set()) return true;
     if (!on_main_thread_) return false;
     const auto now = std::chrono::steady_clock::now();
     if (now < next_) return false;
@@ -58,7 +72,8 @@ class SignalPoll {
     try {
       without_gil(work);
     } catch (const Interrupted&) {
-      throw py::error_already_set(*error_);
+      if (error_) throw py::error_already_set(*error_);
+      throw;
     }
   }
 
@@ -68,6 +83,7 @@ class SignalPoll {
     return py::cast<unsigned long>(main_thread.attr("ident")) == PyThread_get_thread_ident();
   }
 
+  const StopFlag* const stop_;  // may be null
   const bool on_main_thread_ = is_main_thread();
   std::chrono::steady_clock::time_point next_{};
   std::unique_ptr<py::error_already_set> error_;
@@ -124,11 +140,11 @@ py::tuple pack_hypotheses(const std::vector<std::vector<Hypothesis>>& results, i
 }
 
 py::tuple generate(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
-                   const GenerationOptions& options, int batch_size) {
+                   const GenerationOptions& options, int batch_size, const StopFlag* stop) {
   const Ragged sources = as_ragged(source_ids, source_offsets);
   const GenerationOptions own = options;  // another thread may change the Python object meanwhile
   std::vector<std::vector<Hypothesis>> results;
-  SignalPoll poll;
+  SignalPoll poll(stop);
   poll.run([&] { results = engine.generate(sources, own, batch_size, poll); });
   return pack_hypotheses(results, own.num_return_sequences);
 }
@@ -199,10 +215,11 @@ void bind_engine(py::module_& m) {
     }
   });
   bind_options(m);
+  py::class_<StopFlag>(m, "StopFlag").def(py::init<>()).def("set", &StopFlag::set);
   py::class_<Engine>(m, "Engine")
       .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
-           py::arg("batch_size"))
+           py::arg("batch_size"), py::arg("stop") = nullptr)
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),
            py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))
       .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"))

@@ -68,6 +68,7 @@ void Scheduler::check_not_forked_at_work() {
 }
 
 // Asks the caller whether to stop, without the lock. Whoever drives drops its sentences before the next step.
+// A stop counts even if the call has just ended: it may be a signal, which nobody will see a second time.
 void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
   lock.unlock();
   bool stop = true;
@@ -78,7 +79,7 @@ void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
     error = std::current_exception();
   }
   lock.lock();
-  if (!stop || call.num_left == 0) return;
+  if (!stop) return;
   call.cancelled = true;
   call.error = error;
 }

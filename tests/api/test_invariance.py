@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pyengine import Translator, _core
+from pyengine import Translator, _core, _ragged
+from pyengine.options import to_core
 
 from .conftest import SENTENCES, run_python
 
@@ -112,3 +114,19 @@ def test_neighbours_do_not_matter(text_translator: Translator) -> None:
     for neighbours in (SENTENCES[1:3], SENTENCES[2:], SENTENCES * 3):
         batch = text_translator.encode_batch([*neighbours, SENTENCES[0]])
         assert text_translator.generate(batch)[-1] == alone
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_ids_do_not_depend_on_whether_scores_are_returned(
+    ids_translator: Translator, num_beams: int
+) -> None:
+    options = ids_translator.generation_options(num_beams=num_beams)
+    packed = _ragged.pack(id_sources(), ids_translator.config.vocab_size)
+    (ids, ends, scores), (same_ids, same_ends, others) = (
+        ids_translator.engine.generate(*packed, to_core(options, return_scores=wanted), 8)
+        for wanted in (True, False)
+    )
+    assert ids.tolist() == same_ids.tolist()
+    assert ends.tolist() == same_ends.tolist()
+    assert np.isfinite(scores).all()
+    assert np.isnan(others).all() if num_beams == 1 else (others == scores).all()

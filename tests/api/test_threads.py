@@ -43,6 +43,23 @@ def test_text_from_many_threads(text_model: Path) -> None:
         assert found == translator.translate(list(SENTENCES)) * 6
 
 
+def test_two_engines_at_once(ids_model: Path, ids_translator: Translator) -> None:
+    sources = id_sources()
+    expected = ids_translator.generate(sources)
+    with Translator(ids_model, threads=2) as one, Translator(ids_model, threads=3) as other:
+        with ThreadPoolExecutor(4) as pool:
+            found = pool.map(lambda number: (one, other)[number % 2].generate(sources), range(40))
+            assert all(result == expected for result in found)
+
+
+def test_more_threads_than_cores(ids_model: Path, ids_translator: Translator) -> None:
+    sources = id_sources()
+    with Translator(ids_model, threads=16) as translator:
+        for search in SEARCHES:
+            expected = ids_translator.generate(sources, **search)
+            assert translator.generate(sources, **search) == expected
+
+
 def test_closing_while_others_work(ids_model: Path) -> None:
     translator = Translator(ids_model, threads=2)
     sources = id_sources()

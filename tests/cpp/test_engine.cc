@@ -183,6 +183,15 @@ TEST_CASE("an interrupted call ends and leaves the others alone") {
   CHECK(interruptions == 2);
 }
 
+TEST_CASE("a stop during the last step is not lost") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.weights(), select_kernels(""), 1);
+  const Sources sources(1, 5, config.source_vocab_size);
+  CHECK_THROWS_AS(engine.generate(sources.ragged(), small_options(1, 2), 1, [] { return true; }),
+                  Interrupted);
+}
+
 TEST_CASE("what does not fit is refused with a message") {
   ModelConfig config = small_config();
   RandomModel model(config);
