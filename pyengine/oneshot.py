@@ -81,8 +81,8 @@ def translate(
     """Translate one text, or a list of texts, with the model in a folder.
 
     The translator is kept for the next call (the last four folders and settings are). Keywords are
-    those of :class:`~pyengine.Translator` (``compute_type``, ``threads``, ``batch_size``, ``isa``)
-    and of :meth:`Translator.translate`, which also says what is returned and raised.
+    those of :class:`~pyengine.Translator` (``compute_type``, ``threads``, ``batch_size``, ``isa``,
+    ``cache_dir``) and of :meth:`Translator.translate`, which also says what is returned and raised.
 
     Example::
 

@@ -22,4 +22,7 @@ struct ModelConfig {
   float layer_norm_eps = 1e-5f;
 };
 
+// Throws std::invalid_argument naming a size that is not positive, or that the heads do not divide.
+void check_config(const ModelConfig& config);
+
 }  // namespace pyengine

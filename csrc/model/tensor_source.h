@@ -1,40 +1,47 @@
-// The tensors of a model by their canonical names, as the loader hands them over.
+// The tensors of a model by their canonical names, as the loader asks for them.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <map>
+#include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace pyengine {
 
-// A float32 tensor of one or two dimensions in somebody else's memory, with any strides (in entries).
+// A float32 tensor of one or two dimensions, with any strides (in entries).
 struct TensorView {
   const float* data = nullptr;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;
+  std::shared_ptr<const void> owner;  // keeps the memory alive; null where something else does
 };
 
-// Each tensor is to be taken; what was never taken is an error, so that no weight is lost silently.
+// Each tensor is read when it is taken, and let go with its last view: a model is packed in the memory of its
+// largest tensor. Each is to be taken; what was never taken is an error, so that no weight is lost silently.
 class TensorSource {
  public:
-  void add(const std::string& name, TensorView tensor);
+  using Read = std::function<TensorView()>;
+
+  void add(const std::string& name, Read read);
 
   bool has(const std::string& name) const;
 
-  // Throws std::invalid_argument naming the tensor, its shape and `shape` if it is missing or differs.
-  const TensorView& take(const std::string& name, std::initializer_list<std::int64_t> shape);
+  // Throws std::invalid_argument naming the tensor, its shape and `shape` if it is missing or differs, and
+  // whatever reading it throws.
+  TensorView take(const std::string& name, std::initializer_list<std::int64_t> shape);
 
   // Throws std::invalid_argument naming the tensors that were added and never taken.
   void check_all_taken() const;
 
  private:
   struct Entry {
-    TensorView tensor;
+    Read read;
     bool taken = false;
   };
-  std::unordered_map<std::string, Entry> entries_;
+  std::map<std::string, Entry> entries_;
 };
 
 }  // namespace pyengine

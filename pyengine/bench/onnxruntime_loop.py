@@ -10,7 +10,7 @@ decoders is up to 5 % faster than the merged one at batch 1, so the pair is pref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pyengine.options import GenerationOptions
 
 Tensors = dict[str, NDArray[Any]]
+OpenSession = Callable[[Path, int], Any]
+"""Opens a file for that many threads: ``get_inputs``, ``get_outputs`` and ``run`` as in
+onnxruntime, whose arrays stay valid until the second next ``run``."""
+
 _PAST = "past_key_values"
 
 GREEDY: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "do_sample": False}
@@ -95,6 +99,7 @@ class OnnxRuntimeModel:
     Args:
         files: the ONNX files.
         threads: threads of an operator; operators run one after the other.
+        open_session: opens a file; another runtime's sessions serve if they look the same.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
@@ -106,13 +111,15 @@ class OnnxRuntimeModel:
         model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
     """
 
-    def __init__(self, files: OnnxFiles, threads: int) -> None:
-        ort = import_onnxruntime()
-        self._encoder = _Graph(_session(ort, files.encoder, threads))
-        self._first = _Graph(_session(ort, files.decoder, threads))
+    def __init__(
+        self, files: OnnxFiles, threads: int, open_session: OpenSession | None = None
+    ) -> None:
+        opened = open_session or onnxruntime_session
+        self._encoder = _Graph(opened(files.encoder, threads))
+        self._first = _Graph(opened(files.decoder, threads))
         self._later = self._first
         if files.decoder_with_past is not None:
-            self._later = _Graph(_session(ort, files.decoder_with_past, threads))
+            self._later = _Graph(opened(files.decoder_with_past, threads))
 
     @property
     def has_cache(self) -> bool:
@@ -281,7 +288,13 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session(ort: Any, path: Path, threads: int) -> Any:
+def onnxruntime_session(path: Path, threads: int) -> Any:
+    """A session at onnxruntime's best settings.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+    """
+    ort = import_onnxruntime()
     settings = ort.SessionOptions()
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

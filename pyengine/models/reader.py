@@ -1,5 +1,7 @@
 """read_model: a folder becomes a configuration and named tensors."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from pyengine.models.families import FAMILIES
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
 from pyengine.models.resolve import resolve_tensors
+from pyengine.models.stored import StoredTensor, StoredTensors
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,25 @@ class ModelFolder:
         path: the folder.
         model_type: as in config.json.
         config: the architecture.
-        tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
-            them. Linear weights are [in, out]. Arrays are read-only and may be views of each other
-            or of any strides: a tied output projection is the token table transposed.
         raw_config: config.json.
         generation_config: defaults of the generation options, in transformers' names.
-        encoder_path, decoder_path: the ONNX files that were read.
+        encoder_path, decoder_path: the ONNX files.
         decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
+        tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
+            them, each read when it is asked for. Linear weights are [in, out]. Arrays are read-only
+            and may be views of each other or of any strides: a tied output projection is the token
+            table transposed.
     """
 
     path: Path
     model_type: str
     config: ModelConfig
-    tensors: dict[str, np.ndarray]
     raw_config: dict[str, Any]
     generation_config: dict[str, Any]
     encoder_path: Path
     decoder_path: Path
     decoder_with_past_path: Path | None
+    tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def read_model(folder: str | Path) -> ModelFolder:
@@ -55,6 +59,12 @@ def read_model(folder: str | Path) -> ModelFolder:
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
+    model = read_folder(folder)
+    return dataclasses.replace(model, tensors=read_tensors(model))
+
+
+def read_folder(folder: str | Path) -> ModelFolder:
+    """The same without tensors: no ONNX file is opened, and its errors are not found."""
     path = Path(folder)
     files = find_onnx_files(path)
     raw_config = read_json_object(path / "config.json")
@@ -65,20 +75,24 @@ def read_model(folder: str | Path) -> ModelFolder:
         raise UnsupportedModelError(
             f"config.json: model_type is {model_type!r:.60}, supported are {', '.join(FAMILIES)}"
         )
-    config = family.read_config(raw_config)
-    tensors: dict[str, np.ndarray] = {}
-    for stack, onnx_path in (("encoder", files.encoder), ("decoder", files.decoder)):
-        graph = Graph(onnx_path)
-        check_graph(graph, stack, config)
-        resolve_tensors(graph, family.table, stack, config, tensors)
     return ModelFolder(
         path=path,
         model_type=family.model_type,
-        config=config,
-        tensors=tensors,
+        config=family.read_config(raw_config),
         raw_config=raw_config,
         generation_config=generation_config,
         encoder_path=files.encoder,
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
     )
+
+
+def read_tensors(model: ModelFolder) -> StoredTensors:
+    """The tensors of a folder; raises what :func:`read_model` does."""
+    table = FAMILIES[model.model_type].table
+    tensors: dict[str, StoredTensor] = {}
+    for stack, path in (("encoder", model.encoder_path), ("decoder", model.decoder_path)):
+        graph = Graph(path)
+        check_graph(graph, stack, model.config)
+        resolve_tensors(graph, table, stack, model.config, tensors)
+    return StoredTensors(tensors)

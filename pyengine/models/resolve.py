@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Constant, Graph, Node, Operand
+from pyengine.models.stored import StoredTensor, same_values, shared
 from pyengine.models.tensors import Kind, Row, modules_of
 
 # Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
@@ -29,9 +28,9 @@ def resolve_tensors(
     table: tuple[Row, ...],
     stack: str,
     config: ModelConfig,
-    tensors: dict[str, np.ndarray],
+    tensors: dict[str, StoredTensor],
 ) -> None:
-    """Adds the canonical tensors of one stack, float32.
+    """Adds the canonical tensors of one stack.
 
     Args:
         graph: the file of that stack.
@@ -73,29 +72,6 @@ def resolve_tensors(
     _refuse_unused(graph, used)
 
 
-def shared(value: np.ndarray, original: np.ndarray | None) -> np.ndarray:
-    """A view of `original`, transposed or not, if that has the bits of `value`; else `value`.
-
-    With the view in its place the copy's memory is free again.
-    """
-    if original is not None:
-        for view in (original, original.T):
-            if same_bits(value, view):
-                return view
-    return value
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Two float32 arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
-    if a.shape != b.shape:
-        return False
-    rows = max(1, (1 << 20) // max(1, a[:1].size))  # blocks that fit a cache, also transposed
-    return all(
-        np.array_equal(a[i : i + rows].view(np.uint32), b[i : i + rows].view(np.uint32))
-        for i in range(0, len(a), rows)
-    )
-
-
 def _module_nodes(graph: Graph, row: Row, modules: list[str]) -> list[Node]:
     if row.kind is not Kind.LOGITS:
         return next((nodes for module in modules if (nodes := graph.at(module))), [])
@@ -135,7 +111,7 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
 
 def _one_value(
     graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...]
-) -> np.ndarray:
+) -> StoredTensor:
     for operand in operands:
         found = operand.shape
         if len(shape) == 1:  # a vector may be stored as [1, width]
@@ -147,9 +123,10 @@ def _one_value(
                 f"{list(operand.shape)}, expected {list(shape)} by config.json"
             )
     first, *others = dict.fromkeys(operands)  # both branches of a merged decoder read the same
-    value = first.array().reshape(shape) if len(shape) == 1 else first.array()
+    value = StoredTensor(first, shape)
+    value.constant.check()
     for other in others:
-        if not same_bits(value, other.array().reshape(shape)):
+        if not same_values(StoredTensor(other, shape), value):
             stored = sorted({operand.constant.name for operand in operands})
             raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
     return value
