@@ -1,4 +1,4 @@
-"""The kernels of the best instruction set against the peaks of this machine, measured in the same run.
+"""The kernels of the best instruction set against the machine's peaks, measured in the same run.
 
 The peaks come from ``peaks.cc``, which is compiled when it is needed. They are measured before and
 after the kernels, and the better figure counts, as the best time of each kernel does.
