@@ -110,7 +110,11 @@ def _measure(name: str, arguments: argparse.Namespace, note: _Note) -> Results:
     if name == MEMORY:
         return Results(extras={MEMORY: _measure_memory(arguments, note)})
     if name == KERNELS:
-        return Results(extras={KERNELS: _measure_kernels(arguments, note)})
+        try:
+            return Results(extras={KERNELS: _measure_kernels(arguments, note)})
+        except FileNotFoundError as error:
+            note(f"kernels left out: {error}")
+            return Results()
     suite = SUITES[name]
     threads = tuple(arguments.threads)
     if suite.most_threads_only:
