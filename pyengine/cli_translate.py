@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from pyengine.errors import InputError, OptionError
-from pyengine.translator import ItemError, ItemTruncated, Translator
+from pyengine.inputs import ItemError, ItemTruncated
+from pyengine.translator import Translator
 
 MIN_CHUNK, MAX_CHUNK = 64, 4096
 """Lines translated in one call."""

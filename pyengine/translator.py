@@ -18,7 +18,15 @@ from pyengine.errors import (
     InputError,
     InputTypeError,
     TokenizerMissingError,
-    TruncationWarning,
+)
+from pyengine.inputs import (
+    Ids,
+    ItemError,
+    ItemTruncated,
+    Offsets,
+    checked_texts,
+    is_blank,
+    packed,
 )
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
@@ -26,9 +34,6 @@ from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to
 if TYPE_CHECKING:
     from pyengine.models import ModelConfig
     from pyengine.text import Tokenizer
-
-Ids = NDArray[np.int32]
-Offsets = NDArray[np.int64]
 
 
 class Hypothesis(NamedTuple):
@@ -42,24 +47,6 @@ class Hypothesis(NamedTuple):
 
     ids: list[int]
     score: float
-
-
-class ItemError(InputError):
-    """An :class:`InputError` that knows which item of the batch is at fault."""
-
-    def __init__(self, item: int, message: str) -> None:
-        super().__init__(f"item {item}: {message}")
-        self.item = item
-        self.reason = message
-
-
-class ItemTruncated(TruncationWarning):
-    """A :class:`TruncationWarning` that knows which item of the batch was cut."""
-
-    def __init__(self, item: int, message: str) -> None:
-        super().__init__(f"item {item}: {message}")
-        self.item = item
-        self.reason = message
 
 
 class Translator:
@@ -147,8 +134,8 @@ class Translator:
         """
         loaded = self._open()
         resolved = self._resolve(options)
-        texts = [text] if isinstance(text, str) else _checked_texts(text)
-        spoken = [i for i, sentence in enumerate(texts) if not _is_blank(sentence)]
+        texts = [text] if isinstance(text, str) else checked_texts(text)
+        spoken = [i for i, sentence in enumerate(texts) if not is_blank(sentence)]
         best: list[list[str]] = [[""] * resolved.num_return_sequences for _ in texts]
         if spoken:
             encoded = self._get_tokenizer().encode_batch([texts[i] for i in spoken])
@@ -186,7 +173,7 @@ class Translator:
             translator.generate(translator.encode_batch(["A dog runs.", "Two women talk."]))
         """
         self._open()
-        checked = _checked_texts(texts)
+        checked = checked_texts(texts)
         encoded = self._get_tokenizer().encode_batch(checked)
         return self._fitted(encoded, range(len(checked)), truncate)
 
@@ -267,8 +254,8 @@ class Translator:
             translator.score([[12, 7, 2]], [[5, 9, 2]])[0].sum()
         """
         loaded = self._open()
-        source_values, source_offsets = _packed("sources", sources, self.config.source_vocab_size)
-        target_values, target_offsets = _packed("targets", targets, self.config.vocab_size)
+        source_values, source_offsets = packed("sources", sources, self.config.source_vocab_size)
+        target_values, target_offsets = packed("targets", targets, self.config.vocab_size)
         if len(source_offsets) != len(target_offsets):
             raise InputError(
                 f"found {len(source_offsets) - 1} sources and {len(target_offsets) - 1} targets, "
@@ -460,26 +447,3 @@ class Translator:
         texts = iter(self._get_tokenizer().decode_batch(flat))
         for item, row in zip(items, hypotheses, strict=True):
             best[item] = [next(texts) for _ in row]
-
-
-def _packed(which: str, sequences: Any, vocab_size: int) -> tuple[Ids, Offsets]:
-    """``_ragged.pack`` whose errors say which of two lists is at fault."""
-    try:
-        return _ragged.pack(sequences, vocab_size)
-    except (InputError, InputTypeError) as error:
-        raise type(error)(f"{which}: {error}") from None
-
-
-def _is_blank(text: str) -> bool:
-    return not text or text.isspace()
-
-
-def _checked_texts(texts: Any) -> list[str]:
-    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
-        raise InputTypeError(
-            f"text: expected text or a list of texts, found {type(texts).__name__}"
-        )
-    for item, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-    return list(texts)
