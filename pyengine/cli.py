@@ -236,6 +236,11 @@ def _add_translate(commands: Any) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
     parser.add_argument(
+        "--split",
+        action="store_true",
+        help="translate each line sentence by sentence, as lines of any length need",
+    )
+    parser.add_argument(
         "--truncate",
         action="store_true",
         help="cut a sentence longer than the model's positions and warn, instead of stopping",

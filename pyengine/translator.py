@@ -144,6 +144,42 @@ class Translator:
         results = best if resolved.num_return_sequences > 1 else [row[0] for row in best]
         return cast("str | list[str]", results[0] if isinstance(text, str) else results)
 
+    @overload
+    def translate_text(self, text: str, *, language: str = ..., **options: Any) -> str: ...
+    @overload
+    def translate_text(
+        self, text: Sequence[str], *, language: str = ..., **options: Any
+    ) -> list[str]: ...
+
+    def translate_text(
+        self, text: str | Sequence[str], *, language: str = "en", **options: Any
+    ) -> str | list[str]:
+        """Translate texts of any length, sentence by sentence.
+
+        White space between sentences, line breaks and paragraphs stay as they are. A sentence ends
+        at the end of its line at the latest; one that is too long (more than 128 tokens, or the
+        model's positions) is cut at its clause marks.
+
+        Args:
+            text: a text, or several.
+            language: code of the texts' language, whose rules say where sentences end.
+            **options: see :meth:`translate`; one translation is returned of each text.
+
+        Raises:
+            OptionError: also for ``num_return_sequences`` above 1.
+            InputTypeError, UnknownOptionError, TokenizerMissingError, ClosedError: as
+                :meth:`translate`.
+
+        Example::
+
+            translator.translate_text("It rains. We stay at home.\\n\\nTomorrow we go out.")
+        """
+        from pyengine.whole_text import translate_texts
+
+        texts = [text] if isinstance(text, str) else checked_texts(text)
+        results = translate_texts(self, texts, language, options)
+        return results[0] if isinstance(text, str) else results
+
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` as the encoder sees them, with the end token.
 
