@@ -1,4 +1,4 @@
-"""The command ``pyengine``: translate, info, verify, bench.
+"""The command ``pyengine``: translate, models, info, verify, bench.
 
 Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` found a difference; 2 the
 command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
@@ -80,7 +80,29 @@ def run_translate(arguments: argparse.Namespace) -> int:
     """``pyengine translate``."""
     from pyengine.cli_translate import translate_lines
 
-    return translate_lines(arguments, _translator(arguments), _decoding_options(arguments))
+    languages = (arguments.source, arguments.target)
+    if arguments.model is not None and languages == (None, None):
+        translator = _translator(arguments)
+    elif arguments.model is None and None not in languages:
+        translator = _route(arguments)
+    else:
+        raise OptionError("expected --model MODEL, or --from CODE and --to CODE")
+    return translate_lines(arguments, translator, _decoding_options(arguments))
+
+
+def run_models(arguments: argparse.Namespace) -> int:
+    """``pyengine models``."""
+    from pyengine.registry import FOLDER_VARIABLE, installed_models
+
+    models = installed_models()
+    for model in models:
+        print(f"{model.source}-{model.target}\t{model.path}\t{model.origin}")
+    if not models:
+        print(
+            f"pyengine: no models; set {FOLDER_VARIABLE} to a folder of model folders",
+            file=sys.stderr,
+        )
+    return 0
 
 
 def run_info(arguments: argparse.Namespace) -> int:
@@ -124,11 +146,19 @@ def run_bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _translator(arguments: argparse.Namespace) -> Any:
+def _route(arguments: argparse.Namespace) -> Any:
+    from pyengine.route import Route
+
+    if arguments.split is None:
+        arguments.split = True
+    return Route(arguments.source, arguments.target, lambda folder: _translator(arguments, folder))
+
+
+def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> Any:
     from pyengine.translator import Translator
 
     return Translator(
-        arguments.model,
+        folder or arguments.model,
         threads=arguments.threads,
         batch_size=getattr(arguments, "batch_size", None),
         isa=arguments.isa,
@@ -211,6 +241,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyengine {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     _add_translate(commands)
+    _add_models(commands)
     _add_info(commands)
     _add_verify(commands)
     _add_bench(commands)
@@ -225,7 +256,13 @@ def _add_translate(commands: Any) -> None:
         "line. Translations come out in input order, one a line. An empty line stays empty.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
-    parser.add_argument("-m", "--model", required=True, type=Path, help="model folder")
+    parser.add_argument("-m", "--model", type=Path, help="model folder")
+    parser.add_argument(
+        "--from", dest="source", metavar="CODE", help="language of the text, such as en"
+    )
+    parser.add_argument(
+        "--to", dest="target", metavar="CODE", help="language to translate into, such as pt"
+    )
     parser.add_argument(
         "-i",
         "--input",
@@ -237,8 +274,8 @@ def _add_translate(commands: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
     parser.add_argument(
         "--split",
-        action="store_true",
-        help="translate each line sentence by sentence, as lines of any length need",
+        action=argparse.BooleanOptionalAction,
+        help="whether a line may hold several sentences (yes with --from and --to)",
     )
     parser.add_argument(
         "--truncate",
@@ -261,6 +298,16 @@ def _add_translate(commands: Any) -> None:
         "--batch-size", type=int, metavar="N", help="sentences decoded together at most (32)"
     )
     parser.set_defaults(run=run_translate)
+
+
+def _add_models(commands: Any) -> None:
+    parser = commands.add_parser(
+        "models",
+        help="list the installed models",
+        description="List the models that --from and --to choose from: languages, folder, and "
+        "where it was found. They lie in the folder that PYENGINE_MODELS names.",
+    )
+    parser.set_defaults(run=run_models)
 
 
 def _add_info(commands: Any) -> None:

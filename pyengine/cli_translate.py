@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO
 
 from pyengine.errors import InputError, OptionError
 from pyengine.inputs import ItemError, ItemTruncated
+from pyengine.route import Route
 from pyengine.translator import Translator
 
 MIN_CHUNK, MAX_CHUNK = 64, 4096
@@ -54,7 +55,7 @@ class Pace:
 
 
 def translate_lines(
-    arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
+    arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
 ) -> int:
     """Translate everything the arguments name; return the exit status."""
     translator.generation_options(**options)  # what is wrong shows before a file is opened
@@ -76,7 +77,7 @@ def translate_lines(
 
 
 def _line_translator(
-    arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
+    arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
 ) -> LineTranslator:
     """How lines are translated: as one sentence each, or with ``--split`` as texts."""
     if arguments.split:

@@ -145,14 +145,14 @@ class Translator:
         return cast("str | list[str]", results[0] if isinstance(text, str) else results)
 
     @overload
-    def translate_text(self, text: str, *, language: str = ..., **options: Any) -> str: ...
+    def translate_text(self, text: str, *, language: str | None = ..., **options: Any) -> str: ...
     @overload
     def translate_text(
-        self, text: Sequence[str], *, language: str = ..., **options: Any
+        self, text: Sequence[str], *, language: str | None = ..., **options: Any
     ) -> list[str]: ...
 
     def translate_text(
-        self, text: str | Sequence[str], *, language: str = "en", **options: Any
+        self, text: str | Sequence[str], *, language: str | None = None, **options: Any
     ) -> str | list[str]:
         """Translate texts of any length, sentence by sentence.
 
@@ -162,7 +162,8 @@ class Translator:
 
         Args:
             text: a text, or several.
-            language: code of the texts' language, whose rules say where sentences end.
+            language: code of the texts' language, whose rules say where sentences end; ``None``:
+                the model's source language if its folder tells, else English.
             **options: see :meth:`translate`; one translation is returned of each text.
 
         Raises:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import OptionError
+from pyengine.models.languages import languages_of, primary_language
 from pyengine.text.sentences import split_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ engine cuts there too."""
 
 
 def translate_texts(
-    translator: Translator, texts: list[str], language: str, options: dict[str, Any]
+    translator: Translator, texts: list[str], language: str | None, options: dict[str, Any]
 ) -> list[str]:
     """What :meth:`Translator.translate_text` does, for several texts.
 
@@ -32,7 +33,8 @@ def translate_texts(
     def fits(sentence: str) -> bool:
         return len(translator.encode(sentence)) <= limit
 
-    splits = [split_text(text, language, fits) for text in texts]
+    code = language or (languages_of(translator.path) or ("en", ""))[0]
+    splits = [split_text(text, primary_language(code), fits) for text in texts]
     sentences = [sentence for split in splits for sentence in split.sentences]
     translations = iter(translator.translate(sentences, **options))
     return [split.join(list(islice(translations, len(split.sentences)))) for split in splits]
