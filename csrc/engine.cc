@@ -148,9 +148,10 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
 
 }  // namespace
 
-Engine::Engine(const ModelConfig& config, TensorSource& tensors, const Kernels& kernels, int num_threads)
+Engine::Engine(const ModelConfig& config, WeightType type, TensorSource& tensors, const Kernels& kernels,
+               int num_threads)
     : config_(checked(config)),
-      weights_(load_weights(config_, tensors)),
+      weights_(load_weights(config_, type, tensors)),
       kernels_(kernels),
       num_threads_(num_threads),
       forward_(config_, weights_, kernels_, num_threads),

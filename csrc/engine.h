@@ -32,7 +32,8 @@ class Engine {
 
   // Packs the tensors. Throws std::invalid_argument if the configuration is not sound or a tensor does not
   // fit it; `kernels` must outlive the engine.
-  Engine(const ModelConfig& config, TensorSource& tensors, const Kernels& kernels, int num_threads);
+  Engine(const ModelConfig& config, WeightType type, TensorSource& tensors, const Kernels& kernels,
+         int num_threads);
 
   // The best hypotheses of each source, options.num_return_sequences each (fewer if the vocabulary allows no
   // more), best first. Throws std::invalid_argument for an empty or overlong source, an id out of range or a

@@ -60,6 +60,7 @@ class Engine:
         self,
         config: ModelConfig,
         tensors: dict[str, NDArray[np.float32]],
+        compute_type: str = "float32",
         isa: str = "",
         num_threads: int = 1,
     ) -> None: ...

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from pyengine._version import __version__
 from pyengine.errors import Error, OptionError, UnknownOptionError
+from pyengine.loading import COMPUTE_TYPES
 from pyengine.options import FILE_NAME
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
@@ -159,6 +160,7 @@ def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> An
 
     return Translator(
         folder or arguments.model,
+        compute_type=arguments.compute_type,
         threads=arguments.threads,
         batch_size=getattr(arguments, "batch_size", None),
         isa=arguments.isa,
@@ -379,12 +381,20 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
-    group = parser.add_argument_group("engine (nothing here changes the output)")
+    group = parser.add_argument_group("engine (only the compute type changes the output)")
+    group.add_argument(
+        "--compute-type",
+        choices=COMPUTE_TYPES,
+        default="default",
+        help="type of the weights (what the files hold); auto: the fastest here",
+    )
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
     )
     group.add_argument(
-        "--isa", metavar="NAME", help="instruction set: avx512, avx2 or scalar (the best)"
+        "--isa",
+        metavar="NAME",
+        help="instruction set: avx512vnni, avx512, avxvnni, avx2 or scalar (the best)",
     )
     return group
 

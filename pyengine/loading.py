@@ -24,18 +24,19 @@ shape of OPUS-MT base 678, 847, 952, 985, 1012; a model of 2 million parameters 
 MAX_THREADS = 255
 """Threads of an engine at most, the core's ThreadPool::kMaxThreads."""
 
-_COMPUTE_TYPES = {"default": "float32", "float32": "float32", "auto": "float32"}
+COMPUTE_TYPES = ("default", "auto", "float32", "bfloat16", "int8")
+"""Values of ``compute_type``."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a translator computes; nothing here changes its output.
+    """How a translator computes.
 
     Attributes:
-        compute_type: as the user gave it.
+        compute_type: as the user gave it; the only setting that changes a translation.
         threads: threads that compute, at least 1.
         batch_size: sentences decoded together at most, at least 1.
-        isa: name of the instruction set, "avx512", "avx2" or "scalar".
+        isa: name of the instruction set, see ``_core.available_isas``.
     """
 
     compute_type: str
@@ -52,10 +53,9 @@ class Settings:
         Raises:
             OptionError: names the setting, what was found and what was expected.
         """
-        if not isinstance(compute_type, str) or compute_type not in _COMPUTE_TYPES:
-            known = ", ".join(repr(name) for name in _COMPUTE_TYPES)
-            later = " (int8 comes in a later version)" if compute_type == "int8" else ""
-            raise OptionError(f"compute_type: found {compute_type!r}, expected {known}{later}")
+        if compute_type not in COMPUTE_TYPES:
+            known = ", ".join(map(repr, COMPUTE_TYPES))
+            raise OptionError(f"compute_type: found {compute_type!r:.60}, expected {known}")
         return cls(
             compute_type=compute_type,
             threads=_count("threads", threads, MAX_THREADS) or min(available_cores(), MAX_THREADS),
@@ -65,8 +65,14 @@ class Settings:
 
     @property
     def computed_in(self) -> str:
-        """The type that ``compute_type`` stands for."""
-        return _COMPUTE_TYPES[self.compute_type]
+        """The type of the weights that ``compute_type`` stands for.
+
+        "default" is what the files hold, and pyengine reads float32 files. "auto" is int8 unless
+        the scalar kernels run, whose int8 is no faster than their float32.
+        """
+        if self.compute_type == "auto":
+            return "float32" if self.isa == "scalar" else "int8"
+        return "float32" if self.compute_type == "default" else self.compute_type
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,11 @@ def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
     model = read_model(checked_folder(folder))
     try:
         engine = _core.Engine(
-            _core_config(model.config), model.tensors, settings.isa, settings.threads
+            _core_config(model.config),
+            model.tensors,
+            settings.computed_in,
+            settings.isa,
+            settings.threads,
         )
     except ValueError as error:
         raise ModelFormatError(f"{str(folder)!r}: {error}") from error

@@ -59,8 +59,10 @@ class Translator:
     Args:
         model: folder as an ONNX exporter wrote it (``config.json``, ``encoder_model.onnx``,
             ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files).
-        compute_type: ``"default"`` is what the files hold; ``"float32"``; ``"auto"``, the fastest
-            on this processor. All three mean float32 in this version.
+        compute_type: what the weights are held and multiplied as. ``"default"`` is what the files
+            hold; ``"float32"``; ``"bfloat16"``: weights rounded to half the bytes, sums in float32;
+            ``"int8"``: weights and activations in 8 bits (a scale for each output channel and each
+            row), sums in int32; ``"auto"``: the fastest on this processor, so int8 with SIMD.
         threads: threads that compute; ``None``: the cores this process may use.
         batch_size: sentences decoded together at most; ``None``: 32.
         isa: ``"avx512"``, ``"avx2"`` or ``"scalar"``; ``None``: the environment variable

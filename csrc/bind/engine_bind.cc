@@ -44,6 +44,13 @@ void set_activation(ModelConfig& config, const std::string& wanted) {
   throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
 }
 
+WeightType weight_type(const std::string& name) {
+  if (name == "float32") return WeightType::kFloat32;
+  if (name == "bfloat16") return WeightType::kBfloat16;
+  if (name == "int8") return WeightType::kInt8;
+  throw std::invalid_argument("compute_type is '" + name + "', expected float32, bfloat16 or int8");
+}
+
 // Runs `work` without the interpreter's lock. Not with pybind11's guard: taking the lock back while the
 // interpreter exits ends the thread by unwinding it, which a destructor would turn into an abort.
 template <class Work>
@@ -132,12 +139,14 @@ TensorSource as_tensors(const py::dict& arrays) {
   return tensors;
 }
 
-std::unique_ptr<Engine> make_engine(const ModelConfig& config, const py::dict& arrays, const std::string& isa,
+std::unique_ptr<Engine> make_engine(const ModelConfig& config, const py::dict& arrays,
+                                    const std::string& compute_type, const std::string& isa,
                                     int num_threads) {
   TensorSource tensors = as_tensors(arrays);
+  const WeightType type = weight_type(compute_type);
   const Kernels& kernels = select_kernels(isa);
   std::unique_ptr<Engine> engine;
-  without_gil([&] { engine = std::make_unique<Engine>(config, tensors, kernels, num_threads); });
+  without_gil([&] { engine = std::make_unique<Engine>(config, type, tensors, kernels, num_threads); });
   return engine;
 }
 
@@ -267,8 +276,8 @@ void bind_engine(py::module_& m) {
   bind_config(m);
   bind_options(m);
   py::class_<Engine>(m, "Engine")
-      .def(py::init(&make_engine), py::arg("config"), py::arg("tensors"), py::arg("isa") = "",
-           py::arg("num_threads") = 1)
+      .def(py::init(&make_engine), py::arg("config"), py::arg("tensors"), py::arg("compute_type") = "float32",
+           py::arg("isa") = "", py::arg("num_threads") = 1)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
            py::arg("batch_size"))
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),

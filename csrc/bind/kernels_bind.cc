@@ -10,6 +10,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "cpu/isa.h"
@@ -23,6 +25,9 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Ints = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
+using Halves = py::array_t<std::uint16_t, py::array::c_style>;
+using Bytes = py::array_t<std::int8_t, py::array::c_style>;
+using UnsignedBytes = py::array_t<std::uint8_t, py::array::c_style>;
 
 void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
@@ -44,43 +49,153 @@ Activation activation_named(const std::string& name) {
   throw std::invalid_argument("activation must be none, relu, silu or gelu, not " + name);
 }
 
-// weight float32 [depth, columns] with any strides -> [panels, depth, kPanelWidth]
+// Runs `kernel` so many times without the GIL: once for a test, often for a measurement.
+template <typename Kernel>
+void run(int repeat, const Kernel& kernel) {
+  const py::gil_scoped_release release;
+  for (int i = 0; i < repeat; ++i) kernel();
+}
+
+// A float32 [depth, columns] matrix with any strides, these in floats.
+struct Matrix {
+  const float* data;
+  std::int64_t stride_k, stride_n, depth, columns;
+
+  explicit Matrix(const py::array_t<float>& weight) {
+    require(weight.ndim() == 2, "weight must be [depth, columns]");
+    constexpr std::int64_t kSize = sizeof(float);
+    data = weight.data();
+    stride_k = weight.strides(0) / kSize, stride_n = weight.strides(1) / kSize;
+    depth = weight.shape(0), columns = weight.shape(1);
+  }
+
+  std::int64_t panels() const { return packed_size(1, columns) / kPanelWidth; }
+  std::int64_t groups() const { return (depth + kDepthGroup - 1) / kDepthGroup; }
+};
+
+// weight [depth, columns] -> [panels, depth, kPanelWidth]
 Floats pack_weight(const py::array_t<float>& weight) {
-  require(weight.ndim() == 2, "weight must be [depth, columns]");
-  const std::int64_t depth = weight.shape(0), columns = weight.shape(1);
-  Floats panels({packed_size(1, columns) / kPanelWidth, depth, std::int64_t{kPanelWidth}});
-  constexpr std::int64_t kSize = sizeof(float);
-  pack(weight.data(), weight.strides(0) / kSize, weight.strides(1) / kSize, depth, columns,
-       panels.mutable_data());
+  const Matrix w(weight);
+  Floats panels({w.panels(), w.depth, std::int64_t{kPanelWidth}});
+  pack(w.data, w.stride_k, w.stride_n, w.depth, w.columns, panels.mutable_data());
   return panels;
+}
+
+// The same, as the bits of bfloat16.
+Halves pack_bf16_weight(const py::array_t<float>& weight) {
+  const Matrix w(weight);
+  Halves panels({w.panels(), w.depth, std::int64_t{kPanelWidth}});
+  pack_bf16(w.data, w.stride_k, w.stride_n, w.depth, w.columns,
+            reinterpret_cast<Bfloat16*>(panels.mutable_data()));
+  return panels;
+}
+
+// weight [depth, columns] -> panels [panels, groups of depth, kPanelWidth, kDepthGroup], scales and column
+// sums [columns]
+py::tuple pack_s8_weight(const py::array_t<float>& weight) {
+  const Matrix w(weight);
+  Bytes panels({w.panels(), w.groups(), std::int64_t{kPanelWidth}, std::int64_t{kDepthGroup}});
+  Floats scales(w.columns);
+  Ints sums(w.columns);
+  pack_s8(w.data, w.stride_k, w.stride_n, w.depth, w.columns, panels.mutable_data(), scales.mutable_data(),
+          sums.mutable_data());
+  return py::make_tuple(panels, scales, sums);
+}
+
+// What follows the sums of a product: bias [columns], activation, residual [rows, columns] or None.
+struct Epilogue {
+  Floats bias;
+  std::string activation;
+  std::optional<Floats> residual;
+};
+
+// Checks what every product shares and fills it in; panels of `groups` steps of the depth.
+Floats prepare(GemmArgs& args, const py::array& panels, int rows, std::int64_t groups, const Epilogue& then) {
+  require(panels.ndim() >= 3 && panels.shape(1) == groups && panels.shape(2) == kPanelWidth,
+          "panels must be [p, depth, 32], or [p, depth / 4, 32, 4] of int8");
+  require(then.bias.ndim() == 1, "bias must be [columns]");
+  const int columns = static_cast<int>(then.bias.size());
+  require(panels.shape(0) * kPanelWidth >= columns, "bias is wider than the panels");
+  if (then.residual) {
+    require(then.residual->ndim() == 2 && rows_of(*then.residual) == rows &&
+                columns_of(*then.residual) == columns,
+            "residual must be [rows, columns]");
+  }
+  Floats output = empty(rows, columns);
+  args.num_rows = rows;
+  args.num_columns = columns;
+  args.bias = then.bias.data();
+  args.activation = activation_named(then.activation);
+  args.residual = then.residual ? then.residual->data() : nullptr;
+  args.output = output.mutable_data();
+  args.output_stride = columns;
+  return output;
 }
 
 // input [rows, depth], panels as pack() gives, bias [columns], residual [rows, columns] or None -> [rows,
 // columns]
 Floats gemm_f32(const std::string& isa, const Floats& input, const Floats& panels, const Floats& bias,
-                const std::string& activation, const std::optional<Floats>& residual) {
-  require(input.ndim() == 2 && panels.ndim() == 3 && bias.ndim() == 1,
-          "input, panels, bias: 2, 3 and 1 axes");
-  require(panels.shape(1) == input.shape(1) && panels.shape(2) == kPanelWidth,
-          "panels must be [p, depth, 32]");
-  const int rows = rows_of(input), columns = static_cast<int>(bias.size());
-  require(panels.shape(0) * kPanelWidth >= columns, "bias is wider than the panels");
-  if (residual)
-    require(residual->ndim() == 2 && rows_of(*residual) == rows && columns_of(*residual) == columns,
-            "residual must be [rows, columns]");
-  Floats output = empty(rows, columns);
-  GemmArgs args = {};
+                const std::string& activation, const std::optional<Floats>& residual, int repeat) {
+  require(input.ndim() == 2, "input must be [rows, depth]");
+  GemmF32Args args = {};
+  Floats output = prepare(args, panels, rows_of(input), input.shape(1), {bias, activation, residual});
   args.input = input.data();
   args.input_stride = args.depth = columns_of(input);
-  args.num_rows = rows;
   args.panels = panels.data();
-  args.num_columns = columns;
-  args.bias = bias.data();
-  args.activation = activation_named(activation);
-  args.residual = residual ? residual->data() : nullptr;
-  args.output = output.mutable_data();
-  args.output_stride = columns;
-  select_kernels(isa).gemm_f32(args);
+  const Kernels& kernels = select_kernels(isa);
+  run(repeat, [&] { kernels.gemm_f32(args); });
+  return output;
+}
+
+// The same with panels as pack_bf16() gives.
+Floats gemm_bf16(const std::string& isa, const Floats& input, const Halves& panels, const Floats& bias,
+                 const std::string& activation, const std::optional<Floats>& residual, int repeat) {
+  require(input.ndim() == 2, "input must be [rows, depth]");
+  GemmBf16Args args = {};
+  Floats output = prepare(args, panels, rows_of(input), input.shape(1), {bias, activation, residual});
+  args.input = input.data();
+  args.input_stride = args.depth = columns_of(input);
+  args.panels = reinterpret_cast<const Bfloat16*>(panels.data());
+  const Kernels& kernels = select_kernels(isa);
+  run(repeat, [&] { kernels.gemm_bf16(args); });
+  return output;
+}
+
+// input [rows, depth] -> quantized [rows, depth rounded up to 64] with the table's offset, scales [rows]
+py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
+  require(input.ndim() == 2, "input must be [rows, depth]");
+  const int depth = columns_of(input);
+  UnsignedBytes quantized({std::int64_t{rows_of(input)}, quantized_stride(depth)});
+  Floats scales = empty(rows_of(input));
+  const Kernels& kernels = select_kernels(isa);
+  std::uint8_t* bytes = quantized.mutable_data();
+  float* row_scales = scales.mutable_data();
+  run(repeat, [&] { kernels.quantize(input.data(), depth, rows_of(input), depth, bytes, row_scales); });
+  return py::make_tuple(quantized, scales);
+}
+
+// quantized as quantize() gives (bytes, scales), packed as pack_s8() gives (panels, scales, column sums)
+Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes, Floats>& quantized,
+               const std::tuple<Bytes, Floats, Ints>& packed, const Floats& bias,
+               const std::string& activation, const std::optional<Floats>& residual, int repeat) {
+  const auto& [input, input_scales] = quantized;
+  const auto& [panels, weight_scales, column_sums] = packed;
+  require(
+      input.ndim() == 2 && input.shape(1) == quantized_stride(depth) && input_scales.size() == input.shape(0),
+      "quantized must be bytes [rows, depth rounded up to 64] and scales [rows]");
+  require(weight_scales.size() == bias.size() && column_sums.size() == bias.size(),
+          "weight scales and column sums must be [columns]");
+  GemmS8Args args = {};
+  Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
+                          {bias, activation, residual});
+  args.depth = depth;
+  args.input = input.data();
+  args.input_scales = input_scales.data();
+  args.panels = panels.data();
+  args.weight_scales = weight_scales.data();
+  args.column_sums = column_sums.data();
+  const Kernels& kernels = select_kernels(isa);
+  run(repeat, [&] { kernels.gemm_s8(args); });
   return output;
 }
 
@@ -204,7 +319,16 @@ void bind_kernels(py::module_& m) {
       "table_name", [](const std::string& isa) { return select_kernels(isa).name; }, arg("isa"));
   k.def("pack", &pack_weight, arg("weight"));
   k.def("gemm_f32", &gemm_f32, arg("isa"), arg("input"), arg("panels"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none());
+        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+  k.def("pack_bf16", &pack_bf16_weight, arg("weight"));
+  k.def("gemm_bf16", &gemm_bf16, arg("isa"), arg("input"), arg("panels"), arg("bias"),
+        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+  k.def("pack_s8", &pack_s8_weight, arg("weight"));
+  k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
+  k.def(
+      "input_offset", [](const std::string& isa) { return select_kernels(isa).input_offset; }, arg("isa"));
+  k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
+        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
         arg("num_keys"), arg("owner"));
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));

@@ -9,9 +9,10 @@
 namespace pyengine {
 namespace avx2 {
 namespace {
-// The vector comes first, the kernels are written in terms of it.
+// The vector and the dot product come first, the kernels are written in terms of them.
 // clang-format off
 #include "kernels/vec_avx2.h"
+#include "kernels/dot_avx2.h"
 #include "kernels/kernels-inl.h"
 // clang-format on
 }  // namespace

@@ -9,9 +9,10 @@
 namespace pyengine {
 namespace avx512 {
 namespace {
-// The vector comes first, the kernels are written in terms of it.
+// The vector and the dot product come first, the kernels are written in terms of them.
 // clang-format off
 #include "kernels/vec_avx512.h"
+#include "kernels/dot_avx512.h"
 #include "kernels/kernels-inl.h"
 // clang-format on
 }  // namespace

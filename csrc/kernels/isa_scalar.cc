@@ -9,9 +9,10 @@
 namespace pyengine {
 namespace scalar {
 namespace {
-// The vector comes first, the kernels are written in terms of it.
+// The vector and the dot product come first, the kernels are written in terms of them.
 // clang-format off
 #include "kernels/vec_scalar.h"
+#include "kernels/dot_scalar.h"
 #include "kernels/kernels-inl.h"
 // clang-format on
 }  // namespace

@@ -21,19 +21,54 @@ inline constexpr int kPanelWidth = 32;
 
 enum class Activation { kNone, kRelu, kSilu, kGelu };
 
-// output = activation(input * weight + bias) + residual, for a block of rows and whole panels.
+// The upper half of a float32: a weight of half the bytes that widens to float32 exactly.
+struct Bfloat16 {
+  std::uint16_t bits;
+};
+
+// What the matrix products of every weight type share, for a block of rows and whole panels:
+// output = activation(input * weight + bias) + residual.
 struct GemmArgs {
-  const float* input;  // [num_rows, depth], rows input_stride apart
-  std::int64_t input_stride;
   int num_rows;
-  int depth;            // rows of the weight, K
-  const float* panels;  // [ceil(num_columns / kPanelWidth)][depth][kPanelWidth], zero padded
-  int num_columns;      // columns to write, counted from the first panel
-  const float* bias;    // [num_columns]
+  int depth;          // rows of the weight, K
+  int num_columns;    // columns to write, counted from the first panel
+  const float* bias;  // [num_columns]
   Activation activation;
   const float* residual;  // [num_rows, num_columns], rows output_stride apart, or null; may be output
   float* output;          // [num_rows, num_columns], rows output_stride apart
   std::int64_t output_stride;
+};
+
+struct GemmF32Args : GemmArgs {
+  const float* input;  // [num_rows, depth], rows input_stride apart
+  std::int64_t input_stride;
+  const float* panels;  // [ceil(num_columns / kPanelWidth)][depth][kPanelWidth], zero padded
+};
+
+// The same sums as GemmF32Args of the widened weights, to the bit.
+struct GemmBf16Args : GemmArgs {
+  const float* input;  // [num_rows, depth], rows input_stride apart
+  std::int64_t input_stride;
+  const Bfloat16* panels;  // as in GemmF32Args
+};
+
+// Inputs of the depth that meet in one 32-bit lane of an int8 product.
+inline constexpr int kDepthGroup = 4;
+
+// Bytes of one quantised row of inputs: whole vectors, so that nothing needs a mask.
+constexpr std::int64_t quantized_stride(int depth) { return (depth + std::int64_t{63}) / 64 * 64; }
+
+// int8 times int8, summed exactly in int32: then
+// output = activation(fma(float(sum), input_scale * weight_scale, bias)) + residual.
+struct GemmS8Args : GemmArgs {
+  const std::uint8_t*
+      input;  // [num_rows][quantized_stride(depth)] as Kernels::quantize of this table wrote it
+  const float* input_scales;  // [num_rows]
+  const std::int8_t*
+      panels;  // [ceil(num_columns / kPanelWidth)][ceil(depth / 4)][kPanelWidth][4], zero padded
+  const float* weight_scales;  // [num_columns]
+  const std::int32_t*
+      column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
 
 // Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes].
@@ -72,9 +107,21 @@ struct MaxSum {
 };
 
 struct Kernels {
-  const char* name;  // "scalar", "avx2", "avx512"
+  const char* name;  // "scalar", "avx2", "avxvnni", "avx512", "avx512vnni"
 
-  void (*gemm_f32)(const GemmArgs& args) noexcept;
+  void (*gemm_f32)(const GemmF32Args& args) noexcept;
+  void (*gemm_bf16)(const GemmBf16Args& args) noexcept;
+  void (*gemm_s8)(const GemmS8Args& args) noexcept;
+
+  // Symmetric int8 of each row of input [num_rows, depth], rows input_stride apart: scale = largest |x| /
+  // 127, quantized[i] = round(x[i] * (127 / largest)) to nearest even, plus input_offset. A row whose largest
+  // is below 1e-30 has scale 0 and zeros. quantized [num_rows][quantized_stride(depth)]; what is past depth
+  // is written too and meets weights of 0. scales [num_rows].
+  void (*quantize)(const float* input, std::int64_t input_stride, int num_rows, int depth,
+                   std::uint8_t* quantized, float* scales) noexcept;
+
+  // What quantize adds, and gemm_s8 takes out again: 128 where the instruction wants unsigned inputs, or 0.
+  int input_offset;
 
   void (*attention)(const AttentionArgs& args) noexcept;
 

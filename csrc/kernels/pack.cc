@@ -1,6 +1,10 @@
 #include "kernels/pack.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -41,10 +45,77 @@ void pack_block(const Source& src, std::int64_t column, std::int64_t k, std::int
   }
 }
 
+// Calls visit(column, panel [depth][kPanelWidth]) for each panel of the weight.
+template <typename Visit>
+void for_each_panel(const Source& src, const Visit& visit) {
+  std::vector<float> panel(src.depth * kPanelWidth);
+  for (std::int64_t column = 0; column < src.num_columns; column += kPanelWidth) {
+    for (std::int64_t k = 0; k < src.depth; k += kDepthBlock) {
+      pack_block(src, column, k, std::min(kDepthBlock, src.depth - k), panel.data());
+    }
+    visit(column, panel.data());
+  }
+}
+
+Bfloat16 round_to_bf16(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  if (std::isnan(x))
+    return {static_cast<std::uint16_t>(bits >> 16 | 0x40)};  // rounding could carry into infinity
+  return {static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+
+// What Kernels::quantize does to a row, here for each column of a panel.
+struct ColumnScales {
+  float inverse[kPanelWidth], scale[kPanelWidth];
+};
+
+ColumnScales column_scales(const float* panel, std::int64_t depth) {
+  float largest[kPanelWidth] = {};
+  bool finite[kPanelWidth];
+  std::fill_n(finite, kPanelWidth, true);
+  for (std::int64_t k = 0; k < depth; ++k) {
+    for (int n = 0; n < kPanelWidth; ++n) {
+      const float magnitude = std::fabs(panel[k * kPanelWidth + n]);
+      largest[n] = std::max(largest[n], magnitude);
+      finite[n] &= magnitude < std::numeric_limits<float>::infinity();
+    }
+  }
+  ColumnScales scales = {};
+  for (int n = 0; n < kPanelWidth; ++n) {
+    if (!finite[n]) {
+      scales.scale[n] = std::numeric_limits<float>::quiet_NaN();
+    } else if (largest[n] >= 1e-30f) {
+      scales.inverse[n] = 127.0f / largest[n];
+      scales.scale[n] = largest[n] / 127.0f;
+    }
+  }
+  return scales;
+}
+
+// [depth][kPanelWidth] floats -> [ceil(depth / 4)][kPanelWidth][4] integers; adds them up in `sums`.
+void quantize_panel(const float* panel, std::int64_t depth, const ColumnScales& scales,
+                    std::int8_t* quantized, std::int32_t* sums) {
+  for (std::int64_t k = 0; k < depth; ++k) {
+    std::int8_t* group = quantized + k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup;
+    for (int n = 0; n < kPanelWidth; ++n) {
+      if (scales.inverse[n] == 0) continue;
+      // Exact in double, so rounded once.
+      const double product = double{panel[k * kPanelWidth + n]} * double{scales.inverse[n]};
+      const int value = static_cast<int>(std::nearbyint(product));
+      group[n * kDepthGroup] = static_cast<std::int8_t>(value);
+      sums[n] += value;
+    }
+  }
+}
+
 }  // namespace
 
 std::int64_t packed_size(std::int64_t depth, std::int64_t num_columns) {
   return (num_columns + kPanelWidth - 1) / kPanelWidth * kPanelWidth * depth;
+}
+
+std::int64_t packed_size_s8(std::int64_t depth, std::int64_t num_columns) {
+  return packed_size((depth + kDepthGroup - 1) / kDepthGroup * kDepthGroup, num_columns);
 }
 
 void pack(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
@@ -59,6 +130,50 @@ void pack(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std
         pack_block(src, column, k, rows, panels + column * depth);
       }
     }
+  }
+}
+
+void pack_bf16(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
+               std::int64_t num_columns, Bfloat16* panels) {
+  for_each_panel({weight, depth, num_columns, stride_k, stride_n},
+                 [&](std::int64_t column, const float* panel) {
+                   std::transform(panel, panel + depth * kPanelWidth, panels + column * depth, round_to_bf16);
+                 });
+}
+
+void pack_s8(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
+             std::int64_t num_columns, std::int8_t* panels, float* scales, std::int32_t* column_sums) {
+  std::fill_n(panels, packed_size_s8(depth, num_columns), 0);
+  for_each_panel({weight, depth, num_columns, stride_k, stride_n},
+                 [&](std::int64_t column, const float* panel) {
+                   const ColumnScales panel_scales = column_scales(panel, depth);
+                   std::int32_t sums[kPanelWidth] = {};
+                   quantize_panel(panel, depth, panel_scales, panels + packed_size_s8(depth, column), sums);
+                   const std::int64_t columns = std::min<std::int64_t>(kPanelWidth, num_columns - column);
+                   std::copy_n(panel_scales.scale, columns, scales + column);
+                   std::copy_n(sums, columns, column_sums + column);
+                 });
+}
+
+void unpack_column(const float* panels, std::int64_t depth, std::int64_t column, float* row) {
+  const float* at = panels + column / kPanelWidth * kPanelWidth * depth + column % kPanelWidth;
+  for (std::int64_t k = 0; k < depth; ++k) row[k] = at[k * kPanelWidth];
+}
+
+void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t column, float* row) {
+  const Bfloat16* at = panels + column / kPanelWidth * kPanelWidth * depth + column % kPanelWidth;
+  for (std::int64_t k = 0; k < depth; ++k) {
+    row[k] = std::bit_cast<float>(std::uint32_t{at[k * kPanelWidth].bits} << 16);
+  }
+}
+
+void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
+                   float* row) {
+  const std::int8_t* at =
+      panels + packed_size_s8(depth, column / kPanelWidth * kPanelWidth) + column % kPanelWidth * kDepthGroup;
+  for (std::int64_t k = 0; k < depth; ++k) {
+    const std::int8_t value = at[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup];
+    row[k] = static_cast<float>(value) * scale;
   }
 }
 

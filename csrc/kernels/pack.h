@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace pyengine {
 
 // Floats of a packed [depth, num_columns] weight, the padding of the last panel included.
@@ -13,5 +15,23 @@ std::int64_t packed_size(std::int64_t depth, std::int64_t num_columns);
 // 64-byte aligned. Columns past the last one are 0.
 void pack(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
           std::int64_t num_columns, float* panels);
+
+// The same for weights rounded to nearest even.
+void pack_bf16(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
+               std::int64_t num_columns, Bfloat16* panels);
+
+// Bytes of a packed int8 weight.
+std::int64_t packed_size_s8(std::int64_t depth, std::int64_t num_columns);
+
+// Symmetric int8 of each column: scales[n] = largest |w| of the column / 127, weights rounded to nearest even
+// (see Kernels::quantize). panels [packed_size_s8(...)], scales and column_sums [num_columns].
+void pack_s8(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
+             std::int64_t num_columns, std::int8_t* panels, float* scales, std::int32_t* column_sums);
+
+// Column `column` of a packed weight as floats, row [depth]; int8 as value * scale.
+void unpack_column(const float* panels, std::int64_t depth, std::int64_t column, float* row);
+void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t column, float* row);
+void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
+                   float* row);
 
 }  // namespace pyengine

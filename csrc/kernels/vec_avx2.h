@@ -1,16 +1,18 @@
 // A vector of 16 float lanes as two ymm registers. Included inside the namespace of isa_avx2.cc.
 #pragma once
 
-// Tiles of the matrix product and of attention. A tile has at least 8 accumulators where it can: two FMA
-// units with a latency of 4. The largest: 6 x 2 ymm accumulators, two weights, a broadcast: 15 of 16
-// registers.
-constexpr int kGemmRows = 6;
-// Up to so many rows, reading the weights takes longer than the arithmetic.
-constexpr int kReadBoundRows = 3;
-constexpr int kAttentionQueries = 4;
+// Tiles of a matrix product. A tile has at least 8 accumulators where it can: two FMA units with a latency of
+// 4. The largest: 6 x 2 ymm accumulators, two weights, a broadcast: 15 of 16 registers.
+struct FloatTiles {
+  static constexpr int kRows = 6;
+  // Up to so many rows, reading the weights takes longer than the arithmetic.
+  static constexpr int kReadBoundRows = 3;
+  // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
+  static constexpr int vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+};
 
-// Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+// Tiles of attention.
+constexpr int kAttentionQueries = 4;
 
 // Key segments in a tile of `queries` queries: a power of two.
 constexpr int score_segments(int queries) { return queries == 1 ? 4 : queries == 2 ? 2 : 1; }
@@ -129,4 +131,64 @@ inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(
 
 inline float fma(float a, float b, float c) {
   return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
+}
+
+// The upper halves of 16 floats.
+inline Vec load(const Bfloat16* p) {
+  const __m128i* halves = reinterpret_cast<const __m128i*>(p);
+  const __m256i lo = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves));
+  const __m256i hi = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves + 1));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+}
+
+// 16 lanes of int32.
+struct IntVec {
+  __m256i lo, hi;  // lanes 0-7, 8-15
+};
+
+inline IntVec load(const int32_t* p) {
+  const __m256i* halves = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
+
+inline void store(int32_t* p, IntVec v) {
+  __m256i* halves = reinterpret_cast<__m256i*>(p);
+  _mm256_storeu_si256(halves, v.lo);
+  _mm256_storeu_si256(halves + 1, v.hi);
+}
+
+inline IntVec load_first(const int32_t* p, int n) {
+  const Mask m = first_lanes(n);
+  return {_mm256_maskload_epi32(p, m.lo), _mm256_maskload_epi32(p + 8, m.hi)};
+}
+
+inline IntVec broadcast(int32_t x) {
+  const __m256i v = _mm256_set1_epi32(x);
+  return {v, v};
+}
+
+inline IntVec mul(IntVec a, IntVec b) {
+  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
+}
+
+inline IntVec max(IntVec a, IntVec b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+
+inline Vec to_float(IntVec v) { return {_mm256_cvtepi32_ps(v.lo), _mm256_cvtepi32_ps(v.hi)}; }
+inline IntVec bits(Vec v) { return {_mm256_castps_si256(v.lo), _mm256_castps_si256(v.hi)}; }
+
+inline int32_t max_lanes(IntVec v) {
+  const __m256i by8 = _mm256_max_epi32(v.lo, v.hi);
+  const __m128i by4 = _mm_max_epi32(_mm256_castsi256_si128(by8), _mm256_extracti128_si256(by8, 1));
+  const __m128i by2 = _mm_max_epi32(by4, _mm_shuffle_epi32(by4, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(by2, _mm_shuffle_epi32(by2, 0xb1)));
+}
+
+// The lowest byte of each lane's 32 bits.
+inline void store_low_bytes(uint8_t* p, Vec v) {
+  const __m256i byte = _mm256_set1_epi32(0xff);
+  const __m256i lo = _mm256_and_si256(_mm256_castps_si256(v.lo), byte);
+  const __m256i hi = _mm256_and_si256(_mm256_castps_si256(v.hi), byte);
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8);
+  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }

@@ -1,15 +1,18 @@
 // A vector of 16 float lanes as one zmm register. Included inside the namespace of isa_avx512.cc.
 #pragma once
 
-// Tiles of the matrix product and of attention. A tile has at least 8 accumulators where it can: two FMA
-// units with a latency of 4. The largest: 12 x 2 accumulators, two weights, a broadcast: 27 of 32 registers.
-constexpr int kGemmRows = 12;
-// Up to so many rows, reading the weights takes longer than the arithmetic.
-constexpr int kReadBoundRows = 6;
-constexpr int kAttentionQueries = 4;
+// Tiles of a matrix product. A tile has at least 8 accumulators where it can: two FMA units with a latency of
+// 4. The largest: 12 x 2 accumulators, two weights, a broadcast: 27 of 32 registers.
+struct FloatTiles {
+  static constexpr int kRows = 12;
+  // Up to so many rows, reading the weights takes longer than the arithmetic.
+  static constexpr int kReadBoundRows = 6;
+  // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
+  static constexpr int vectors(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 4 : 2; }
+};
 
-// Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 4 : 2; }
+// Tiles of attention.
+constexpr int kAttentionQueries = 4;
 
 // Key segments in a tile of `queries` queries: a power of two.
 constexpr int score_segments(int queries) { return queries == 1 ? 8 : 4; }
@@ -81,4 +84,32 @@ inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(
 
 inline float fma(float a, float b, float c) {
   return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
+}
+
+// The upper halves of 16 floats.
+inline Vec load(const Bfloat16* p) {
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
+}
+
+// 16 lanes of int32.
+struct IntVec {
+  __m512i v;
+};
+
+inline IntVec load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store(int32_t* p, IntVec v) { _mm512_storeu_si512(p, v.v); }
+inline IntVec load_first(const int32_t* p, int n) { return {_mm512_maskz_loadu_epi32(first_lanes(n).m, p)}; }
+
+inline IntVec broadcast(int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline IntVec mul(IntVec a, IntVec b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+inline IntVec max(IntVec a, IntVec b) { return {_mm512_max_epi32(a.v, b.v)}; }
+inline Vec to_float(IntVec v) { return {_mm512_cvtepi32_ps(v.v)}; }
+inline IntVec bits(Vec v) { return {_mm512_castps_si512(v.v)}; }
+
+inline int32_t max_lanes(IntVec v) { return _mm512_reduce_max_epi32(v.v); }
+
+// The lowest byte of each lane's 32 bits.
+inline void store_low_bytes(uint8_t* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(v.v)));
 }

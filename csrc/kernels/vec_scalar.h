@@ -2,13 +2,16 @@
 // Included inside the namespace of isa_scalar.cc, after <math.h> and <string.h>.
 #pragma once
 
-// Tiles of the matrix product and of attention; small, as nothing stays in registers anyway.
-constexpr int kGemmRows = 4;
-constexpr int kReadBoundRows = 4;
-constexpr int kAttentionQueries = 2;
+// Tiles of a matrix product; small, as nothing stays in registers anyway.
+struct FloatTiles {
+  static constexpr int kRows = 4;
+  static constexpr int kReadBoundRows = 4;
+  // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
+  static constexpr int vectors(int /*rows*/) { return 1; }
+};
 
-// Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-constexpr int gemm_vectors(int /*rows*/) { return 1; }
+// Tiles of attention.
+constexpr int kAttentionQueries = 2;
 
 // Key segments in a tile of `queries` queries: a power of two.
 constexpr int score_segments(int /*queries*/) { return 1; }
@@ -150,3 +153,73 @@ inline float max_lanes(Vec v) {
 }
 
 inline float square_root(float x) { return ::sqrtf(x); }
+
+// The upper halves of 16 floats.
+inline Vec load(const Bfloat16* p) {
+  uint32_t bits[kLanes];
+  for (int l = 0; l < kLanes; ++l) bits[l] = uint32_t{p[l].bits} << 16;
+  Vec r;
+  memcpy(r.lane, bits, sizeof(bits));
+  return r;
+}
+
+// 16 lanes of int32.
+struct IntVec {
+  int32_t lane[kLanes];
+};
+
+inline IntVec load(const int32_t* p) {
+  IntVec r;
+  memcpy(r.lane, p, sizeof(r.lane));
+  return r;
+}
+
+inline void store(int32_t* p, const IntVec& v) { memcpy(p, v.lane, sizeof(v.lane)); }
+
+inline IntVec load_first(const int32_t* p, int n) {
+  IntVec r = {};
+  memcpy(r.lane, p, sizeof(int32_t) * n);
+  return r;
+}
+
+inline IntVec broadcast(int32_t x) {
+  IntVec r;
+  for (int l = 0; l < kLanes; ++l) r.lane[l] = x;
+  return r;
+}
+
+inline IntVec mul(const IntVec& a, const IntVec& b) {
+  IntVec r;
+  for (int l = 0; l < kLanes; ++l) r.lane[l] = a.lane[l] * b.lane[l];
+  return r;
+}
+
+inline IntVec max(const IntVec& a, const IntVec& b) {
+  IntVec r;
+  for (int l = 0; l < kLanes; ++l) r.lane[l] = a.lane[l] > b.lane[l] ? a.lane[l] : b.lane[l];
+  return r;
+}
+
+inline Vec to_float(const IntVec& v) {
+  Vec r;
+  for (int l = 0; l < kLanes; ++l) r.lane[l] = static_cast<float>(v.lane[l]);
+  return r;
+}
+
+inline IntVec bits(const Vec& v) {
+  IntVec r;
+  memcpy(r.lane, v.lane, sizeof(r.lane));
+  return r;
+}
+
+inline int32_t max_lanes(const IntVec& v) {
+  int32_t largest = v.lane[0];
+  for (int l = 1; l < kLanes; ++l) largest = v.lane[l] > largest ? v.lane[l] : largest;
+  return largest;
+}
+
+// The lowest byte of each lane's 32 bits.
+inline void store_low_bytes(uint8_t* p, const Vec& v) {
+  const IntVec low = bits(v);
+  for (int l = 0; l < kLanes; ++l) p[l] = static_cast<uint8_t>(low.lane[l]);
+}

@@ -1,44 +1,59 @@
 #include "model/operators.h"
 
+#include "kernels/pack.h"
+
 namespace pyengine {
 namespace {
 
 // Multiply-adds that a layer norm of one entry is worth: two passes over memory and a division.
 constexpr int kNormWork = 8;
 
+// The embedding [size] of a token: its column of the table.
+void read_token(const PanelsS8& tokens, std::int32_t id, std::int64_t size, float* token) {
+  unpack_column(tokens.values.data(), tokens.scales.data()[id], size, id, token);
+}
+template <class FloatPanels>
+void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, float* token) {
+  unpack_column(tokens.values.data(), size, id, token);
+}
+
+template <class WeightPanels>
+void multiply(const Runtime& runtime, const Linear& weight, const WeightPanels& panels, const float* input,
+              const GemmArgs& whole) {
+  const auto rows = prepare_rows(runtime, panels, input, whole.num_rows, weight.in_features);
+  const int num_panels = (weight.out_features + kPanelWidth - 1) / kPanelWidth;
+  const std::int64_t work =
+      static_cast<std::int64_t>(whole.num_rows) * weight.in_features * weight.out_features;
+  // Panels first: then each thread reads its own part of the weight, once.
+  const int parts = num_parts(work, runtime.num_threads, num_panels * whole.num_rows);
+  const int panel_parts = std::min(parts, num_panels);
+  const int row_parts = std::min(whole.num_rows, parts / panel_parts);
+  const auto task = [&](int index, int) {
+    const int panel_part = index % panel_parts, row_part = index / panel_parts;
+    const int first_row = part_begin(whole.num_rows, row_part, row_parts);
+    const int first_column = part_begin(num_panels, panel_part, panel_parts) * kPanelWidth;
+    const int end_column =
+        std::min(weight.out_features, part_begin(num_panels, panel_part + 1, panel_parts) * kPanelWidth);
+    const std::int64_t offset = static_cast<std::int64_t>(first_row) * weight.out_features + first_column;
+    GemmArgs args = whole;
+    args.num_rows = part_begin(whole.num_rows, row_part + 1, row_parts) - first_row;
+    args.num_columns = end_column - first_column;
+    args.bias += first_column;
+    if (args.residual != nullptr) args.residual += offset;
+    args.output += offset;
+    multiply_block(runtime.kernels, panels, rows, first_row, first_column, args);
+  };
+  runtime.pool.run(panel_parts * row_parts, runtime.num_threads, task);
+}
+
 }  // namespace
 
 void linear(const Runtime& runtime, const Linear& weight, const float* input, int num_rows,
             Activation activation, const float* residual, float* output) {
-  const int num_panels = (weight.out_features + kPanelWidth - 1) / kPanelWidth;
-  const std::int64_t work = static_cast<std::int64_t>(num_rows) * weight.in_features * weight.out_features;
-  // Panels first: then each thread reads its own part of the weight, once.
-  const int parts = num_parts(work, runtime.num_threads, num_panels * num_rows);
-  const int panel_parts = std::min(parts, num_panels);
-  const int row_parts = std::min(num_rows, parts / panel_parts);
-  const auto task = [&](int index, int) {
-    const int panel_part = index % panel_parts, row_part = index / panel_parts;
-    const int first_panel = part_begin(num_panels, panel_part, panel_parts);
-    const int first_row = part_begin(num_rows, row_part, row_parts);
-    const int first_column = first_panel * kPanelWidth;
-    const int end_column =
-        std::min(weight.out_features, part_begin(num_panels, panel_part + 1, panel_parts) * kPanelWidth);
-    const std::int64_t offset = static_cast<std::int64_t>(first_row) * weight.out_features + first_column;
-    GemmArgs args;
-    args.input = input + static_cast<std::int64_t>(first_row) * weight.in_features;
-    args.input_stride = weight.in_features;
-    args.num_rows = part_begin(num_rows, row_part + 1, row_parts) - first_row;
-    args.depth = weight.in_features;
-    args.panels = weight.panels.data() + static_cast<std::int64_t>(first_column) * weight.in_features;
-    args.num_columns = end_column - first_column;
-    args.bias = weight.bias.data() + first_column;
-    args.activation = activation;
-    args.residual = residual == nullptr ? nullptr : residual + offset;
-    args.output = output + offset;
-    args.output_stride = weight.out_features;
-    runtime.kernels.gemm_f32(args);
-  };
-  runtime.pool.run(panel_parts * row_parts, runtime.num_threads, task);
+  const GemmArgs whole{
+      num_rows, weight.in_features, weight.out_features, weight.bias.data(), activation, residual,
+      output,   weight.out_features};
+  std::visit([&](const auto& panels) { multiply(runtime, weight, panels, input, whole); }, weight.panels);
 }
 
 void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input,
@@ -56,11 +71,17 @@ void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, co
 void embed(const Runtime& runtime, const Embedding& embedding, const ModelConfig& config,
            const std::int32_t* ids, const std::int32_t* position_ids, int num_rows, float* output) {
   const std::int64_t size = config.hidden_size;
-  for (int row = 0; row < num_rows; ++row) {
-    runtime.kernels.embed(embedding.tokens->data() + ids[row] * size, config.embed_scale,
-                          embedding.positions.data() + position_ids[row] * size, config.hidden_size,
-                          output + row * size);
-  }
+  std::visit(
+      [&](const auto& tokens) {
+        for (int row = 0; row < num_rows; ++row) {
+          float* token = output + row * size;
+          read_token(tokens, ids[row], size, token);
+          runtime.kernels.embed(token, config.embed_scale,
+                                embedding.positions.data() + position_ids[row] * size, config.hidden_size,
+                                token);
+        }
+      },
+      embedding.tokens);
 }
 
 }  // namespace pyengine

@@ -1,20 +1,9 @@
 // The steps a layer is written in: a product with a weight and a layer norm, split over the threads.
 #pragma once
 
-#include "base/parallel.h"
-#include "base/workspace.h"
-#include "kernels/kernels.h"
-#include "model/weights.h"
+#include "model/product.h"
 
 namespace pyengine {
-
-// What a forward pass computes with. The workspace is reset by whoever starts the pass.
-struct Runtime {
-  const Kernels& kernels;
-  ThreadPool& pool;
-  int num_threads;
-  Workspace& workspace;
-};
 
 // output = activation(input W + b) + residual; residual may be null or output itself.
 // input [num_rows, in_features], residual and output [num_rows, out_features].

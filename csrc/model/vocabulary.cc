@@ -106,27 +106,31 @@ void project_block(const Runtime& runtime, const Linear& lm_head, const float* h
   std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
   std::fill_n(reductions.floors, runtime.num_threads * num_rows, kMinusInfinity);
 
-  runtime.pool.run(reductions.num_runs, runtime.num_threads, [&](int run, int thread) {
+  // One run of columns for all rows: product, then its reductions.
+  const auto project_run = [&](const auto& panels, const auto& rows, int run, int thread) {
     const int first_column = run * kRunWidth;
-    GemmArgs args;
-    args.input = hidden;
-    args.input_stride = lm_head.in_features;
-    args.num_rows = num_rows;
-    args.depth = lm_head.in_features;
-    args.panels = lm_head.panels.data() + static_cast<std::int64_t>(first_column) * lm_head.in_features;
-    args.num_columns = std::min(kRunWidth, lm_head.out_features - first_column);
-    args.bias = lm_head.bias.data() + first_column;
-    args.activation = Activation::kNone;
-    args.residual = nullptr;
-    args.output = scratch + static_cast<std::size_t>(thread) * num_rows * kRunWidth;
-    args.output_stride = kRunWidth;
-    runtime.kernels.gemm_f32(args);
+    const GemmArgs args{.num_rows = num_rows,
+                        .depth = lm_head.in_features,
+                        .num_columns = std::min(kRunWidth, lm_head.out_features - first_column),
+                        .bias = lm_head.bias.data() + first_column,
+                        .activation = Activation::kNone,
+                        .residual = nullptr,
+                        .output = scratch + static_cast<std::size_t>(thread) * num_rows * kRunWidth,
+                        .output_stride = kRunWidth};
+    multiply_block(runtime.kernels, panels, rows, 0, first_column, args);
     for (int row = 0; row < num_rows; ++row) {
       reduce_run(runtime.kernels, queries[row],
                  {run, first_column, args.num_columns, args.output + row * kRunWidth}, row, reductions,
                  reductions.floors[thread * num_rows + row]);
     }
-  });
+  };
+  std::visit(
+      [&](const auto& panels) {
+        const auto rows = prepare_rows(runtime, panels, hidden, num_rows, lm_head.in_features);
+        runtime.pool.run(reductions.num_runs, runtime.num_threads,
+                         [&](int run, int thread) { project_run(panels, rows, run, thread); });
+      },
+      lm_head.panels);
 
   for (int row = 0; row < num_rows; ++row) {
     const int top_k = queries[row].top_k;

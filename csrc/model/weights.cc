@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -11,55 +12,95 @@ namespace {
 
 using Sizes = std::initializer_list<std::int64_t>;
 
-AlignedBuffer<float> copy_vector(const TensorView& tensor) {
+Array<float> copy_vector(const TensorView& tensor) {
   AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0]));
   for (std::int64_t i = 0; i < tensor.shape[0]; ++i) copy.data()[i] = tensor.data[i * tensor.strides[0]];
-  return copy;
+  return Array<float>(std::move(copy));
 }
 
-AlignedBuffer<float> copy_matrix(const TensorView& tensor) {
-  const std::int64_t rows = tensor.shape[0], columns = tensor.shape[1];
-  AlignedBuffer<float> copy(static_cast<std::size_t>(rows * columns));
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const float* source = tensor.data + row * tensor.strides[0];
-    float* target = copy.data() + row * columns;
-    for (std::int64_t i = 0; i < columns; ++i) target[i] = source[i * tensor.strides[1]];
+// Copies a matrix into rows that lie target_stride apart.
+void copy_rows(const TensorView& matrix, float* target, std::int64_t target_stride) {
+  for (std::int64_t row = 0; row < matrix.shape[0]; ++row) {
+    const float* source = matrix.data + row * matrix.strides[0];
+    for (std::int64_t i = 0; i < matrix.shape[1]; ++i) {
+      target[row * target_stride + i] = source[i * matrix.strides[1]];
+    }
   }
-  return copy;
+}
+
+Array<float> copy_matrix(const TensorView& tensor) {
+  AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0] * tensor.shape[1]));
+  copy_rows(tensor, copy.data(), tensor.shape[1]);
+  return Array<float>(std::move(copy));
+}
+
+TensorView transposed(TensorView matrix) {
+  std::swap(matrix.shape[0], matrix.shape[1]);
+  std::swap(matrix.strides[0], matrix.strides[1]);
+  return matrix;
 }
 
 bool same_memory(const TensorView& a, const TensorView& b) {
   return a.data == b.data && a.shape == b.shape && a.strides == b.strides;
 }
 
+PanelsF32 pack_f32_panels(const TensorView& weight) {
+  const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
+  AlignedBuffer<float> values(static_cast<std::size_t>(packed_size(depth, columns)));
+  pack(weight.data, weight.strides[0], weight.strides[1], depth, columns, values.data());
+  return {Array<float>(std::move(values))};
+}
+
+PanelsBf16 pack_bf16_panels(const TensorView& weight) {
+  const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
+  AlignedBuffer<Bfloat16> values(static_cast<std::size_t>(packed_size(depth, columns)));
+  pack_bf16(weight.data, weight.strides[0], weight.strides[1], depth, columns, values.data());
+  return {Array<Bfloat16>(std::move(values))};
+}
+
+PanelsS8 pack_s8_panels(const TensorView& weight) {
+  const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
+  AlignedBuffer<std::int8_t> values(static_cast<std::size_t>(packed_size_s8(depth, columns)));
+  AlignedBuffer<float> scales(static_cast<std::size_t>(columns));
+  AlignedBuffer<std::int32_t> column_sums(static_cast<std::size_t>(columns));
+  pack_s8(weight.data, weight.strides[0], weight.strides[1], depth, columns, values.data(), scales.data(),
+          column_sums.data());
+  return {Array<std::int8_t>(std::move(values)), Array<float>(std::move(scales)),
+          Array<std::int32_t>(std::move(column_sums))};
+}
+
+// Packs a weight [depth, columns].
+Panels pack_panels(WeightType type, const TensorView& weight) {
+  switch (type) {
+    case WeightType::kInt8:
+      return pack_s8_panels(weight);
+    case WeightType::kBfloat16:
+      return pack_bf16_panels(weight);
+    default:
+      return pack_f32_panels(weight);
+  }
+}
+
 // Reads the parts of a model from a TensorSource; every method takes the canonical name of its part.
 class Loader {
  public:
-  Loader(const ModelConfig& config, TensorSource& source) : config_(config), source_(source) {}
+  Loader(const ModelConfig& config, WeightType type, TensorSource& source)
+      : config_(config), type_(type), source_(source) {}
 
   // One product for several projections of the same input: [in, sum of outs], in the order of `names`.
   Linear linear(const std::vector<std::string>& names, int in_features, int out_features_each) {
     const int count = static_cast<int>(names.size());
     Linear result{in_features, count * out_features_each, {}, {}};
-    result.panels = AlignedBuffer<float>(packed_size(in_features, result.out_features));
-    result.bias = AlignedBuffer<float>(static_cast<std::size_t>(result.out_features));
-    std::fill_n(result.bias.data(), result.out_features, 0.0f);
-    AlignedBuffer<float> joined;
-    if (count > 1) joined = AlignedBuffer<float>(static_cast<std::size_t>(in_features) * result.out_features);
+    const std::int64_t columns = result.out_features;
+    AlignedBuffer<float> joined(count == 1 ? 0 : static_cast<std::size_t>(in_features * columns));
+    TensorView weight;
     for (int i = 0; i < count; ++i) {
-      const TensorView& weight = source_.take(names[i] + ".weight", {in_features, out_features_each});
-      const int first_column = i * out_features_each;
-      if (count > 1) {
-        copy_columns(weight, joined.data() + first_column, result.out_features);
-      } else {
-        pack(weight.data, weight.strides[0], weight.strides[1], in_features, out_features_each,
-             result.panels.data());
-      }
-      copy_bias(names[i] + ".bias", out_features_each, result.bias.data() + first_column);
+      weight = source_.take(names[i] + ".weight", {in_features, out_features_each});
+      if (count > 1) copy_rows(weight, joined.data() + i * out_features_each, columns);
     }
-    if (count > 1) {
-      pack(joined.data(), result.out_features, 1, in_features, result.out_features, result.panels.data());
-    }
+    if (count > 1) weight = {joined.data(), {in_features, columns}, {columns, 1}};
+    result.panels = pack_panels(type_, weight);
+    result.bias = bias(names, out_features_each);
     return result;
   }
 
@@ -74,11 +115,15 @@ class Loader {
         source_.take(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size});
     const TensorView& positions =
         source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
-    if (!same_memory(tokens, shared_source_)) {
-      shared_source_ = tokens;
-      shared_tokens_ = std::make_shared<const AlignedBuffer<float>>(copy_matrix(tokens));
-    }
-    return {shared_tokens_, copy_matrix(positions)};
+    return {vocabulary_panels(transposed(tokens)), copy_matrix(positions)};
+  }
+
+  Linear lm_head() {
+    Linear result{config_.hidden_size, config_.vocab_size, {}, {}};
+    result.panels =
+        vocabulary_panels(source_.take("lm_head.weight", {config_.hidden_size, config_.vocab_size}));
+    result.bias = bias({"lm_head"}, config_.vocab_size);
+    return result;
   }
 
   SelfAttentionWeights self_attention(const std::string& layer) {
@@ -101,57 +146,47 @@ class Loader {
   }
 
  private:
-  static void copy_columns(const TensorView& weight, float* target, std::int64_t target_stride) {
-    for (std::int64_t row = 0; row < weight.shape[0]; ++row) {
-      const float* source = weight.data + row * weight.strides[0];
-      for (std::int64_t i = 0; i < weight.shape[1]; ++i) {
-        target[row * target_stride + i] = source[i * weight.strides[1]];
-      }
+  // The panels of a token table or of the output projection, [hidden_size, vocab]: held once where the model
+  // ties them.
+  Panels vocabulary_panels(const TensorView& weight) {
+    for (const auto& [view, panels] : vocabularies_) {
+      if (same_memory(view, weight)) return panels;
     }
+    vocabularies_.emplace_back(weight, pack_panels(type_, weight));
+    return vocabularies_.back().second;
   }
 
-  void copy_bias(const std::string& name, int size, float* target) {
-    if (!source_.has(name)) return;
-    const TensorView& bias = source_.take(name, {size});
-    for (int i = 0; i < size; ++i) target[i] = bias.data[i * bias.strides[0]];
+  // The biases of several projections one after another, zeros where the model has none.
+  Array<float> bias(const std::vector<std::string>& names, int size_each) {
+    AlignedBuffer<float> joined(names.size() * size_each);
+    std::fill_n(joined.data(), joined.size(), 0.0f);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (!source_.has(names[i] + ".bias")) continue;
+      const TensorView& part = source_.take(names[i] + ".bias", {size_each});
+      for (int n = 0; n < size_each; ++n) joined.data()[i * size_each + n] = part.data[n * part.strides[0]];
+    }
+    return Array<float>(std::move(joined));
   }
 
   const ModelConfig& config_;
+  WeightType type_;
   TensorSource& source_;
-  TensorView shared_source_;  // what shared_tokens_ was copied from
-  std::shared_ptr<const AlignedBuffer<float>> shared_tokens_;
+  std::vector<std::pair<TensorView, Panels>> vocabularies_;  // by where they came from
 };
-
-std::size_t bytes_of(const Linear& linear) { return linear.panels.bytes() + linear.bias.bytes(); }
-std::size_t bytes_of(const LayerNorm& norm) { return norm.gamma.bytes() + norm.beta.bytes(); }
-std::size_t bytes_of(const SelfAttentionWeights& part) {
-  return bytes_of(part.query_key_value) + bytes_of(part.output) + bytes_of(part.norm);
-}
-std::size_t bytes_of(const CrossAttentionWeights& part) {
-  return bytes_of(part.query) + bytes_of(part.key_value) + bytes_of(part.output) + bytes_of(part.norm);
-}
-std::size_t bytes_of(const FeedForwardWeights& part) {
-  return bytes_of(part.up) + bytes_of(part.down) + bytes_of(part.norm);
-}
 
 }  // namespace
 
 std::size_t Weights::bytes() const {
-  std::size_t total = encoder_embedding.tokens->bytes() + encoder_embedding.positions.bytes() +
-                      decoder_embedding.positions.bytes() + bytes_of(encoder_norm) + bytes_of(decoder_norm) +
-                      bytes_of(lm_head);
-  if (decoder_embedding.tokens != encoder_embedding.tokens) total += decoder_embedding.tokens->bytes();
-  for (const EncoderLayerWeights& layer : encoder_layers) {
-    total += bytes_of(layer.self_attention) + bytes_of(layer.feed_forward);
-  }
-  for (const DecoderLayerWeights& layer : decoder_layers) {
-    total += bytes_of(layer.self_attention) + bytes_of(layer.cross_attention) + bytes_of(layer.feed_forward);
-  }
+  std::set<const void*> seen;
+  std::size_t total = 0;
+  visit_arrays(*this, [&](const auto& array) {
+    if (seen.insert(array.data()).second) total += array.bytes();
+  });
   return total;
 }
 
-Weights load_weights(const ModelConfig& config, TensorSource& source) {
-  Loader loader(config, source);
+Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& source) {
+  Loader loader(config, type, source);
   Weights weights;
   weights.encoder_embedding = loader.embedding("encoder", config.source_vocab_size);
   weights.decoder_embedding = loader.embedding("decoder", config.vocab_size);
@@ -169,7 +204,7 @@ Weights load_weights(const ModelConfig& config, TensorSource& source) {
     weights.encoder_norm = loader.layer_norm("encoder.layer_norm");
     weights.decoder_norm = loader.layer_norm("decoder.layer_norm");
   }
-  weights.lm_head = loader.linear({"lm_head"}, config.hidden_size, config.vocab_size);
+  weights.lm_head = loader.lm_head();
   source.check_all_taken();
   return weights;
 }

@@ -1,32 +1,52 @@
 // The parameters of an encoder-decoder Transformer, packed once at load for the kernels.
 #pragma once
 
-#include <memory>
+#include <cstdint>
+#include <variant>
 #include <vector>
 
-#include "base/aligned_buffer.h"
+#include "base/array.h"
+#include "kernels/kernels.h"
 #include "model/config.h"
 #include "model/tensor_source.h"
 
 namespace pyengine {
 
-// y = x W + b. W [in_features, out_features] is held in panels of kPanelWidth columns.
+// What the weights of the products and the token tables are held and multiplied as.
+enum class WeightType { kFloat32, kBfloat16, kInt8 };
+
+// A weight [depth, columns] in panels of kPanelWidth columns, see kernels/pack.h.
+struct PanelsF32 {
+  Array<float> values;
+};
+struct PanelsBf16 {
+  Array<Bfloat16> values;
+};
+struct PanelsS8 {
+  Array<std::int8_t> values;
+  Array<float> scales;              // [columns]
+  Array<std::int32_t> column_sums;  // [columns]
+};
+using Panels = std::variant<PanelsF32, PanelsBf16, PanelsS8>;
+
+// y = x W + b.
 struct Linear {
   int in_features = 0;
   int out_features = 0;
-  AlignedBuffer<float> panels;  // [ceil(out_features / kPanelWidth)][in_features][kPanelWidth]
-  AlignedBuffer<float> bias;    // [out_features], zeros where the model has none
+  Panels panels;      // [in_features, out_features]
+  Array<float> bias;  // [out_features], zeros where the model has none
 };
 
 struct LayerNorm {
-  AlignedBuffer<float> gamma;  // [hidden_size]
-  AlignedBuffer<float> beta;   // [hidden_size]
+  Array<float> gamma;  // [hidden_size]
+  Array<float> beta;   // [hidden_size]
 };
 
-// Token embeddings and the table of positions, one row each.
+// Token embeddings are columns of a packed weight: that of the output projection where the model ties them,
+// so that the table is held once. Reading a column costs microseconds a token.
 struct Embedding {
-  std::shared_ptr<const AlignedBuffer<float>> tokens;  // [vocab, hidden_size], shared if the model ties them
-  AlignedBuffer<float> positions;                      // [max_positions, hidden_size]
+  Panels tokens;           // [hidden_size, vocab]
+  Array<float> positions;  // [max_positions, hidden_size]
 };
 
 struct SelfAttentionWeights {
@@ -74,6 +94,59 @@ struct Weights {
 
 // Packs the tensors of `source`. Throws std::invalid_argument if one is missing, has another shape than
 // `config` asks for, or is left over.
-Weights load_weights(const ModelConfig& config, TensorSource& source);
+Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& source);
+
+// Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
+template <class WeightsT, class Visit>
+void visit_arrays(WeightsT& weights, const Visit& visit) {
+  const auto visit_panels = [&](auto& panels) {
+    if (auto* f32 = std::get_if<PanelsF32>(&panels)) visit(f32->values);
+    if (auto* bf16 = std::get_if<PanelsBf16>(&panels)) visit(bf16->values);
+    if (auto* s8 = std::get_if<PanelsS8>(&panels)) {
+      visit(s8->values);
+      visit(s8->scales);
+      visit(s8->column_sums);
+    }
+  };
+  const auto visit_linear = [&](auto& linear) {
+    visit_panels(linear.panels);
+    visit(linear.bias);
+  };
+  const auto visit_norm = [&](auto& norm) {
+    visit(norm.gamma);
+    visit(norm.beta);
+  };
+  const auto visit_embedding = [&](auto& embedding) {
+    visit_panels(embedding.tokens);
+    visit(embedding.positions);
+  };
+  const auto visit_self_attention = [&](auto& part) {
+    visit_linear(part.query_key_value);
+    visit_linear(part.output);
+    visit_norm(part.norm);
+  };
+  const auto visit_feed_forward = [&](auto& part) {
+    visit_linear(part.up);
+    visit_linear(part.down);
+    visit_norm(part.norm);
+  };
+  visit_linear(weights.lm_head);
+  visit_embedding(weights.encoder_embedding);
+  for (auto& layer : weights.encoder_layers) {
+    visit_self_attention(layer.self_attention);
+    visit_feed_forward(layer.feed_forward);
+  }
+  visit_norm(weights.encoder_norm);
+  visit_embedding(weights.decoder_embedding);
+  for (auto& layer : weights.decoder_layers) {
+    visit_self_attention(layer.self_attention);
+    visit_linear(layer.cross_attention.query);
+    visit_linear(layer.cross_attention.key_value);
+    visit_linear(layer.cross_attention.output);
+    visit_norm(layer.cross_attention.norm);
+    visit_feed_forward(layer.feed_forward);
+  }
+  visit_norm(weights.decoder_norm);
+}
 
 }  // namespace pyengine

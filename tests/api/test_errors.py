@@ -39,7 +39,7 @@ from .conftest import run_python
         ({"threads": "two"}, "threads: found 'two'"),
         ({"batch_size": 0}, "batch_size: found 0"),
         ({"batch_size": "x"}, "batch_size: found 'x'"),
-        ({"compute_type": "int8"}, "compute_type: found 'int8', expected .*later version"),
+        ({"compute_type": ["int8"]}, "compute_type: found .*'int8'.*, expected 'default', 'auto'"),
         ({"compute_type": "float16"}, "compute_type: found 'float16', expected 'default'"),
         ({"compute_type": None}, "compute_type: found None"),
         ({"isa": "avx9"}, "isa is .*avx9.*scalar"),

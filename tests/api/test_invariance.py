@@ -17,6 +17,7 @@ SEARCHES: tuple[dict[str, Any], ...] = (
     {"num_beams": 4, "num_return_sequences": 4, "length_penalty": 0.6},
     {"num_beams": 5, "num_return_sequences": 2, "early_stopping": True, "min_new_tokens": 3},
 )
+COMPUTE_TYPES = ("float32", "bfloat16", "int8")
 SETTINGS = [(batch, threads) for batch in (1, 2, 7, 32) for threads in (1, 2)]
 
 
@@ -33,26 +34,34 @@ def text_sources(translator: Translator) -> list[list[int]]:
     return translator.encode_batch(SENTENCES)
 
 
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
 @pytest.mark.parametrize("search", SEARCHES, ids=("greedy", "beam4", "beam5"))
-def test_batches_and_threads_on_random_weights(ids_model: Path, search: dict[str, Any]) -> None:
-    check_invariance(ids_model, id_sources(), search)
+def test_batches_and_threads_on_random_weights(
+    ids_model: Path, search: dict[str, Any], compute_type: str
+) -> None:
+    check_invariance(ids_model, compute_type, id_sources(), search)
 
 
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
 @pytest.mark.parametrize("search", SEARCHES, ids=("greedy", "beam4", "beam5"))
-def test_batches_and_threads_on_real_weights(text_model: Path, search: dict[str, Any]) -> None:
+def test_batches_and_threads_on_real_weights(
+    text_model: Path, search: dict[str, Any], compute_type: str
+) -> None:
     with Translator(text_model, threads=1) as translator:
         sources = text_sources(translator) * 4
-    check_invariance(text_model, sources, search)
+    check_invariance(text_model, compute_type, sources, search)
 
 
-def check_invariance(model: Path, sources: list[list[int]], search: dict[str, Any]) -> None:
-    with Translator(model, threads=1, batch_size=1) as translator:
+def check_invariance(
+    model: Path, compute_type: str, sources: list[list[int]], search: dict[str, Any]
+) -> None:
+    with Translator(model, compute_type, threads=1, batch_size=1) as translator:
         alone = [translator.generate([source], **search)[0] for source in sources]
         backwards = translator.generate(sources[::-1], **search)[::-1]
     assert any(len(row[0].ids) > 2 for row in alone)
     assert backwards == alone
     for batch_size, threads in SETTINGS:
-        with Translator(model, threads=threads, batch_size=batch_size) as translator:
+        with Translator(model, compute_type, threads, batch_size) as translator:
             assert translator.generate(sources, **search) == alone, (batch_size, threads)
 
 
@@ -60,7 +69,7 @@ SCRIPT = """
 import json, sys
 from pyengine import Translator
 job = json.load(sys.stdin)
-with Translator(job["model"], threads=job["threads"]) as t:
+with Translator(job["model"], job["compute_type"], job["threads"]) as t:
     rows = [t.generate(job["sources"], **search) for search in job["searches"]]
     scores = [row.tobytes().hex() for row in t.score(job["sources"], job["targets"])]
     print(json.dumps({"isa": t.isa, "scores": scores, "rows": [
@@ -68,8 +77,11 @@ with Translator(job["model"], threads=job["threads"]) as t:
 """
 
 
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
 @pytest.mark.parametrize("model_name", ["ids_model", "text_model"])
-def test_every_instruction_set_of_this_cpu(model_name: str, request: pytest.FixtureRequest) -> None:
+def test_every_instruction_set_of_this_cpu(
+    model_name: str, compute_type: str, request: pytest.FixtureRequest
+) -> None:
     model: Path = request.getfixturevalue(model_name)
     with Translator(model) as translator:
         is_text = model_name == "text_model"
@@ -77,6 +89,7 @@ def test_every_instruction_set_of_this_cpu(model_name: str, request: pytest.Fixt
     job = json.dumps(
         {
             "model": str(model),
+            "compute_type": compute_type,
             "threads": 2,
             "sources": sources,
             "targets": [source[::-1] for source in sources],

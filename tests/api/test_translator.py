@@ -17,6 +17,7 @@ from pyengine import (
     InputError,
     Translator,
     TruncationWarning,
+    _core,
     loading,
     oneshot,
 )
@@ -180,10 +181,28 @@ def test_properties(ids_model: Path) -> None:
         assert translator.batch_size == 9
 
 
-@pytest.mark.parametrize("compute_type", ["default", "float32", "auto"])
-def test_compute_types(ids_model: Path, compute_type: str, ids_translator: Translator) -> None:
+@pytest.mark.parametrize("compute_type", ["default", "float32"])
+def test_the_files_of_float32_run_as_float32(
+    ids_model: Path, compute_type: str, ids_translator: Translator
+) -> None:
     with Translator(ids_model, compute_type=compute_type, threads=1) as translator:
+        assert translator.compute_type == "float32"
         assert translator.generate([[12, 7, 0]]) == ids_translator.generate([[12, 7, 0]])
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_auto_is_int8_where_there_is_simd(ids_model: Path, isa: str) -> None:
+    with Translator(ids_model, compute_type="auto", threads=1, isa=isa) as translator:
+        assert translator.compute_type == ("float32" if isa == "scalar" else "int8")
+
+
+def test_smaller_types_hold_less(text_model: Path) -> None:
+    sizes = {}
+    for compute_type in ("float32", "bfloat16", "int8"):
+        with Translator(text_model, compute_type=compute_type, threads=1) as translator:
+            sizes[compute_type] = translator.engine.weight_bytes
+    assert sizes["bfloat16"] < 0.6 * sizes["float32"]
+    assert sizes["int8"] < 0.4 * sizes["float32"]
 
 
 def test_threads_default_to_the_cores_of_this_process(ids_model: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -91,7 +92,7 @@ def test_command_line(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
 
 
 def tally(actual: list[list[float]], expected: list[list[float]]) -> _Tally:
-    result = _Tally()
+    result = _Tally(1e-4)
     result.add(np.array(actual, np.float32), np.array(expected, np.float32))
     return result
 
@@ -114,8 +115,19 @@ def test_a_differing_token_is_wrong_only_if_the_candidates_are_apart() -> None:
 def test_nothing_that_is_no_number_is_faithful() -> None:
     broken = tally([[float("nan"), 1.0]], [[1.0, 2.0]])
     assert not broken.max_difference <= 1e-4
-    report = VerifyReport("m", "1", "avx2", 1, 1, 1, broken.max_difference, 1.0, 0)
+    report = VerifyReport("m", "1", "float32", "avx2", 1, 1, 1, broken.max_difference, 0.0, 1.0, 0)
     assert not report.faithful
+
+
+@pytest.mark.parametrize("compute_type", ["bfloat16", "int8"])
+def test_smaller_types_have_bounds_of_their_own(text_model: Path, compute_type: str) -> None:
+    with Translator(text_model, compute_type, threads=2) as translator:
+        report = verify_model(translator, SENTENCES)
+    assert report.faithful
+    assert report.compute_type == compute_type
+    assert 1e-4 < report.mean_difference < report.max_difference < report.tolerance
+    assert dataclasses.replace(report, equal_tokens=0.96).faithful is False
+    assert dataclasses.replace(report, compute_type="float32").faithful is False
 
 
 def test_bad_arguments(ids_translator: Translator, text_translator: Translator) -> None:

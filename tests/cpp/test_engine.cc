@@ -51,7 +51,7 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
       }
       for (const std::string& isa : available_isas()) {
         for (const int num_threads : {1, 2, 3}) {
-          Engine engine(config, model.tensors(), select_kernels(isa), num_threads);
+          Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(isa), num_threads);
           for (const int batch_size : {1, 3, 20}) {
             const auto together = generate(engine, sources.ragged(), options, batch_size);
             for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(equal(alone[i], together[i]));
@@ -65,7 +65,7 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
 TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   const Sources sources(12, 30, config.source_vocab_size);
   for (const int num_beams : {1, 3}) {
     GenerationOptions options = small_options(num_beams, 25);
@@ -90,7 +90,7 @@ TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
 TEST_CASE("a decoder step allocates nothing") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   const Sources sources(8, 30, config.source_vocab_size);
   for (const int num_beams : {1, 4}) {
     const auto allocations = [&](int max_length) {
@@ -111,7 +111,7 @@ TEST_CASE("a decoder step allocates nothing") {
 TEST_CASE("callers on several threads share the batch and get what they would get alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   const Sources sources(10, 20, config.source_vocab_size);
   std::vector<std::vector<Hypothesis>> expected[2];
   for (const int beams : {1, 2})
@@ -140,7 +140,7 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
 TEST_CASE("an interrupted call ends and leaves the others alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   // Enough to do that a waiting caller is asked, every 50 milliseconds, before its sentences are done.
   const Sources sources(400, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(2, 40);
@@ -173,19 +173,19 @@ TEST_CASE("what does not fit is refused with a message") {
   RandomModel model(config);
   SUBCASE("a tensor of another shape") {
     config.encoder_ffn_dim += 1;
-    CHECK_THROWS_WITH_AS(Engine(config, model.tensors(), select_kernels(""), 1),
+    CHECK_THROWS_WITH_AS(Engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1),
                          "tensor encoder.layers.0.fc1.weight has shape [24, 40], expected [24, 41]",
                          std::invalid_argument);
   }
   SUBCASE("a tensor with no place") {
     const float value = 0.0f;
     model.tensors().add("decoder.extra", {&value, {1}, {1}});
-    CHECK_THROWS_WITH_AS(Engine(config, model.tensors(), select_kernels(""), 1),
+    CHECK_THROWS_WITH_AS(Engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1),
                          "tensors that the architecture has no place for: decoder.extra",
                          std::invalid_argument);
   }
   SUBCASE("ids and lengths") {
-    Engine engine(config, model.tensors(), select_kernels(""), 1);
+    Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1);
     const std::vector<std::int32_t> ids{3, 50};
     const std::vector<std::int64_t> offsets{0, 2};
     CHECK_THROWS_WITH_AS(generate(engine, {ids, offsets}, small_options(1), 1),

@@ -1,0 +1,77 @@
+// Matrix product of int8 inputs and weights, exact in int32, and the quantisation of its inputs. Written on
+// the dot product of dot_*.h: for each lane, four inputs times the four weights of its column.
+#pragma once
+
+#include "kernels/gemm-inl.h"
+
+struct S8Product {
+  using Args = GemmS8Args;
+  using Tiles = IntTiles;
+  using Weight = int8_t;
+  using Operand = IntVec;
+  using Acc = IntVec;
+  using Sum = int32_t;
+  static constexpr int kGroup = kDepthGroup;
+
+  static int64_t input_stride(const Args& args) { return quantized_stride(args.depth); }
+
+  // Takes out what the offset of the inputs will add.
+  static IntVec start(const Args& args, int column) {
+    if constexpr (kInputOffset == 0) {
+      return broadcast(0);
+    } else {
+      const int left = args.num_columns - column;
+      return mul(load_up_to(args.column_sums + column, left < kLanes ? left : kLanes),
+                 broadcast(-kInputOffset));
+    }
+  }
+
+  static Inputs inputs(const uint8_t* p) { return broadcast_inputs(p); }
+  static IntVec weights(const int8_t* p) { return load(reinterpret_cast<const int32_t*>(p)); }
+  static IntVec multiply_add(Inputs x, IntVec w, IntVec acc) { return dot(x, w, acc); }
+
+  struct Columns {
+    Vec bias, scales;
+    Columns(const Args& args, int column, int n)
+        : bias(load_up_to(args.bias + column, n)), scales(load_up_to(args.weight_scales + column, n)) {}
+    Vec finish(const Args& args, int row, IntVec sums) const {
+      return fma(to_float(sums), mul(broadcast(args.input_scales[row]), scales), bias);
+    }
+  };
+};
+
+void gemm_s8(const GemmS8Args& args) noexcept { gemm<S8Product>(args); }
+
+// The bits of the largest magnitude of a row. As integers, magnitudes keep their order and NaN is the
+// largest.
+inline int32_t largest_magnitude(const float* x, int size) {
+  IntVec largest = broadcast(0);
+  for_each_vector(size, [&](int i, int n) { largest = max(bits(abs(load_up_to(x + i, n))), largest); });
+  return max_lanes(largest);
+}
+
+inline float quantize_row(const float* x, int depth, uint8_t* quantized) {
+  const int32_t largest_bits = largest_magnitude(x, depth);
+  float largest;
+  memcpy(&largest, &largest_bits, sizeof(largest));
+  const int stride = static_cast<int>(quantized_stride(depth));
+  if (!(largest >= 1e-30f && largest < kInfinity)) {
+    memset(quantized, kInputOffset, stride);
+    return largest < 1e-30f ? 0.0f : kInfinity - kInfinity;
+  }
+  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum, rounded once.
+  const Vec round = broadcast(12582912.0f + kInputOffset), inverse = broadcast(127.0f / largest);
+  for (int i = 0; i < stride; i += kLanes) {
+    const int left = depth - i;
+    const Vec v = left >= kLanes ? load(x + i) : load_first(x + i, left > 0 ? left : 0);
+    store_low_bytes(quantized + i, fma(v, inverse, round));
+  }
+  return largest / 127.0f;
+}
+
+void quantize(const float* input, int64_t input_stride, int num_rows, int depth, uint8_t* quantized,
+              float* scales) noexcept {
+  for (int row = 0; row < num_rows; ++row) {
+    scales[row] = quantize_row(input + row * input_stride, depth, quantized + row * quantized_stride(depth));
+  }
+}

@@ -1,0 +1,55 @@
+#include "model/product.h"
+
+namespace pyengine {
+namespace {
+
+// Multiply-adds that quantising one entry is worth: two passes over the row.
+constexpr int kQuantizeWork = 4;
+
+// GemmF32Args and GemmBf16Args differ only in the type of their panels.
+template <class Args, class Value>
+Args float_args(const Array<Value>& panels, const FloatRows& rows, int first_row, int first_column,
+                const GemmArgs& args) {
+  Args result{args, nullptr, args.depth, nullptr};
+  result.input = rows.values + static_cast<std::int64_t>(first_row) * args.depth;
+  result.panels = panels.data() + static_cast<std::int64_t>(first_column) * args.depth;
+  return result;
+}
+
+}  // namespace
+
+QuantizedRows prepare_rows(const Runtime& runtime, const PanelsS8&, const float* input, int num_rows,
+                           int depth) {
+  const std::int64_t stride = quantized_stride(depth);
+  auto* values = runtime.workspace.take<std::uint8_t>(num_rows * stride);
+  auto* scales = runtime.workspace.take<float>(num_rows);
+  const std::int64_t work = static_cast<std::int64_t>(num_rows) * depth * kQuantizeWork;
+  const int parts = num_parts(work, runtime.num_threads, num_rows);
+  runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
+    const int first = part_begin(num_rows, part, parts);
+    runtime.kernels.quantize(input + static_cast<std::int64_t>(first) * depth, depth,
+                             part_begin(num_rows, part + 1, parts) - first, depth, values + first * stride,
+                             scales + first);
+  });
+  return {values, scales};
+}
+
+void multiply_block(const Kernels& kernels, const PanelsF32& panels, const FloatRows& rows, int first_row,
+                    int first_column, const GemmArgs& args) {
+  kernels.gemm_f32(float_args<GemmF32Args>(panels.values, rows, first_row, first_column, args));
+}
+
+void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const FloatRows& rows, int first_row,
+                    int first_column, const GemmArgs& args) {
+  kernels.gemm_bf16(float_args<GemmBf16Args>(panels.values, rows, first_row, first_column, args));
+}
+
+void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows, int first_row,
+                    int first_column, const GemmArgs& args) {
+  const std::int64_t groups = (args.depth + kDepthGroup - 1) / kDepthGroup;
+  kernels.gemm_s8({args, rows.values + first_row * quantized_stride(args.depth), rows.scales + first_row,
+                   panels.values.data() + first_column * groups * kDepthGroup,
+                   panels.scales.data() + first_column, panels.column_sums.data() + first_column});
+}
+
+}  // namespace pyengine
