@@ -227,14 +227,17 @@ KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner) {
   return cache;
 }
 
-// query [queries, head_dim], keys and values [keys, head_dim], num_keys [queries], owner [keys]: the cache
-// row that holds each position (a beam's ancestor) -> [queries, head_dim]
+// query [queries, num_heads * head_dim], keys and values [keys, num_heads * head_dim], num_keys [queries],
+// owner [keys]: the cache row that holds each position (a beam's ancestor) -> like query
 Floats attention(const std::string& isa, const Floats& query, const Floats& keys, const Floats& values,
-                 float scale, const Ints& num_keys, const std::vector<int>& owner) {
+                 float scale, const Ints& num_keys, const std::vector<int>& owner, int num_heads,
+                 int repeat) {
   require(query.ndim() == 2 && keys.ndim() == 2 && values.ndim() == 2, "query, keys, values: two axes");
   require(rows_of(keys) == rows_of(values) && columns_of(keys) == columns_of(query) &&
               columns_of(values) == columns_of(query),
-          "keys and values must be [keys, head_dim]");
+          "keys and values must be [keys, num_heads * head_dim]");
+  require(num_heads >= 1 && columns_of(query) % num_heads == 0,
+          "query must be [queries, num_heads * head_dim]");
   require(num_keys.size() == rows_of(query), "num_keys must be [queries]");
   require(owner.size() == static_cast<std::size_t>(rows_of(keys)), "owner must be [keys]");
   for (int i = 0; i < num_keys.size(); ++i) {
@@ -244,11 +247,13 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   std::vector<const float*> value_rows;
   for (int j = 0; j < rows_of(values); ++j) value_rows.push_back(values.data(j, 0));
   const int scores_stride = (rows_of(keys) + kLanes - 1) / kLanes * kLanes;
-  Floats scores = empty(rows_of(query), scores_stride);
+  Floats scores = empty(kAttentionRows, scores_stride);
   Floats output = empty(rows_of(query), columns_of(query));
   AttentionArgs args = {};
   args.query = query.data();
-  args.query_stride = args.output_stride = args.head_dim = columns_of(query);
+  args.query_stride = args.output_stride = columns_of(query);
+  args.num_heads = num_heads;
+  args.head_dim = columns_of(query) / num_heads;
   args.num_queries = rows_of(query);
   args.scale = scale;
   args.num_keys = num_keys.data();
@@ -258,7 +263,8 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   args.scores = scores.mutable_data();
   args.scores_stride = scores_stride;
   args.output = output.mutable_data();
-  select_kernels(isa).attention(args);
+  const Kernels& kernels = select_kernels(isa);
+  run(repeat, [&] { kernels.attention(args); });
   return output;
 }
 
@@ -330,7 +336,7 @@ void bind_kernels(py::module_& m) {
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
-        arg("num_keys"), arg("owner"));
+        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("repeat") = 1);
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));

@@ -1,52 +1,69 @@
-// Fused multi-head attention of one head. Scores: lanes over keys, one FMA chain over head_dim. Values:
-// lanes over head_dim, one FMA chain over positions. So neither depends on the tile or on other queries.
+// Fused multi-head attention. Scores: lanes over keys, one FMA chain over head_dim. Values: lanes over
+// head_dim, one FMA chain over positions. So neither depends on the tile, on other queries or other heads.
 #pragma once
 
 #include "kernels/math-inl.h"
 #include "kernels/rowwise-inl.h"
 
-// Scaled scores of kQueries queries with kSegments segments, each lane put where its position belongs.
-template <int kQueries, int kSegments>
-inline void score_tile(const AttentionArgs& args, int query, const KeySegment* segments) {
-  const float* q = args.query + query * args.query_stride;
+// What is computed at once: kQueries queries of one head, which share its keys; or one query of kHeads heads,
+// since a single query with few keys has too few chains of its own to hide the latency of an FMA.
+template <int kHeads, int kQueries>
+struct AttentionTile {
+  static_assert(kHeads == 1 || kQueries == 1);
+  static constexpr int kRows = kHeads * kQueries;  // of scores, heads outside
+  static_assert(kRows <= kAttentionRows);
+  int head;   // the first
+  int query;  // the first
+};
+
+// Scaled scores of a tile with kSegments segments, each lane put where its position belongs.
+template <int kSegments, int kHeads, int kQueries>
+inline void score_segments(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile,
+                           const KeySegment* segments) {
+  const int64_t head_stride = static_cast<int64_t>(args.head_dim) * kLanes;  // of keys
+  const float* q = args.query + tile.query * args.query_stride + tile.head * args.head_dim;
   const float* keys[kSegments];
-  Vec acc[kQueries][kSegments];
+  Vec acc[tile.kRows][kSegments];
 #pragma GCC unroll 16
   for (int s = 0; s < kSegments; ++s) {
-    keys[s] = segments[s].keys + args.key_offset;
+    keys[s] = segments[s].keys + args.key_offset + tile.head * head_stride;
 #pragma GCC unroll 16
-    for (int i = 0; i < kQueries; ++i) acc[i][s] = zero();
+    for (int row = 0; row < tile.kRows; ++row) acc[row][s] = zero();
   }
   // Lanes that a segment does not hold, or that lie past num_keys, are computed too and dropped later.
   for (int d = 0; d < args.head_dim; ++d) {
-    Vec key[kSegments];
 #pragma GCC unroll 16
-    for (int s = 0; s < kSegments; ++s) key[s] = load(keys[s] + d * kLanes);
+    for (int h = 0; h < kHeads; ++h) {
+      Vec key[kSegments];
 #pragma GCC unroll 16
-    for (int i = 0; i < kQueries; ++i) {
-      const Vec x = broadcast(q[i * args.query_stride + d]);
+      for (int s = 0; s < kSegments; ++s) key[s] = load(keys[s] + h * head_stride + d * kLanes);
 #pragma GCC unroll 16
-      for (int s = 0; s < kSegments; ++s) acc[i][s] = fma(x, key[s], acc[i][s]);
+      for (int i = 0; i < kQueries; ++i) {
+        const Vec x = broadcast(q[i * args.query_stride + h * args.head_dim + d]);
+        const int row = h * kQueries + i;
+#pragma GCC unroll 16
+        for (int s = 0; s < kSegments; ++s) acc[row][s] = fma(x, key[s], acc[row][s]);
+      }
     }
   }
 #pragma GCC unroll 16
   for (int s = 0; s < kSegments; ++s) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kQueries; ++i) {
-      float* scores = args.scores + (query + i) * args.scores_stride + segments[s].block * kLanes;
-      store_masked(scores, mask_from_bits(segments[s].lanes), mul(acc[i][s], broadcast(args.scale)));
+    for (int row = 0; row < tile.kRows; ++row) {
+      float* scores = args.scores + row * args.scores_stride + segments[s].block * kLanes;
+      store_masked(scores, mask_from_bits(segments[s].lanes), mul(acc[row][s], broadcast(args.scale)));
     }
   }
 }
 
 // The first `count` segments from `first` on: as many at once as keep enough FMAs in flight, then fewer.
-template <int kQueries, int kSegments = score_segments(kQueries)>
-inline void score_segments_of(const AttentionArgs& args, int query, int first, int count) {
+template <int kHeads, int kQueries, int kSegments = segments_at_once(kHeads* kQueries)>
+inline void score_all(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile, int first, int count) {
   for (; count >= kSegments; count -= kSegments, first += kSegments) {
-    score_tile<kQueries, kSegments>(args, query, args.segments + first);
+    score_segments<kSegments>(args, tile, args.segments + first);
   }
   if constexpr (kSegments > 1) {
-    if (count > 0) score_segments_of<kQueries, kSegments / 2>(args, query, first, count);
+    if (count > 0) score_all<kHeads, kQueries, kSegments / 2>(args, tile, first, count);
   }
 }
 
@@ -72,12 +89,20 @@ inline Vec load_value(const float* p, int n) {
   }
 }
 
+// kQueries queries of one head, whose softmax numerators are done.
+struct WeightedQueries {
+  int query;             // the first
+  int head;              // theirs
+  const float* weights;  // [kQueries] rows of scores, scores_stride apart
+  const float* sums;     // [kQueries] of each row
+};
+
 // Dimensions dim ... of the outputs of kQueries queries: kVectors vectors, or n < kLanes dimensions.
 template <int kQueries, int kVectors, bool kPartial>
-inline void value_tile(const AttentionArgs& args, int query, const float* sums, int dim, int n) {
-  const float* weights = args.scores + query * args.scores_stride;  // [kQueries] rows
-  const int32_t* num_keys = args.num_keys + query;
-  const int64_t offset = args.value_offset + dim;
+inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries, int dim, int n) {
+  const float* weights = queries.weights;
+  const int32_t* num_keys = args.num_keys + queries.query;
+  const int64_t offset = args.value_offset + queries.head * args.head_dim + dim;
   Vec acc[kQueries][kVectors] = {};
   // Queries share each value row as far as all of them see it; what only some see follows one by one, so
   // that no chain gets a step (not even one of weight 0) that it would not have alone.
@@ -105,60 +130,75 @@ inline void value_tile(const AttentionArgs& args, int query, const float* sums, 
         acc[i][v] = fma(weight, load_value<kPartial>(row + v * kLanes, n), acc[i][v]);
       }
     }
-    float* output = args.output + (query + i) * args.output_stride + dim;
+    float* output =
+        args.output + (queries.query + i) * args.output_stride + queries.head * args.head_dim + dim;
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      store_first(output + v * kLanes, n, div(acc[i][v], broadcast(sums[i])));
+      store_first(output + v * kLanes, n, div(acc[i][v], broadcast(queries.sums[i])));
     }
   }
 }
 
 // All dimensions from `dim` on, kVectors vectors at a time, then fewer, then what is less than a vector.
 template <int kQueries, int kVectors>
-inline void value_dims(const AttentionArgs& args, int query, const float* sums, int dim) {
+inline void value_dims(const AttentionArgs& args, const WeightedQueries& queries, int dim) {
   for (; dim + kVectors * kLanes <= args.head_dim; dim += kVectors * kLanes) {
-    value_tile<kQueries, kVectors, false>(args, query, sums, dim, kLanes);
+    value_tile<kQueries, kVectors, false>(args, queries, dim, kLanes);
   }
   if constexpr (kVectors > 1) {
-    value_dims<kQueries, kVectors / 2>(args, query, sums, dim);
+    value_dims<kQueries, kVectors / 2>(args, queries, dim);
   } else if (dim < args.head_dim) {
-    value_tile<kQueries, 1, true>(args, query, sums, dim, args.head_dim - dim);
+    value_tile<kQueries, 1, true>(args, queries, dim, args.head_dim - dim);
   }
 }
 
-// kQueries queries from `query` on: scores, softmax, values.
-template <int kQueries>
-inline void attend(const AttentionArgs& args, int query) {
+// A tile from scores to outputs.
+template <int kHeads, int kQueries>
+inline void attend(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile) {
+  const int32_t* num_keys = args.num_keys + tile.query;
   int longest = 0;
-  for (int i = 0; i < kQueries; ++i) {
-    const int num_keys = args.num_keys[query + i];
-    longest = num_keys > longest ? num_keys : longest;
-  }
+  for (int i = 0; i < kQueries; ++i) longest = num_keys[i] > longest ? num_keys[i] : longest;
   // Segments are ordered by block, so those that no query here sees come last: causal attention of many
   // queries skips them.
   int visible = 0;
   while (visible < args.num_segments && args.segments[visible].block * kLanes < longest) ++visible;
-  score_segments_of<kQueries>(args, query, 0, visible);
-  float sums[kQueries];
-  for (int i = 0; i < kQueries; ++i) {
-    sums[i] = softmax_numerators(args.scores + (query + i) * args.scores_stride, args.num_keys[query + i]);
+  score_all(args, tile, 0, visible);
+  float sums[tile.kRows];
+  for (int row = 0; row < tile.kRows; ++row) {
+    sums[row] = softmax_numerators(args.scores + row * args.scores_stride, num_keys[row % kQueries]);
   }
-  value_dims<kQueries, value_vectors(kQueries)>(args, query, sums, 0);
+  for (int h = 0; h < kHeads; ++h) {
+    const float* weights = args.scores + h * kQueries * args.scores_stride;
+    value_dims<kQueries, value_vectors(kQueries)>(
+        args, {tile.query, tile.head + h, weights, sums + h * kQueries}, 0);
+  }
+}
+
+// One query of `count` heads from `head` on: kAttentionRows at once, then fewer.
+template <int kHeads = kAttentionHeads>
+inline void attend_heads(const AttentionArgs& args, int query, int head, int count) {
+  for (; count >= kHeads; count -= kHeads, head += kHeads)
+    attend(args, AttentionTile<kHeads, 1>{head, query});
+  if constexpr (kHeads > 1) {
+    if (count > 0) attend_heads<kHeads / 2>(args, query, head, count);
+  }
 }
 
 // Picks the tile made for `queries` queries.
 template <int kQueries = kAttentionQueries>
-inline void attend_up_to(const AttentionArgs& args, int query, int queries) {
-  if (queries == kQueries) {
-    attend<kQueries>(args, query);
-  } else if constexpr (kQueries > 1) {
-    attend_up_to<kQueries - 1>(args, query, queries);
+inline void attend_queries(const AttentionArgs& args, int query, int queries) {
+  if constexpr (kQueries == 1) {
+    attend_heads(args, query, 0, args.num_heads);
+  } else if (queries == kQueries) {
+    for (int head = 0; head < args.num_heads; ++head) attend(args, AttentionTile<1, kQueries>{head, query});
+  } else {
+    attend_queries<kQueries - 1>(args, query, queries);
   }
 }
 
 void attention(const AttentionArgs& args) noexcept {
   for (int query = 0; query < args.num_queries; query += kAttentionQueries) {
     const int left = args.num_queries - query;
-    attend_up_to(args, query, left < kAttentionQueries ? left : kAttentionQueries);
+    attend_queries(args, query, left < kAttentionQueries ? left : kAttentionQueries);
   }
 }

@@ -80,23 +80,27 @@ struct KeySegment {
   std::uint32_t lanes;  // bit l: this segment holds position block * kLanes + l
 };
 
-// Scaled dot-product attention of one head, for queries that see the same keys:
+// Rows of scores that attention works on at once at most.
+inline constexpr int kAttentionRows = 4;
+
+// Scaled dot-product attention of several heads, for queries that see the same keys:
 // softmax(scale * q k^T) v, "Attention Is All You Need" 3.2.1. Query i sees positions 0 ... num_keys[i] - 1.
 struct AttentionArgs {
-  const float* query;  // [num_queries, head_dim], rows query_stride apart
+  const float* query;  // [num_queries, num_heads * head_dim], rows query_stride apart
   std::int64_t query_stride;
   int num_queries;
+  int num_heads;
   int head_dim;
   float scale;
   const std::int32_t* num_keys;  // [num_queries], each >= 1
   const KeySegment* segments;    // ordered by block; the lanes of a block's segments are disjoint
   int num_segments;
-  std::int64_t key_offset;     // added to each segment's keys: this layer and head
+  std::int64_t key_offset;     // added to each segment's keys: this layer and first head
   const float* const* values;  // [max num_keys] row of each position, layer 0, head 0
-  std::int64_t value_offset;   // added to each row: this layer and head; then [head_dim]
-  float* scores;               // scratch, 64-byte aligned: [num_queries][scores_stride]
+  std::int64_t value_offset;   // added to each row: this layer and first head; then [num_heads * head_dim]
+  float* scores;               // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
   std::int64_t scores_stride;  // >= max num_keys rounded up to kLanes; a multiple of kLanes
-  float* output;               // [num_queries, head_dim], rows output_stride apart
+  float* output;               // [num_queries, num_heads * head_dim], rows output_stride apart
   std::int64_t output_stride;
 };
 

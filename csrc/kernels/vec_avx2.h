@@ -13,9 +13,10 @@ struct FloatTiles {
 
 // Tiles of attention.
 constexpr int kAttentionQueries = 4;
+constexpr int kAttentionHeads = 4;
 
 // Key segments in a tile of `queries` queries: a power of two.
-constexpr int score_segments(int queries) { return queries == 1 ? 4 : queries == 2 ? 2 : 1; }
+constexpr int segments_at_once(int queries) { return queries == 1 ? 4 : queries == 2 ? 2 : 1; }
 
 // Vectors of head dimensions in a tile of `queries` queries: a power of two.
 constexpr int value_vectors(int queries) { return queries <= 2 ? 4 : 1; }

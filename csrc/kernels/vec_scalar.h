@@ -12,9 +12,10 @@ struct FloatTiles {
 
 // Tiles of attention.
 constexpr int kAttentionQueries = 2;
+constexpr int kAttentionHeads = 1;
 
 // Key segments in a tile of `queries` queries: a power of two.
-constexpr int score_segments(int /*queries*/) { return 1; }
+constexpr int segments_at_once(int /*queries*/) { return 1; }
 
 // Vectors of head dimensions in a tile of `queries` queries: a power of two.
 constexpr int value_vectors(int /*queries*/) { return 1; }

@@ -5,8 +5,10 @@
 namespace pyengine {
 namespace {
 
-// Rows whose scores are in flight at once: 16 rows of 512 keys are 32 KB, what a first-level cache holds.
+// Queries of a group that one task takes at most, and heads: what is left over from the kernel's own tiles of
+// either costs little.
 constexpr int kQueryTile = 16;
+constexpr int kHeadTile = 4;
 
 struct Tile {
   const AttentionGroup* group;
@@ -14,6 +16,7 @@ struct Tile {
   int num_rows;
 };
 
+// Heads head ... of a tile.
 AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int head) {
   const std::int64_t hidden_size = static_cast<std::int64_t>(operands.num_heads) * operands.head_dim;
   const std::int64_t head_begin = static_cast<std::int64_t>(head) * operands.head_dim;
@@ -22,6 +25,7 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.query = operands.query + tile.first_row * operands.query_stride + head_begin;
   args.query_stride = operands.query_stride;
   args.num_queries = tile.num_rows;
+  args.num_heads = std::min(kHeadTile, operands.num_heads - head);
   args.head_dim = operands.head_dim;
   args.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(operands.head_dim)));
   args.num_keys = operands.num_keys + tile.first_row;
@@ -57,15 +61,16 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
       tiles[num_tiles++] = {&group, group.first_row + row, std::min(kQueryTile, group.num_rows - row)};
     }
   }
-  const std::size_t scores_size = kQueryTile * ((max_keys + kLanes - 1) / kLanes * kLanes);
+  const std::size_t scores_size = kAttentionRows * ((max_keys + kLanes - 1) / kLanes * kLanes);
   float* scores = runtime.workspace.take<float>(scores_size * runtime.num_threads);
 
-  const int num_items = num_tiles * operands.num_heads;
+  const int head_tiles = (operands.num_heads + kHeadTile - 1) / kHeadTile;
+  const int num_items = num_tiles * head_tiles;
   const int parts = num_parts(work, runtime.num_threads, num_items);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int thread) {
     for (int item = part_begin(num_items, part, parts); item < part_begin(num_items, part + 1, parts);
          ++item) {
-      AttentionArgs args = make_args(operands, tiles[item / operands.num_heads], item % operands.num_heads);
+      AttentionArgs args = make_args(operands, tiles[item / head_tiles], item % head_tiles * kHeadTile);
       args.scores = scores + thread * scores_size;
       runtime.kernels.attention(args);
     }

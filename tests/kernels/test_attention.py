@@ -1,4 +1,4 @@
-"""Attention of one head: against float64, causal or not, with keys spread over a beam."""
+"""Attention: against float64, causal or not, with keys spread over a beam."""
 
 from __future__ import annotations
 
@@ -58,6 +58,21 @@ def test_queries_do_not_see_each_other(isa, rng, queries, keys, head_dim):
         # Alone, and with the keys it cannot see taken away altogether.
         alone = kernels.attention(isa, q[i : i + 1], k[:n], v[:n], scale, [n], [0] * n)
         assert_same_bits(alone[0], together[i])
+
+
+@pytest.mark.parametrize("queries", [1, 2, 4, 5])
+@pytest.mark.parametrize("heads", [2, 3, 4, 7, 8])
+def test_heads_do_not_see_each_other(isa, rng, queries, heads):
+    keys, head_dim = 37, 24
+    q, k, v, scale = problem(rng, queries, keys, heads * head_dim)
+    num_keys = rng.integers(1, keys + 1, queries)
+    owner = rng.integers(0, 3, keys).tolist()
+    together = kernels.attention(isa, q, k, v, scale, num_keys, owner, heads)
+    for head in range(heads):
+        own = slice(head * head_dim, (head + 1) * head_dim)
+        parts = (np.ascontiguousarray(x[:, own]) for x in (q, k, v))
+        alone = kernels.attention(isa, *parts, scale, num_keys, owner)
+        assert_same_bits(alone, np.ascontiguousarray(together[:, own]))
 
 
 @settings(max_examples=60, deadline=None)
