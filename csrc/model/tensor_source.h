@@ -9,9 +9,11 @@
 
 namespace pyengine {
 
-// A float32 tensor of one or two dimensions in somebody else's memory, with any strides (in entries).
+// A tensor of one or two dimensions in somebody else's memory, with any strides (in entries): float32, or
+// int8 if `data` is null, which only weights are that come with a scale for each output channel.
 struct TensorView {
   const float* data = nullptr;
+  const std::int8_t* quantized = nullptr;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;
 };
@@ -23,8 +25,11 @@ class TensorSource {
 
   bool has(const std::string& name) const;
 
-  // Throws std::invalid_argument naming the tensor, its shape and `shape` if it is missing or differs.
+  // A float32 tensor. Throws std::invalid_argument naming the tensor, what it is and what was expected.
   const TensorView& take(const std::string& name, std::initializer_list<std::int64_t> shape);
+
+  // The same of a tensor that may be int8.
+  const TensorView& take_weight(const std::string& name, std::initializer_list<std::int64_t> shape);
 
   // Throws std::invalid_argument naming the tensors that were added and never taken.
   void check_all_taken() const;

@@ -35,14 +35,15 @@ void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 TEST_CASE("a sentence's result depends on nothing but the sentence") {
-  for (const bool normalize_before : {false, true}) {
-    ModelConfig config = small_config();
-    config.normalize_before = normalize_before;
+  ModelConfig pre_norm = small_config(), ssru = small_config();
+  pre_norm.normalize_before = true;
+  ssru.decoder_kind = DecoderKind::kSsru;
+  for (const ModelConfig& config : {small_config(), pre_norm, ssru}) {
     RandomModel model(config);
     const Sources sources(20, 40, config.source_vocab_size);
     for (const int num_beams : {1, 4}) {
       const GenerationOptions options = small_options(num_beams);
-      Engine reference(config, model.tensors(), select_kernels("scalar"), 1);
+      Engine reference(config, WeightType::kFloat32, model.tensors(), select_kernels("scalar"), 1);
       std::vector<std::vector<Hypothesis>> alone;
       for (int i = 0; i < sources.ragged().size(); ++i) {
         const std::vector<std::int32_t> source = sources.source(i);
@@ -63,7 +64,9 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
 }
 
 TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
   Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   const Sources sources(12, 30, config.source_vocab_size);
@@ -88,7 +91,9 @@ TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
 }
 
 TEST_CASE("a decoder step allocates nothing") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
   Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
   const Sources sources(8, 30, config.source_vocab_size);
