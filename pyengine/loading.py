@@ -63,16 +63,17 @@ class Settings:
             isa=_resolved_isa(isa),
         )
 
-    @property
-    def computed_in(self) -> str:
+    def computed_in(self, stored: str) -> str:
         """The type of the weights that ``compute_type`` stands for.
 
-        "default" is what the files hold, and pyengine reads float32 files. "auto" is int8 unless
-        the scalar kernels run, whose int8 is no faster than their float32.
+        "auto" is int8 unless the scalar kernels run, whose int8 is no faster than their float32.
+
+        Args:
+            stored: what the files hold, "float32" or "int8".
         """
         if self.compute_type == "auto":
             return "float32" if self.isa == "scalar" else "int8"
-        return "float32" if self.compute_type == "default" else self.compute_type
+        return stored if self.compute_type == "default" else self.compute_type
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Loaded:
 
     model: ModelFolder
     engine: _core.Engine
+    compute_type: str
     parameters: int
 
 
@@ -91,21 +93,25 @@ def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
-    from pyengine.models import read_model  # imports onnx, which takes 0.1 s
+    from pyengine.models import read_model
+    from pyengine.models.quantized import dequantized, holds_int8
 
     model = read_model(checked_folder(folder))
+    stored = "int8" if holds_int8(model.tensors) else "float32"
+    compute_type = settings.computed_in(stored)
+    keeps_type = compute_type == stored or stored == "float32"
     try:
         engine = _core.Engine(
             _core_config(model.config),
-            model.tensors,
-            settings.computed_in,
+            model.tensors if keeps_type else dequantized(model.tensors),
+            compute_type,
             settings.isa,
             settings.threads,
         )
     except ValueError as error:
         raise ModelFormatError(f"{str(folder)!r}: {error}") from error
     parameters = _count_parameters(model.tensors)
-    return Loaded(dataclasses.replace(model, tensors={}), engine, parameters)
+    return Loaded(dataclasses.replace(model, tensors={}), engine, compute_type, parameters)
 
 
 def checked_folder(folder: Any) -> Path:
@@ -142,8 +148,14 @@ def _core_config(config: ModelConfig) -> _core.ModelConfig:
 
 
 def _count_parameters(tensors: dict[str, Any]) -> int:
+    from pyengine.models.quantized import SCALE
+
     """Numbers in the tensors; one that shares its memory with another (tied) counts once."""
-    sizes = {array.__array_interface__["data"][0]: array.size for array in tensors.values()}
+    sizes = {
+        array.__array_interface__["data"][0]: array.size
+        for name, array in tensors.items()
+        if not name.endswith(SCALE)
+    }
     return sum(sizes.values())
 
 

@@ -93,6 +93,7 @@ class Translator:
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings)
         self._model, self._parameters = self._loaded.model, self._loaded.parameters
+        self._compute_type = self._loaded.compute_type
         self._batch_size = settings.batch_size
         self._tokenizer: Tokenizer | None = None
         self._lock = threading.Lock()
@@ -389,7 +390,7 @@ class Translator:
     @property
     def compute_type(self) -> str:
         """The type the weights are computed in."""
-        return self._settings.computed_in
+        return self._compute_type
 
     @property
     def threads(self) -> int:

@@ -20,7 +20,8 @@ from pyengine.models.storage import Span, external_span, read_graph
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, INT64 = 1, 7  # of TensorProto.DataType
+FLOAT, INT8, INT64 = 1, 3, 7  # of TensorProto.DataType
+READ_AS = {FLOAT: "<f4", INT8: "i1"}  # as little-endian NumPy types
 FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 # No real model comes near these; they bound the work that a hostile file can cause.
@@ -64,9 +65,9 @@ class Constant:
         self._span = span
 
     @property
-    def is_float(self) -> bool:
-        """Of a floating-point type, whatever its width."""
-        return self._proto.data_type in FLOAT_TYPES
+    def may_be_weight(self) -> bool:
+        """Of int8 or a floating-point type, whatever its width."""
+        return self._proto.data_type == INT8 or self._proto.data_type in FLOAT_TYPES
 
     @property
     def size(self) -> int:
@@ -74,10 +75,10 @@ class Constant:
         return math.prod(self.dims)
 
     def array(self) -> np.ndarray:
-        """The values, float32 of shape `dims`, read-only, read from the file at each call.
+        """The values, float32 or int8 of shape `dims`, read-only, read from the file at each call.
 
         Raises:
-            UnsupportedModelError: of another type than float32.
+            UnsupportedModelError: of another type.
             ModelFormatError: the stored data does not fit the shape, or cannot be reached.
         """
         array = self._read().reshape(self.dims)
@@ -94,14 +95,16 @@ class Constant:
 
     def _read(self) -> np.ndarray:
         where = f"{self._model_path.name}: {self.name!r}"
-        proto, span, num_bytes = self._proto, self._span, 4 * self.size
-        if proto.data_type != FLOAT:
+        proto, span = self._proto, self._span
+        if proto.data_type not in READ_AS:
             found = FLOAT_TYPES.get(proto.data_type, f"type {proto.data_type}")
-            raise UnsupportedModelError(f"{where} is {found}, supported is float32")
+            raise UnsupportedModelError(f"{where} is {found}, supported are float32 and int8")
+        dtype = READ_AS[proto.data_type]
+        num_bytes = np.dtype(dtype).itemsize * self.size
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(f"{where} has shape {list(self.dims)}, expected positive sizes")
         if proto.data_location == EXTERNAL:
-            return external_span(proto, self._model_path, num_bytes).read(where)
+            return external_span(proto, self._model_path, num_bytes).read(where, dtype)
         is_raw = proto.HasField("raw_data")
         if span and is_raw:
             raise ModelFormatError(f"{where} has its data twice")
@@ -114,8 +117,8 @@ class Constant:
                 f"for shape {list(self.dims)}"
             )
         if span:
-            return span.read(where)
-        return np.array(np.frombuffer(proto.raw_data, "<f4") if is_raw else proto.float_data, "<f4")
+            return span.read(where, dtype)
+        return np.array(np.frombuffer(proto.raw_data, dtype) if is_raw else proto.float_data, dtype)
 
 
 @dataclass(eq=False)
@@ -153,10 +156,14 @@ class Operand:
     Attributes:
         constant: where the values come from.
         axes: permutation of its axes; () for none.
+        scale: what a DequantizeLinear multiplies int8 values with: one number, or one for each
+            entry of the constant's axis `scale_axis`; None without one.
     """
 
     constant: Constant
     axes: tuple[int, ...] = ()
+    scale: Constant | None = None
+    scale_axis: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,9 +172,26 @@ class Operand:
         return tuple(dims[axis] for axis in self.axes) if self.axes else dims
 
     def array(self) -> np.ndarray:
-        """float32 of `shape`; raises what Constant.array does."""
+        """float32 or int8 of `shape`, without the scale; raises what Constant.array does."""
         array = self.constant.array()
         return array.transpose(self.axes) if self.axes else array
+
+    def scales(self, axis: int) -> np.ndarray:
+        """The scale of each entry of `axis` of an int8 weight, float32.
+
+        Raises:
+            UnsupportedModelError: none, or one for each entry of another axis.
+        """
+        where = f"the int8 weight {self.constant.name!r}"
+        if self.scale is None:
+            raise UnsupportedModelError(f"{where} has no DequantizeLinear")
+        values = self.scale.array().ravel()
+        stored_axis = self.axes[axis] if self.axes else axis
+        if values.size not in (1, self.shape[axis]) or (
+            values.size > 1 and self.scale_axis % len(self.shape) != stored_axis
+        ):
+            raise UnsupportedModelError(f"{where} has no scale for each output channel")
+        return np.full(self.shape[axis], values, np.float32)
 
 
 @dataclass(eq=False)
@@ -189,8 +213,12 @@ class Scope:
     branches: dict[str, list[Scope]] = field(default_factory=dict)
 
     def constant(self, name: str) -> Operand | None:
-        """The constant `name`, seen through Identity, Cast and Transpose; None if it varies."""
+        """The constant `name`, None if it varies.
+
+        It is seen through Identity, Cast, Transpose and DequantizeLinear without zero point.
+        """
         axes: tuple[int, ...] = ()
+        scale, scale_axis = None, 0
         scope: Scope | None = self
         for _ in range(32):  # longer chains do not occur, and a damaged file may hold a cycle
             while scope and name not in scope.constants and name not in scope.producers:
@@ -199,9 +227,16 @@ class Scope:
                 return None
             if name in scope.constants:
                 constant = scope.constants[name]
-                return Operand(constant, axes) if len(axes) in (0, len(constant.dims)) else None
+                if len(axes) not in (0, len(constant.dims)):
+                    return None
+                return Operand(constant, axes, scale, scale_axis)
             node = scope.producers[name]
-            if node.op_type not in ("Identity", "Cast", "Transpose") or not node.inputs:
+            if node.op_type == "DequantizeLinear" and len(node.inputs) == 2 and scale is None:
+                found = scope.constant(node.inputs[1])
+                if found is None:
+                    return None
+                scale, scale_axis = found.constant, node.attribute("axis", 1)
+            elif node.op_type not in ("Identity", "Cast", "Transpose") or not node.inputs:
                 return None
             if node.op_type == "Transpose":
                 axes = _compose(node, axes)

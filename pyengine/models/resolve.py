@@ -1,5 +1,6 @@
 """From the table of tensors to values: every row is found in the graph, and no weight is left."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,7 +32,7 @@ def resolve_tensors(
     config: ModelConfig,
     tensors: dict[str, np.ndarray],
 ) -> None:
-    """Adds the canonical tensors of one stack, float32.
+    """Adds the canonical tensors of one stack, float32, or int8 weights with their scales.
 
     Args:
         graph: the file of that stack.
@@ -61,6 +62,9 @@ def resolve_tensors(
             )
         weight = _one_value(graph, f"{name}.weight", weights, shape)
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
+        if weight.dtype == np.int8:
+            channels = 0 if row.kind is Kind.TABLE else 1
+            tensors[f"{name}.weight_scale"] = weights[0].scales(channels)
         biases = list(_operands(nodes, _BIASES[row.kind]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
@@ -69,7 +73,8 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.bias not found: {where} has the operators "
                 f"{_op_types(nodes)}, expected {' or '.join(_BIASES[row.kind])} with a constant"
             )
-        used.update(operand.constant for operand in (*weights, *biases))
+        for operand in (*weights, *biases):
+            used.update(constant for constant in (operand.constant, operand.scale) if constant)
     _refuse_unused(graph, used)
 
 
@@ -86,12 +91,13 @@ def shared(value: np.ndarray, original: np.ndarray | None) -> np.ndarray:
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Two float32 arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
-    if a.shape != b.shape:
+    """Two arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
+    if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    bits = np.uint32 if a.dtype == np.float32 else np.uint8
     rows = max(1, (1 << 20) // max(1, a[:1].size))  # blocks that fit a cache, also transposed
     return all(
-        np.array_equal(a[i : i + rows].view(np.uint32), b[i : i + rows].view(np.uint32))
+        np.array_equal(a[i : i + rows].view(bits), b[i : i + rows].view(bits))
         for i in range(0, len(a), rows)
     )
 
@@ -130,7 +136,7 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
     if not node.attribute("transB", 0) or len(operand.shape) != 2:
         return operand
     first, second = operand.axes or (0, 1)
-    return Operand(operand.constant, (second, first))
+    return dataclasses.replace(operand, axes=(second, first))
 
 
 def _one_value(
@@ -160,7 +166,7 @@ def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
     for constant in graph.constants():
         least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
         if (
-            constant.is_float
+            constant.may_be_weight
             and constant.size > 1
             and len(constant.dims) >= least_rank
             and constant not in used

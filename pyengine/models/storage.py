@@ -34,11 +34,12 @@ class Span:
     offset: int
     length: int
 
-    def read(self, owner: str) -> np.ndarray:
-        """float32, little-endian, [length / 4].
+    def read(self, owner: str, dtype: str) -> np.ndarray:
+        """All of it as a vector.
 
         Args:
             owner: whose data it is, for errors.
+            dtype: of the numbers, such as "<f4".
 
         Raises:
             ModelFormatError: the file ends before, or cannot be read.
@@ -51,7 +52,8 @@ class Span:
                         f"{owner}: {self.path.name} has {size} bytes, expected "
                         f"{self.offset + self.length} or more"
                     )
-                return np.fromfile(file, "<f4", self.length // 4, offset=self.offset)
+                count = self.length // np.dtype(dtype).itemsize
+                return np.fromfile(file, dtype, count, offset=self.offset)
         except OSError as error:
             raise ModelFormatError(f"{owner}: {self.path.name} cannot be read ({error})") from error
 
