@@ -130,6 +130,8 @@ def _tensor(where: str, kind: int, shape: list[int], data: memoryview) -> Marian
     if not 0 < multiplier < math.inf:
         raise ModelFormatError(f"{where} has the multiplier {multiplier}, expected a positive one")
     values = np.frombuffer(data, np.int8, size)
+    if values.min() < -127:  # which intgemm never makes, and the kernels cannot negate
+        raise ModelFormatError(f"{where} holds -128, expected values from -127 to 127")
     if "Wemb" in where or len(shape) != 2:
         return MarianTensor(values.reshape(shape), multiplier)
     return MarianTensor(values.reshape(shape[::-1]).T, multiplier)

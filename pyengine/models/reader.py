@@ -10,6 +10,8 @@ from pyengine.errors import UnsupportedModelError
 from pyengine.models.checks import check_graph
 from pyengine.models.config import ModelConfig
 from pyengine.models.families import FAMILIES
+from pyengine.models.firefox import read_firefox
+from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
 from pyengine.models.resolve import resolve_tensors
@@ -25,10 +27,12 @@ class ModelFolder:
         config: the architecture.
         tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
             them. Linear weights are [in, out]. Arrays are read-only and may be views of each other
-            or of any strides: a tied output projection is the token table transposed.
+            or of any strides: a tied output projection is the token table transposed. A weight
+            "x.weight" may be int8: it then comes with "x.weight_scale", float32 [out], of a token
+            table [rows], and means int8 * scale.
         raw_config: config.json.
         generation_config: defaults of the generation options, in transformers' names.
-        encoder_path, decoder_path: the ONNX files that were read.
+        encoder_path, decoder_path: the files that were read.
         decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
     """
 
@@ -48,7 +52,8 @@ def read_model(folder: str | Path) -> ModelFolder:
 
     Args:
         folder: holds config.json, optionally generation_config.json, and encoder_model.onnx with
-            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/.
+            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/. Or a
+            Firefox Translations model, without config.json.
 
     Raises:
         ModelNotFoundError: the folder or one of these files does not exist.
@@ -56,6 +61,8 @@ def read_model(folder: str | Path) -> ModelFolder:
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
     path = Path(folder)
+    if not (path / "config.json").exists() and (firefox := find_firefox_files(path)):
+        return _firefox_folder(path, firefox)
     files = find_onnx_files(path)
     raw_config = read_json_object(path / "config.json")
     generation_config = read_generation_config(path, raw_config)
@@ -81,4 +88,19 @@ def read_model(folder: str | Path) -> ModelFolder:
         encoder_path=files.encoder,
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
+    )
+
+
+def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
+    model = read_firefox(files)
+    return ModelFolder(
+        path=path,
+        model_type=model.raw_config["model_type"],
+        config=model.config,
+        tensors=model.tensors,
+        raw_config=model.raw_config,
+        generation_config=model.generation_config,
+        encoder_path=files.model,
+        decoder_path=files.model,
+        decoder_with_past_path=None,
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, FFN, HEADS, ENCODER_LAYERS, DECODER_LAYERS = 32, 48, 4, 2, 2
+WIDTH, FFN, HEADS, ENCODER_LAYERS, DECODER_LAYERS = 40, 52, 4, 2, 2
+"""Off the lengths of vectors and panels."""
 
 YAML = f"""dec-cell: ssru
 dec-cell-base-depth: 2
@@ -141,3 +142,18 @@ def write_vocabulary(path: Path, size: int) -> None:
     for i, (text, kind) in enumerate(pieces[:size]):
         model.pieces.add(piece=text, score=-float(i), type=kind)
     path.write_bytes(model.SerializeToString())
+
+
+def write_folder(folder: Path, seed: int, vocab_size: int, kind: str = "int8") -> None:
+    """A Firefox folder: `kind` is int8, float32 (the same numbers rounded to int8) or npz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = random_tensors(seed, vocab_size)
+    quantized = quantize(tensors)
+    if kind == "int8":
+        (folder / "model.xxyy.intgemm.alphas.bin").write_bytes(binary(tensors, quantized))
+    else:
+        for name, (values, multiplier) in quantized.items():
+            tensors[name] = values.astype(np.float32) * np.float32(1 / multiplier)
+        content = binary(tensors) if kind == "float32" else npz(tensors)
+        (folder / ("model.bin" if kind == "float32" else "model.npz")).write_bytes(content)
+    write_vocabulary(folder / "vocab.xxyy.spm", vocab_size)
