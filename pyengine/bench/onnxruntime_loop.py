@@ -95,6 +95,8 @@ class OnnxRuntimeModel:
     Args:
         files: the ONNX files.
         threads: threads of an operator; operators run one after the other.
+        exact: compute a DequantizeLinear in float32, as it is written; otherwise onnxruntime may
+            multiply its int8 weight with activations that it quantises, which is faster.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
@@ -106,13 +108,16 @@ class OnnxRuntimeModel:
         model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
     """
 
-    def __init__(self, files: OnnxFiles, threads: int) -> None:
+    def __init__(self, files: OnnxFiles, threads: int, exact: bool = False) -> None:
         ort = import_onnxruntime()
-        self._encoder = _Graph(_session(ort, files.encoder, threads))
-        self._first = _Graph(_session(ort, files.decoder, threads))
+
+        def graph(path: Path) -> _Graph:
+            return _Graph(_session(ort, path, threads, exact))
+
+        self._encoder, self._first = graph(files.encoder), graph(files.decoder)
         self._later = self._first
         if files.decoder_with_past is not None:
-            self._later = _Graph(_session(ort, files.decoder_with_past, threads))
+            self._later = graph(files.decoder_with_past)
 
     @property
     def has_cache(self) -> bool:
@@ -281,8 +286,10 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session(ort: Any, path: Path, threads: int) -> Any:
+def _session(ort: Any, path: Path, threads: int, exact: bool) -> Any:
     settings = ort.SessionOptions()
+    if exact:
+        settings.add_session_config_entry("session.disable_quant_qdq", "1")
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     settings.intra_op_num_threads = threads
