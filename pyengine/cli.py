@@ -93,14 +93,15 @@ def run_translate(arguments: argparse.Namespace) -> int:
 
 def run_models(arguments: argparse.Namespace) -> int:
     """``pyengine models``."""
-    from pyengine.registry import FOLDER_VARIABLE, installed_models
+    from pyengine.registry import FOLDER_VARIABLE, PACKAGES, installed_models
 
     models = installed_models()
     for model in models:
         print(f"{model.source}-{model.target}\t{model.path}\t{model.origin}")
     if not models:
         print(
-            f"pyengine: no models; set {FOLDER_VARIABLE} to a folder of model folders",
+            f"pyengine: no models; set {FOLDER_VARIABLE} to a folder of model folders, or install "
+            f"{' or '.join(PACKAGES)}",
             file=sys.stderr,
         )
     return 0
@@ -307,7 +308,8 @@ def _add_models(commands: Any) -> None:
         "models",
         help="list the installed models",
         description="List the models that --from and --to choose from: languages, folder, and "
-        "where it was found. They lie in the folder that PYENGINE_MODELS names.",
+        "where it was found. They lie in the folder that PYENGINE_MODELS names, or in installed "
+        "packages.",
     )
     parser.set_defaults(run=run_models)
 

