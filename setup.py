@@ -17,7 +17,16 @@ from setuptools.command.build_ext import build_ext
 # Extra flags of the files that are compiled for one instruction set; all others get none.
 ISA_FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
+    "avxvnni": ["-mavx2", "-mfma", "-mavxvnni"],
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
+    "avx512vnni": [
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512dq",
+        "-mavx512vl",
+        "-mavx512vnni",
+        "-mfma",
+    ],
 }
 # Kernels throw nothing; without exceptions their files share not even a weak symbol with others.
 # And gcc 12 warns about its own AVX-512 header (GCC bug 105593).

@@ -9,19 +9,36 @@ every header and their source.
 """
 
 import argparse
+import ast
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 # g++ 12 warns of uninitialised values inside its own AVX-512 header at low optimisation.
 QUIET = ["-Wno-uninitialized", "-Wno-maybe-uninitialized", "-Wno-unknown-warning-option"]
-KERNEL_FLAGS = {
-    "isa_avx2.cc": ["-mavx2", "-mfma"],
-    "isa_avx512.cc": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", *QUIET],
-}
+
+
+def setup_constant(name: str) -> Any:
+    """The value of a constant of setup.py, which cannot be imported without building."""
+    for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
+            return ast.literal_eval(node.value)
+    raise LookupError(name)
+
+
+ISA_FLAGS: dict[str, list[str]] = setup_constant("ISA_FLAGS")
+# The kernels of AVX-VNNI in the encoding that a CPU with AVX512-VNNI runs, for a test.
+KERNEL_FLAGS = {**ISA_FLAGS, "evexvnni": ISA_FLAGS["avx512vnni"]}
+
+
+def kernel_flags(source: Path) -> list[str] | None:
+    """Flags of a file that is compiled for one instruction set of x86, None for all others."""
+    flags = KERNEL_FLAGS.get(source.stem.removeprefix("isa_"))
+    return flags and [*flags, *QUIET]
 
 
 def is_x86(compiler: str) -> bool:
@@ -33,9 +50,8 @@ def is_x86(compiler: str) -> bool:
 def sources(with_simd: bool) -> list[Path]:
     """Every source of the core but the bindings, and every test."""
     files = [f for f in (ROOT / "csrc").rglob("*.cc") if f.parent.name != "bind"]
-    if not with_simd:
-        files = [f for f in files if f.name not in KERNEL_FLAGS]
-    return sorted(files) + sorted((ROOT / "tests" / "cpp").glob("*.cc"))
+    files += (ROOT / "tests" / "cpp").glob("*.cc")
+    return sorted(f for f in files if with_simd or kernel_flags(f) is None)
 
 
 def build(compiler: str, sanitize: str) -> Path:
@@ -55,7 +71,7 @@ def build(compiler: str, sanitize: str) -> Path:
     ]
     flags += [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests' / 'cpp'}"]
     if with_simd:
-        flags += ["-DPYENGINE_HAVE_AVX2=1", "-DPYENGINE_HAVE_AVX512=1"]
+        flags += [f"-DPYENGINE_HAVE_{isa.upper()}=1" for isa in ISA_FLAGS]
     if sanitize:
         flags += [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"]
     headers = [h for tree in ("csrc", "tests/cpp") for h in (ROOT / tree).rglob("*.h")]
@@ -65,10 +81,9 @@ def build(compiler: str, sanitize: str) -> Path:
         target = folder / f"{source.parent.name}-{source.stem}.o"
         newest = max(newest_header, source.stat().st_mtime)
         if not target.exists() or target.stat().st_mtime < newest:
-            extra = KERNEL_FLAGS.get(source.name, [])
-            subprocess.run(
-                [compiler, *flags, *extra, "-c", str(source), "-o", str(target)], check=True
-            )
+            extra = kernel_flags(source) or []
+            command = [compiler, *flags, *extra, "-c", str(source), "-o", str(target)]
+            subprocess.run(command, check=True)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

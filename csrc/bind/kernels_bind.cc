@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cpu/isa.h"
+#include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 
@@ -201,12 +202,19 @@ Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes,
 
 // A key cache as the engine lays it out: `rows` beams whose blocks are [kLanes positions transposed].
 struct KeyCache {
-  std::vector<std::vector<float>> blocks;  // [row * num_blocks + block], each [head_dim][kLanes]
+  std::vector<std::vector<float>> blocks;             // [row * num_blocks + block], each [head_dim][kLanes]
+  std::vector<std::vector<Bfloat16>> rounded_blocks;  // the same
   std::vector<KeySegment> segments;
 };
 
+std::vector<Bfloat16> rounded(const float* values, std::size_t size) {
+  std::vector<Bfloat16> result(size);
+  for (std::size_t i = 0; i < size; ++i) convert(values[i], result[i]);
+  return result;
+}
+
 // Position j lies in row owner[j]; what a row does not own is NaN, which must not leak into any result.
-KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner) {
+KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner, bool bfloat16) {
   const int num_keys = rows_of(keys), head_dim = columns_of(keys);
   const int num_blocks = (num_keys + kLanes - 1) / kLanes;
   const int num_rows = 1 + *std::max_element(owner.begin(), owner.end());
@@ -218,20 +226,24 @@ KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner) {
     lanes[at] |= 1u << j % kLanes;
     for (int d = 0; d < head_dim; ++d) cache.blocks[at][d * kLanes + j % kLanes] = keys.at(j, d);
   }
+  for (const auto& block : cache.blocks) cache.rounded_blocks.push_back(rounded(block.data(), block.size()));
   for (int block = 0; block < num_blocks; ++block) {
     for (int row = 0; row < num_rows; ++row) {
       const int at = row * num_blocks + block;
-      if (lanes[at]) cache.segments.push_back({cache.blocks[at].data(), block, lanes[at]});
+      const void* small = cache.rounded_blocks[at].data();
+      const void* keys_of_block = bfloat16 ? small : cache.blocks[at].data();
+      if (lanes[at]) cache.segments.push_back({keys_of_block, block, lanes[at]});
     }
   }
   return cache;
 }
 
 // query [queries, num_heads * head_dim], keys and values [keys, num_heads * head_dim], num_keys [queries],
-// owner [keys]: the cache row that holds each position (a beam's ancestor) -> like query
+// owner [keys]: the cache row that holds each position (a beam's ancestor); keys and values are rounded to
+// bfloat16 if wanted -> like query
 Floats attention(const std::string& isa, const Floats& query, const Floats& keys, const Floats& values,
                  float scale, const Ints& num_keys, const std::vector<int>& owner, int num_heads,
-                 int repeat) {
+                 bool bfloat16, int repeat) {
   require(query.ndim() == 2 && keys.ndim() == 2 && values.ndim() == 2, "query, keys, values: two axes");
   require(rows_of(keys) == rows_of(values) && columns_of(keys) == columns_of(query) &&
               columns_of(values) == columns_of(query),
@@ -243,9 +255,13 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   for (int i = 0; i < num_keys.size(); ++i) {
     require(num_keys.at(i) >= 1 && num_keys.at(i) <= rows_of(keys), "num_keys out of range");
   }
-  const KeyCache cache = lay_out_keys(keys, owner);
-  std::vector<const float*> value_rows;
-  for (int j = 0; j < rows_of(values); ++j) value_rows.push_back(values.data(j, 0));
+  const KeyCache cache = lay_out_keys(keys, owner, bfloat16);
+  const std::vector<Bfloat16> small_values = rounded(values.data(), values.size());
+  std::vector<const void*> value_rows;
+  for (int j = 0; j < rows_of(values); ++j) {
+    const void* small = small_values.data() + static_cast<std::size_t>(j) * columns_of(values);
+    value_rows.push_back(bfloat16 ? small : values.data(j, 0));
+  }
   const int scores_stride = (rows_of(keys) + kLanes - 1) / kLanes * kLanes;
   Floats scores = empty(kAttentionRows, scores_stride);
   Floats output = empty(rows_of(query), columns_of(query));
@@ -260,11 +276,13 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   args.segments = cache.segments.data();
   args.num_segments = static_cast<int>(cache.segments.size());
   args.values = value_rows.data();
+  args.value_head_stride = args.head_dim;
   args.scores = scores.mutable_data();
   args.scores_stride = scores_stride;
   args.output = output.mutable_data();
   const Kernels& kernels = select_kernels(isa);
-  run(repeat, [&] { kernels.attention(args); });
+  const auto attention = bfloat16 ? kernels.attention_bf16 : kernels.attention_f32;
+  run(repeat, [&] { attention(args); });
   return output;
 }
 
@@ -362,7 +380,7 @@ void bind_kernels(py::module_& m) {
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
-        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("repeat") = 1);
+        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false, arg("repeat") = 1);
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));

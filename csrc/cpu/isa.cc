@@ -16,8 +16,14 @@ struct IsaRow {
 };
 
 constexpr IsaRow kIsaRows[] = {
+#ifdef PYENGINE_HAVE_AVX512VNNI
+    {&kAvx512VnniKernels, [](const CpuFeatures& cpu) { return cpu.avx512_vnni; }},
+#endif
 #ifdef PYENGINE_HAVE_AVX512
     {&kAvx512Kernels, [](const CpuFeatures& cpu) { return cpu.avx512; }},
+#endif
+#ifdef PYENGINE_HAVE_AVXVNNI
+    {&kAvxVnniKernels, [](const CpuFeatures& cpu) { return cpu.avx_vnni; }},
 #endif
 #ifdef PYENGINE_HAVE_AVX2
     {&kAvx2Kernels, [](const CpuFeatures& cpu) { return cpu.avx2_fma; }},

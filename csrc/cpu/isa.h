@@ -1,4 +1,5 @@
-// Which kernel table runs on this CPU. Names, best first: "avx512", "avx2", "scalar".
+// Which kernel table runs on this CPU. Names, best first: "avx512vnni", "avx512", "avxvnni",
+// "avx2", "scalar".
 #pragma once
 
 #include <string>

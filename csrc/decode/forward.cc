@@ -4,10 +4,20 @@
 
 namespace pyengine {
 
+namespace {
+
+CacheType cache_type(const Weights& weights) {
+  const bool is_float32 = std::holds_alternative<PanelsF32>(weights.lm_head.panels);
+  return is_float32 ? CacheType::kFloat32 : CacheType::kBfloat16;
+}
+
+}  // namespace
+
 Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads)
     : config_(config),
       weights_(weights),
-      pages_({config.decoder_layers, config.hidden_size}),
+      pages_({config.decoder_layers, config.decoder_num_heads, config.hidden_size / config.decoder_num_heads,
+              cache_type(weights)}),
       runtime_{kernels, ThreadPool::shared(), num_threads, workspace_} {}
 
 void Forward::encode(std::span<Sentence* const> sentences) {
@@ -26,9 +36,11 @@ void Forward::encode(std::span<Sentence* const> sentences) {
   pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}},
                    hidden);
 
+  auto* positions = workspace_.take<std::int32_t>(num_tokens);
+  auto* pages = workspace_.take<std::byte*>(num_tokens);
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     Sentence& sentence = *sentences[i];
-    const int length = static_cast<int>(sentence.source.size());
+    const int length = offsets[i + 1] - offsets[i];
     sentence.source_cache.emplace(pages_, length);
     const int num_slots = sentence.decoding->num_slots();
     if (config_.decoder_kind == DecoderKind::kSsru) {
@@ -37,10 +49,13 @@ void Forward::encode(std::span<Sentence* const> sentences) {
     } else {
       sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
     }
-    fill_cross_cache(runtime_, weights_, pages_.layout(),
-                     hidden + static_cast<std::int64_t>(offsets[i]) * config_.hidden_size, length,
-                     *sentence.source_cache);
+    for (int position = 0; position < length; ++position) {
+      positions[offsets[i] + position] = position;
+      pages[offsets[i] + position] = sentence.source_cache->page_of(position);
+    }
   }
+  fill_cross_cache(runtime_, weights_, pages_.layout(), hidden,
+                   {static_cast<int>(num_tokens), positions, pages});
 }
 
 DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
@@ -50,7 +65,7 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
   auto* positions = workspace_.take<std::int32_t>(num_rows);
   auto* num_keys = workspace_.take<std::int32_t>(num_rows);
   auto* num_source_keys = workspace_.take<std::int32_t>(num_rows);
-  auto* pages = workspace_.take<float*>(num_rows);
+  auto* pages = workspace_.take<std::byte*>(num_rows);
   auto* states = workspace_.take<float*>(num_rows);
   auto* groups = workspace_.take<AttentionGroup>(num_rows);  // at most one a row
   auto* source_groups = workspace_.take<AttentionGroup>(sentences.size());

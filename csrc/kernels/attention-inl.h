@@ -7,7 +7,8 @@
 
 // What is computed at once: kQueries queries of one head, which share its keys; or one query of kHeads heads,
 // since a single query with few keys has too few chains of its own to hide the latency of an FMA.
-template <int kHeads, int kQueries>
+// Keys and values are of type Value.
+template <class Value, int kHeads, int kQueries>
 struct AttentionTile {
   static_assert(kHeads == 1 || kQueries == 1);
   static constexpr int kRows = kHeads * kQueries;  // of scores, heads outside
@@ -17,16 +18,16 @@ struct AttentionTile {
 };
 
 // Scaled scores of a tile with kSegments segments, each lane put where its position belongs.
-template <int kSegments, int kHeads, int kQueries>
-inline void score_segments(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile,
+template <int kSegments, class Value, int kHeads, int kQueries>
+inline void score_segments(const AttentionArgs& args, AttentionTile<Value, kHeads, kQueries> tile,
                            const KeySegment* segments) {
   const int64_t head_stride = static_cast<int64_t>(args.head_dim) * kLanes;  // of keys
   const float* q = args.query + tile.query * args.query_stride + tile.head * args.head_dim;
-  const float* keys[kSegments];
+  const Value* keys[kSegments];
   Vec acc[tile.kRows][kSegments];
 #pragma GCC unroll 16
   for (int s = 0; s < kSegments; ++s) {
-    keys[s] = segments[s].keys + args.key_offset + tile.head * head_stride;
+    keys[s] = static_cast<const Value*>(segments[s].keys) + args.key_offset + tile.head * head_stride;
 #pragma GCC unroll 16
     for (int row = 0; row < tile.kRows; ++row) acc[row][s] = zero();
   }
@@ -57,13 +58,13 @@ inline void score_segments(const AttentionArgs& args, AttentionTile<kHeads, kQue
 }
 
 // The first `count` segments from `first` on: as many at once as keep enough FMAs in flight, then fewer.
-template <int kHeads, int kQueries, int kSegments = segments_at_once(kHeads* kQueries)>
-inline void score_all(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile, int first, int count) {
+template <int kSegments, class Tile>
+inline void score_all(const AttentionArgs& args, Tile tile, int first, int count) {
   for (; count >= kSegments; count -= kSegments, first += kSegments) {
     score_segments<kSegments>(args, tile, args.segments + first);
   }
   if constexpr (kSegments > 1) {
-    if (count > 0) score_all<kHeads, kQueries, kSegments / 2>(args, tile, first, count);
+    if (count > 0) score_all<kSegments / 2>(args, tile, first, count);
   }
 }
 
@@ -79,11 +80,19 @@ inline float softmax_numerators(float* scores, int num_keys) {
   return sum_lanes(sum);
 }
 
+// The n < kLanes dimensions at the end of a head.
+inline Vec load_end(const float* p, int n) { return load_first(p, n); }
+inline Vec load_end(const Bfloat16* p, int n) {
+  Bfloat16 padded[kLanes] = {};
+  for (int i = 0; i < n; ++i) padded[i] = p[i];
+  return load(padded);
+}
+
 // One vector of head dimensions; only the last of a head may be partial.
-template <bool kPartial>
-inline Vec load_value(const float* p, int n) {
+template <bool kPartial, class Value>
+inline Vec load_value(const Value* p, int n) {
   if constexpr (kPartial) {
-    return load_first(p, n);
+    return load_end(p, n);
   } else {
     return load(p);
   }
@@ -98,18 +107,18 @@ struct WeightedQueries {
 };
 
 // Dimensions dim ... of the outputs of kQueries queries: kVectors vectors, or n < kLanes dimensions.
-template <int kQueries, int kVectors, bool kPartial>
+template <class Value, int kQueries, int kVectors, bool kPartial>
 inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries, int dim, int n) {
   const float* weights = queries.weights;
   const int32_t* num_keys = args.num_keys + queries.query;
-  const int64_t offset = args.value_offset + queries.head * args.head_dim + dim;
+  const int64_t offset = args.value_offset + queries.head * args.value_head_stride + dim;
   Vec acc[kQueries][kVectors] = {};
   // Queries share each value row as far as all of them see it; what only some see follows one by one, so
   // that no chain gets a step (not even one of weight 0) that it would not have alone.
   int common = num_keys[0];  // positions that every query sees
   for (int i = 1; i < kQueries; ++i) common = num_keys[i] < common ? num_keys[i] : common;
   for (int j = 0; j < common; ++j) {
-    const float* row = args.values[j] + offset;
+    const Value* row = static_cast<const Value*>(args.values[j]) + offset;
     Vec value[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) value[v] = load_value<kPartial>(row + v * kLanes, n);
@@ -123,7 +132,7 @@ inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries
 #pragma GCC unroll 16
   for (int i = 0; i < kQueries; ++i) {
     for (int j = common; j < num_keys[i]; ++j) {
-      const float* row = args.values[j] + offset;
+      const Value* row = static_cast<const Value*>(args.values[j]) + offset;
       const Vec weight = broadcast(weights[i * args.scores_stride + j]);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
@@ -140,21 +149,21 @@ inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries
 }
 
 // All dimensions from `dim` on, kVectors vectors at a time, then fewer, then what is less than a vector.
-template <int kQueries, int kVectors>
+template <class Value, int kQueries, int kVectors>
 inline void value_dims(const AttentionArgs& args, const WeightedQueries& queries, int dim) {
   for (; dim + kVectors * kLanes <= args.head_dim; dim += kVectors * kLanes) {
-    value_tile<kQueries, kVectors, false>(args, queries, dim, kLanes);
+    value_tile<Value, kQueries, kVectors, false>(args, queries, dim, kLanes);
   }
   if constexpr (kVectors > 1) {
-    value_dims<kQueries, kVectors / 2>(args, queries, dim);
+    value_dims<Value, kQueries, kVectors / 2>(args, queries, dim);
   } else if (dim < args.head_dim) {
-    value_tile<kQueries, 1, true>(args, queries, dim, args.head_dim - dim);
+    value_tile<Value, kQueries, 1, true>(args, queries, dim, args.head_dim - dim);
   }
 }
 
 // A tile from scores to outputs.
-template <int kHeads, int kQueries>
-inline void attend(const AttentionArgs& args, AttentionTile<kHeads, kQueries> tile) {
+template <class Value, int kHeads, int kQueries>
+inline void attend(const AttentionArgs& args, AttentionTile<Value, kHeads, kQueries> tile) {
   const int32_t* num_keys = args.num_keys + tile.query;
   int longest = 0;
   for (int i = 0; i < kQueries; ++i) longest = num_keys[i] > longest ? num_keys[i] : longest;
@@ -162,43 +171,47 @@ inline void attend(const AttentionArgs& args, AttentionTile<kHeads, kQueries> ti
   // queries skips them.
   int visible = 0;
   while (visible < args.num_segments && args.segments[visible].block * kLanes < longest) ++visible;
-  score_all(args, tile, 0, visible);
+  score_all<segments_at_once(tile.kRows)>(args, tile, 0, visible);
   float sums[tile.kRows];
   for (int row = 0; row < tile.kRows; ++row) {
     sums[row] = softmax_numerators(args.scores + row * args.scores_stride, num_keys[row % kQueries]);
   }
   for (int h = 0; h < kHeads; ++h) {
     const float* weights = args.scores + h * kQueries * args.scores_stride;
-    value_dims<kQueries, value_vectors(kQueries)>(
+    value_dims<Value, kQueries, value_vectors(kQueries)>(
         args, {tile.query, tile.head + h, weights, sums + h * kQueries}, 0);
   }
 }
 
-// One query of `count` heads from `head` on: kAttentionRows at once, then fewer.
-template <int kHeads = kAttentionHeads>
+// One query of `count` heads from `head` on: kHeads at once, then fewer.
+template <class Value, int kHeads = kAttentionHeads>
 inline void attend_heads(const AttentionArgs& args, int query, int head, int count) {
-  for (; count >= kHeads; count -= kHeads, head += kHeads)
-    attend(args, AttentionTile<kHeads, 1>{head, query});
+  for (; count >= kHeads; count -= kHeads, head += kHeads) {
+    attend(args, AttentionTile<Value, kHeads, 1>{head, query});
+  }
   if constexpr (kHeads > 1) {
-    if (count > 0) attend_heads<kHeads / 2>(args, query, head, count);
+    if (count > 0) attend_heads<Value, kHeads / 2>(args, query, head, count);
   }
 }
 
 // Picks the tile made for `queries` queries.
-template <int kQueries = kAttentionQueries>
+template <class Value, int kQueries = kAttentionQueries>
 inline void attend_queries(const AttentionArgs& args, int query, int queries) {
   if constexpr (kQueries == 1) {
-    attend_heads(args, query, 0, args.num_heads);
+    attend_heads<Value>(args, query, 0, args.num_heads);
   } else if (queries == kQueries) {
-    for (int head = 0; head < args.num_heads; ++head) attend(args, AttentionTile<1, kQueries>{head, query});
+    for (int head = 0; head < args.num_heads; ++head) {
+      attend(args, AttentionTile<Value, 1, kQueries>{head, query});
+    }
   } else {
-    attend_queries<kQueries - 1>(args, query, queries);
+    attend_queries<Value, kQueries - 1>(args, query, queries);
   }
 }
 
+template <class Value>
 void attention(const AttentionArgs& args) noexcept {
   for (int query = 0; query < args.num_queries; query += kAttentionQueries) {
     const int left = args.num_queries - query;
-    attend_queries(args, query, left < kAttentionQueries ? left : kAttentionQueries);
+    attend_queries<Value>(args, query, left < kAttentionQueries ? left : kAttentionQueries);
   }
 }

@@ -71,11 +71,12 @@ struct GemmS8Args : GemmArgs {
       column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
 
-// Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes].
+// Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes], in the type that the
+// kernel reads.
 // A block of positions may come in several segments (a beam whose ancestors sat in different rows):
 // the lanes of each are taken from it, so a search reorders its beams without copying keys.
 struct KeySegment {
-  const float* keys;    // layer 0, head 0
+  const void* keys;     // layer 0, head 0
   std::int32_t block;   // positions block * kLanes ... + kLanes - 1
   std::uint32_t lanes;  // bit l: this segment holds position block * kLanes + l
 };
@@ -95,12 +96,13 @@ struct AttentionArgs {
   const std::int32_t* num_keys;  // [num_queries], each >= 1
   const KeySegment* segments;    // ordered by block; the lanes of a block's segments are disjoint
   int num_segments;
-  std::int64_t key_offset;     // added to each segment's keys: this layer and first head
-  const float* const* values;  // [max num_keys] row of each position, layer 0, head 0
-  std::int64_t value_offset;   // added to each row: this layer and first head; then [num_heads * head_dim]
-  float* scores;               // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
-  std::int64_t scores_stride;  // >= max num_keys rounded up to kLanes; a multiple of kLanes
-  float* output;               // [num_queries, num_heads * head_dim], rows output_stride apart
+  std::int64_t key_offset;         // added to each segment's keys: this layer and first head
+  const void* const* values;       // [max num_keys] row of each position, layer 0, head 0
+  std::int64_t value_offset;       // added to each row: this layer and first head; then [head_dim]
+  std::int64_t value_head_stride;  // from a head's part of a row to the next head's
+  float* scores;                   // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
+  std::int64_t scores_stride;      // >= max num_keys rounded up to kLanes; a multiple of kLanes
+  float* output;                   // [num_queries, num_heads * head_dim], rows output_stride apart
   std::int64_t output_stride;
 };
 
@@ -127,7 +129,9 @@ struct Kernels {
   // What quantize adds, and gemm_s8 takes out again: 128 where the instruction wants unsigned inputs, or 0.
   int input_offset;
 
-  void (*attention)(const AttentionArgs& args) noexcept;
+  // Keys and values are float32, or bfloat16 that is widened and computed in float32.
+  void (*attention_f32)(const AttentionArgs& args) noexcept;
+  void (*attention_bf16)(const AttentionArgs& args) noexcept;
 
   // Layer normalisation over the last axis, Ba et al. 2016: (x - mean) / sqrt(var + epsilon) * gamma + beta,
   // rows contiguous [num_rows, size]; output may be input.

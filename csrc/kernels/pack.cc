@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
 
 namespace pyengine {
@@ -55,13 +56,6 @@ void for_each_panel(const Source& src, const Visit& visit) {
     }
     visit(column, panel.data());
   }
-}
-
-Bfloat16 round_to_bf16(float x) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-  if (std::isnan(x))
-    return {static_cast<std::uint16_t>(bits >> 16 | 0x40)};  // rounding could carry into infinity
-  return {static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
 // What Kernels::quantize does to a row, here for each column of a panel.
@@ -180,7 +174,7 @@ void unpack_column(const float* panels, std::int64_t depth, std::int64_t column,
 void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t column, float* row) {
   const Bfloat16* at = panels + column / kPanelWidth * kPanelWidth * depth + column % kPanelWidth;
   for (std::int64_t k = 0; k < depth; ++k) {
-    row[k] = std::bit_cast<float>(std::uint32_t{at[k * kPanelWidth].bits} << 16);
+    row[k] = widen(at[k * kPanelWidth]);
   }
 }
 

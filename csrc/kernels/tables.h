@@ -6,7 +6,10 @@
 namespace pyengine {
 
 extern const Kernels kScalarKernels;
-extern const Kernels kAvx2Kernels;    // built where PYENGINE_HAVE_AVX2 is defined
-extern const Kernels kAvx512Kernels;  // built where PYENGINE_HAVE_AVX512 is defined
+// Each built where PYENGINE_HAVE_ and its name are defined:
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvxVnniKernels;
+extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;
 
 }  // namespace pyengine

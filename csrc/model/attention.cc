@@ -33,7 +33,8 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.num_segments = static_cast<int>(keys.segments.size());
   args.key_offset = operands.key_offset + head_begin * kLanes;
   args.values = keys.values.data();
-  args.value_offset = operands.value_offset + head_begin;
+  args.value_offset = operands.value_offset + head * operands.value_head_stride;
+  args.value_head_stride = operands.value_head_stride;
   args.scores = nullptr;
   args.scores_stride = (static_cast<std::int64_t>(keys.values.size()) + kLanes - 1) / kLanes * kLanes;
   args.output = operands.output + tile.first_row * hidden_size + head_begin;
@@ -72,7 +73,7 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
          ++item) {
       AttentionArgs args = make_args(operands, tiles[item / head_tiles], item % head_tiles * kHeadTile);
       args.scores = scores + thread * scores_size;
-      runtime.kernels.attention(args);
+      operands.attention(args);
     }
   });
 }

@@ -18,6 +18,7 @@ struct AttentionGroup {
 
 // Where one layer's operands lie.
 struct AttentionOperands {
+  void (*attention)(const AttentionArgs& args) noexcept;  // the kernel for the type of keys and values
   int num_heads;
   int head_dim;
   const float* query;  // [rows][num_heads * head_dim], rows query_stride apart
@@ -25,7 +26,8 @@ struct AttentionOperands {
   const std::int32_t* num_keys;  // [rows] keys that each row sees
   std::int64_t key_offset;       // of this layer, from the keys of a segment
   std::int64_t value_offset;     // of this layer, from the row of a value
-  float* output;                 // [rows, num_heads * head_dim]
+  std::int64_t value_head_stride;
+  float* output;  // [rows, num_heads * head_dim]
 };
 
 // "Attention Is All You Need" 3.2.2 without the projections: for each head

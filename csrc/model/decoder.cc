@@ -10,6 +10,9 @@ namespace {
 // Multiply-adds that one entry of a recurrent state is worth: an exponential and a division.
 constexpr int kRecurrenceWork = 32;
 
+// Multiply-adds that writing one entry of a key, each to a cache line of its own, and of a value is worth.
+constexpr int kStoreWork = 16;
+
 // Scratch of one step, shared by its layers.
 struct Pass {
   Rows rows;
@@ -22,7 +25,10 @@ struct Pass {
 
 AttentionOperands operands_of(const Pass& pass, int layer) {
   const ModelConfig& config = pass.rows.config;
+  const Kernels& kernels = pass.rows.runtime.kernels;
   AttentionOperands operands;
+  operands.attention =
+      pass.layout.type == CacheType::kFloat32 ? kernels.attention_f32 : kernels.attention_bf16;
   operands.num_heads = config.decoder_num_heads;
   operands.head_dim = config.hidden_size / config.decoder_num_heads;
   operands.query = pass.query_key_value;
@@ -30,16 +36,24 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   operands.num_keys = nullptr;
   operands.key_offset = pass.layout.key_offset(layer);
   operands.value_offset = pass.layout.value_offset(layer) - pass.layout.value_offset(0);
+  operands.value_head_stride = pass.layout.value_head_stride();
   operands.output = pass.context;
   return operands;
 }
 
-void append_to_cache(const Pass& pass, int layer) {
-  const std::int64_t size = pass.rows.config.hidden_size;
-  for (int row = 0; row < pass.rows.num_rows; ++row) {
-    const float* key = pass.query_key_value + row * 3 * size + size;
-    store_key_value(pass.layout, layer, pass.batch.positions[row], key, key + size, pass.batch.pages[row]);
-  }
+// Writes keys and values of one layer: of row i at key_value + i * stride, first the key, then the value.
+void store_rows(const Runtime& runtime, const PageLayout& layout, int layer, const float* key_value,
+                std::int64_t stride, const CacheRows& rows) {
+  const int size = layout.hidden_size();
+  const int parts = num_parts(static_cast<std::int64_t>(rows.num_rows) * size * kStoreWork,
+                              runtime.num_threads, rows.num_rows);
+  runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
+    const int end = part_begin(rows.num_rows, part + 1, parts);
+    for (int row = part_begin(rows.num_rows, part, parts); row < end; ++row) {
+      const float* key = key_value + row * stride;
+      store_key_value(layout, layer, rows.positions[row], key, key + size, rows.pages[row]);
+    }
+  });
 }
 
 // Adds the projected attention of every head to the residual stream.
@@ -56,9 +70,11 @@ void history_block(const Pass& pass, const SelfAttentionWeights& weights, int la
   residual_block<order>(rows, weights.norm, [&](const float* input) {
     linear(rows.runtime, weights.query_key_value, input, rows.num_rows, Activation::kNone, nullptr,
            pass.query_key_value);
-    append_to_cache(pass, layer);
+    const std::int64_t size = rows.config.hidden_size;
+    store_rows(rows.runtime, pass.layout, layer, pass.query_key_value + size, 3 * size,
+               {rows.num_rows, pass.batch.positions, pass.batch.pages});
     AttentionOperands operands = operands_of(pass, layer);
-    operands.query_stride = 3 * static_cast<std::int64_t>(rows.config.hidden_size);
+    operands.query_stride = 3 * size;
     operands.num_keys = pass.batch.num_keys;
     attend_and_project(pass, pass.batch.groups, operands, weights.output);
   });
@@ -141,16 +157,13 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
 }
 
 void fill_cross_cache(const Runtime& runtime, const Weights& weights, const PageLayout& layout,
-                      const float* hidden, int num_tokens, const CrossCache& cache) {
-  const std::int64_t size = layout.hidden_size;
-  float* key_value = runtime.workspace.take<float>(2 * size * num_tokens);  // [num_tokens, 2 * hidden_size]
+                      const float* hidden, const CacheRows& rows) {
+  const std::int64_t size = layout.hidden_size();
+  float* key_value = runtime.workspace.take<float>(2 * size * rows.num_rows);  // [rows, 2 * hidden_size]
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     const Linear& weight = weights.decoder_layers[layer].cross_attention.key_value;
-    linear(runtime, weight, hidden, num_tokens, Activation::kNone, nullptr, key_value);
-    for (int position = 0; position < num_tokens; ++position) {
-      const float* key = key_value + position * 2 * size;
-      store_key_value(layout, layer, position, key, key + size, cache.page_of(position));
-    }
+    linear(runtime, weight, hidden, rows.num_rows, Activation::kNone, nullptr, key_value);
+    store_rows(runtime, layout, layer, key_value, 2 * size, rows);
   }
 }
 

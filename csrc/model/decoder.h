@@ -16,7 +16,7 @@ struct DecoderBatch {
   const std::int32_t* tokens;                     // [num_rows]
   const std::int32_t* positions;                  // [num_rows]
   const std::int32_t* num_keys;                   // [num_rows] position + 1
-  float* const* pages;                            // [num_rows] page that takes the row's key and value
+  std::byte* const* pages;                        // [num_rows] page that takes the row's key and value
   float* const* states;                           // [num_rows] SSRU: state [layers][hidden_size] of the row's
                                                   // hypothesis, whose rows come in order of position
   std::span<const AttentionGroup> groups;         // self-attention
@@ -28,9 +28,16 @@ struct DecoderBatch {
 void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
                   const PageLayout& layout, const DecoderBatch& batch, float* hidden);
 
-// Projects the last hidden states of a source sentence [num_tokens, hidden_size] to the keys and values of
-// every decoder layer's cross-attention.
+// Where the keys and values of some rows go.
+struct CacheRows {
+  int num_rows;
+  const std::int32_t* positions;  // [num_rows]
+  std::byte* const* pages;        // [num_rows] page of the row's position
+};
+
+// Projects the last hidden states of the encoder, hidden [rows.num_rows, hidden_size], to the keys and values
+// of every decoder layer's cross-attention.
 void fill_cross_cache(const Runtime& runtime, const Weights& weights, const PageLayout& layout,
-                      const float* hidden, int num_tokens, const CrossCache& cache);
+                      const float* hidden, const CacheRows& rows);
 
 }  // namespace pyengine

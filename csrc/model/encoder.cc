@@ -28,7 +28,7 @@ std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidde
   const std::size_t num_sentences = batch.offsets.size() - 1;
   auto* groups = workspace.take<AttentionGroup>(num_sentences);
   auto* num_keys = workspace.take<std::int32_t>(num_rows);
-  auto* values = workspace.take<const float*>(num_rows);
+  auto* values = workspace.take<const void*>(num_rows);
   auto* segments = workspace.take<KeySegment>(num_rows);  // at most one a row
   std::int32_t num_blocks = 0;
   for (std::size_t i = 0; i < num_sentences; ++i) {
@@ -76,6 +76,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
            pass.query_key_value);
     transpose_keys(pass);
     AttentionOperands operands;
+    operands.attention = rows.runtime.kernels.attention_f32;
     operands.num_heads = config.encoder_num_heads;
     operands.head_dim = config.hidden_size / config.encoder_num_heads;
     operands.query = pass.query_key_value;
@@ -83,6 +84,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
     operands.num_keys = pass.num_keys;
     operands.key_offset = 0;
     operands.value_offset = 0;
+    operands.value_head_stride = operands.head_dim;
     operands.output = pass.context;
     attend(rows.runtime, pass.groups, operands);
     linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,

@@ -8,22 +8,31 @@
 namespace pyengine {
 
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
-                     float* page) {
+                     std::byte* page) {
   const int lane = position % kLanes;
-  store_key(key, layout.hidden_size, lane, page + layout.key_offset(layer));
-  float* row = page + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * layout.hidden_size;
-  std::copy_n(value, layout.hidden_size, row);
+  const auto store_in = [&](auto* entries) {
+    store_key(key, layout.hidden_size(), lane, entries + layout.key_offset(layer));
+    auto* row = entries + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * layout.head_dim;
+    for (int head = 0; head < layout.num_heads; ++head, row += layout.value_head_stride()) {
+      for (int i = 0; i < layout.head_dim; ++i) convert(value[head * layout.head_dim + i], row[i]);
+    }
+  };
+  if (layout.type == CacheType::kFloat32) {
+    store_in(reinterpret_cast<float*>(page));
+  } else {
+    store_in(reinterpret_cast<Bfloat16*>(page));
+  }
 }
 
-float* PagePool::acquire() {
+std::byte* PagePool::acquire() {
   if (free_.empty()) {
-    pages_.emplace_back(static_cast<std::size_t>(layout_.page_size()));
+    pages_.emplace_back(static_cast<std::size_t>(layout_.page_bytes()));
     free_.reserve(pages_.size());  // so that release() never allocates
-    float* page = pages_.back().data();
-    std::fill_n(page, layout_.page_size(), 0.0f);  // lanes not yet written are read, and then masked
+    std::byte* page = pages_.back().data();
+    std::fill_n(page, layout_.page_bytes(), std::byte{0});  // lanes not yet written are read, then masked
     return page;
   }
-  float* page = free_.back();
+  std::byte* page = free_.back();
   free_.pop_back();
   return page;
 }
@@ -33,7 +42,7 @@ PageList::PageList(PagePool& pool, int max_positions) : pool_(pool) {
 }
 
 PageList::~PageList() {
-  for (float* page : pages_) pool_.release(page);
+  for (std::byte* page : pages_) pool_.release(page);
 }
 
 void PageList::reach(int position) {
@@ -71,7 +80,7 @@ void SelfCache::reorder(std::span<const int> parents) {
   }
 }
 
-float* SelfCache::append(int slot, int position) {
+std::byte* SelfCache::append(int slot, int position) {
   PE_DCHECK(position < max_positions_);
   ancestors(slot)[position] = static_cast<Slot>(slot);
   num_positions_ = std::max(num_positions_, position + 1);
@@ -81,7 +90,7 @@ float* SelfCache::append(int slot, int position) {
 
 KeyTable SelfCache::keys(int slot, int num_keys, Workspace& workspace) const {
   const Slot* slots = ancestors(slot);
-  auto* values = workspace.take<const float*>(num_keys);
+  auto* values = workspace.take<const void*>(num_keys);
   for (int position = 0; position < num_keys; ++position) {
     values[position] = slots_[slots[position]].value_row(position);
   }

@@ -17,8 +17,8 @@ std::vector<float> key_of(int size, int position, int slot) {
 }
 
 void append(SelfCache& cache, const PageLayout& layout, int slot, int position) {
-  const std::vector<float> key = key_of(layout.hidden_size, position, slot);
-  float* page = cache.append(slot, position);
+  const std::vector<float> key = key_of(layout.hidden_size(), position, slot);
+  std::byte* page = cache.append(slot, position);
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     store_key_value(layout, layer, position, key.data(), key.data(), page);
   }
@@ -29,7 +29,8 @@ float key_at(const KeyTable& table, const PageLayout& layout, int layer, int pos
   for (const KeySegment& segment : table.segments) {
     const bool has_lane = segment.lanes >> (position % kLanes) & 1;
     if (segment.block == position / kLanes && has_lane) {
-      return segment.keys[layout.key_offset(layer) + position % kLanes];
+      const auto* keys = static_cast<const float*>(segment.keys);
+      return keys[layout.key_offset(layer) + position % kLanes];
     }
   }
   return -1.0f;
@@ -39,7 +40,7 @@ float key_at(const KeyTable& table, const PageLayout& layout, int layer, int pos
 
 TEST_CASE("after random reorderings every hypothesis sees the keys and values of its own ancestors") {
   constexpr int kSlots = 5, kPositions = 70;
-  const PageLayout layout{2, 6};
+  const PageLayout layout{2, 1, 6};
   PagePool pool(layout);
   SelfCache cache(pool, kSlots, kPositions);
   std::vector<std::vector<int>> history(kSlots);  // the slot that wrote each position
@@ -61,18 +62,35 @@ TEST_CASE("after random reorderings every hypothesis sees the keys and values of
     for (int slot = 0; slot < kSlots; ++slot) {
       const KeyTable table = cache.keys(slot, position + 1, workspace);
       for (int p = 0; p <= position; ++p) {
-        const float expected = key_of(layout.hidden_size, p, history[slot][p])[0];
+        const float expected = key_of(layout.hidden_size(), p, history[slot][p])[0];
         for (int layer = 0; layer < layout.num_layers; ++layer) {
           REQUIRE(key_at(table, layout, layer, p) == expected);
-          REQUIRE(table.values[p][layout.value_offset(layer) - layout.value_offset(0)] == expected);
+          const auto* row = static_cast<const float*>(table.values[p]);
+          REQUIRE(row[layout.value_offset(layer) - layout.value_offset(0)] == expected);
         }
       }
     }
   }
 }
 
+TEST_CASE("a cache of bfloat16 holds rounded keys and values in half the memory") {
+  const PageLayout layout{2, 2, 3, CacheType::kBfloat16}, whole{2, 2, 3, CacheType::kFloat32};
+  CHECK(2 * layout.page_bytes() == whole.page_bytes());
+  PagePool pool(layout);
+  const std::vector<float> key = {1.0f, 1.00390625f, 1.01171875f, -3.14159274f, 1e30f, 0.0f};
+  const std::vector<float> rounded = {1.0f, 1.0f, 1.015625f, -3.140625f, 1.0013e30f, 0.0f};
+  std::byte* page = pool.acquire();
+  store_key_value(layout, 1, 19, key.data(), key.data(), page);
+  const auto* entries = reinterpret_cast<const Bfloat16*>(page);
+  for (int i = 0; i < 6; ++i) {
+    CHECK(widen(entries[layout.key_offset(1) + i * kLanes + 3]) == doctest::Approx(rounded[i]).epsilon(1e-5));
+    const std::int64_t value_at = layout.value_offset(1) + i / 3 * layout.value_head_stride() + 3 * 3 + i % 3;
+    CHECK(widen(entries[value_at]) == doctest::Approx(rounded[i]).epsilon(1e-5));
+  }
+}
+
 TEST_CASE("pages are given back and used again") {
-  const PageLayout layout{1, 4};
+  const PageLayout layout{1, 2, 2};
   PagePool pool(layout);
   for (int round = 0; round < 4; ++round) {
     SelfCache cache(pool, 2, 40);
@@ -81,5 +99,5 @@ TEST_CASE("pages are given back and used again") {
     CHECK(source.keys().segments.size() == 3);
     CHECK(source.keys().values.size() == 33);
   }
-  CHECK(pool.bytes() == 6 * layout.page_size() * sizeof(float));  // three pages each, whatever the rounds
+  CHECK(pool.bytes() == 6 * layout.page_bytes());  // three pages each, whatever the rounds
 }

@@ -24,3 +24,10 @@ def assert_within(found: np.ndarray, expected: np.ndarray, bound: np.ndarray | f
     """|found - expected| <= bound, entry by entry; a NaN anywhere fails."""
     excess = np.abs(np.asarray(found, np.float64) - expected) - bound
     assert np.all(excess <= 0), f"beyond the bound by {np.max(excess)}"
+
+
+def to_bfloat16(w: np.ndarray) -> np.ndarray:
+    """To the nearest float32 whose lower 16 bits are 0, ties to even."""
+    bits = w.view(np.uint32).astype(np.uint64)
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+    return bits.astype(np.uint32).view(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_helpers import EPS, assert_same_bits, assert_within, normal
+from kernel_helpers import EPS, assert_same_bits, assert_within, normal, to_bfloat16
 
 from pyengine._core import available_isas, kernels
 
@@ -93,6 +93,16 @@ def test_isas_and_segments_agree(queries, keys, head_dim, rows, seed):
     owner = rng.integers(0, rows, keys).tolist()
     for isa in available_isas():
         assert_same_bits(kernels.attention(isa, q, k, v, scale, num_keys, owner), expected)
+
+
+@pytest.mark.parametrize(("queries", "keys", "head_dim"), SHAPES)
+def test_bfloat16_keys_and_values_compute_in_float32(isa, rng, queries, keys, head_dim):
+    q, k, v, scale = problem(rng, queries, keys, head_dim)
+    num_keys = rng.integers(1, keys + 1, queries)
+    owner = rng.integers(0, 3, keys).tolist()
+    found = kernels.attention(isa, q, k, v, scale, num_keys, owner, 1, True)
+    rounded = (to_bfloat16(x) for x in (k, v))
+    assert_same_bits(found, kernels.attention(isa, q, *rounded, scale, num_keys, owner))
 
 
 def test_one_key_is_its_value(isa, rng):
