@@ -1,4 +1,4 @@
-"""The command ``pyengine``: translate, models, info, verify, bench.
+"""The command ``pyengine``: translate, models, convert, info, verify, bench.
 
 Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` found a difference; 2 the
 command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
@@ -104,6 +104,14 @@ def run_models(arguments: argparse.Namespace) -> int:
             f"{' or '.join(PACKAGES)}",
             file=sys.stderr,
         )
+    return 0
+
+
+def run_convert(arguments: argparse.Namespace) -> int:
+    """``pyengine convert``."""
+    from pyengine.convert.firefox import convert
+
+    convert(arguments.model, arguments.out)
     return 0
 
 
@@ -245,6 +253,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     _add_translate(commands)
     _add_models(commands)
+    _add_convert(commands)
     _add_info(commands)
     _add_verify(commands)
     _add_bench(commands)
@@ -312,6 +321,18 @@ def _add_models(commands: Any) -> None:
         "packages.",
     )
     parser.set_defaults(run=run_models)
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a Firefox Translations model as ONNX",
+        description="Write a Firefox Translations (Bergamot, Marian) model as the ONNX folder that "
+        "pyengine and onnxruntime read; int8 weights stay int8. pyengine runs both.",
+    )
+    parser.add_argument("model", type=Path, metavar="FOLDER", help="with model*.bin or model*.npz")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.set_defaults(run=run_convert)
 
 
 def _add_info(commands: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pyengine
-from pyengine import ModelNotFoundError, OptionError, Translator
+from pyengine import ModelNotFoundError, OptionError, Translator, registry
 from pyengine.errors import InputTypeError
 from pyengine.models.languages import languages_of, primary_language
 from pyengine.registry import find_route, installed_models
@@ -29,6 +29,7 @@ def models(tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     (root / "notes-en-pt").mkdir()  # no model
     (root / "README-en-it").write_text("")
     monkeypatch.setenv("PYENGINE_MODELS", str(root))
+    monkeypatch.setattr(registry, "PACKAGES", {})
     return root
 
 
@@ -77,6 +78,7 @@ def test_no_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"PYENGINE_MODELS: .* is not a folder"):
         installed_models()
     monkeypatch.delenv("PYENGINE_MODELS")
+    monkeypatch.setattr(registry, "PACKAGES", {})
     with pytest.raises(ModelNotFoundError, match="set PYENGINE_MODELS"):
         find_route("xx", "yy")
 

@@ -21,6 +21,7 @@ from pyengine import (
     _core,
 )
 from pyengine.bench.onnxruntime_loop import GreedySearch, OnnxFiles, OnnxRuntimeModel
+from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized, holds_int8
@@ -201,6 +202,12 @@ def test_gzipped_files(tmp_path: Path, folder: Path) -> None:
         (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     with Translator(folder) as one, Translator(tmp_path) as other:
         assert one.translate(TEXT, max_new_tokens=9) == other.translate(TEXT, max_new_tokens=9)
+
+
+def test_the_command(tmp_path: Path, folder: Path, converted: Path) -> None:
+    assert main(["convert", str(folder), str(tmp_path / "out")]) == 0
+    for path in converted.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_convert_refuses(tmp_path: Path, folder: Path, converted: Path) -> None:
