@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "decode/beam.h"
 #include "decode/constraints.h"
@@ -96,28 +97,6 @@ void check(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-const ModelConfig& checked(const ModelConfig& config) {
-  const auto positive = [](int value, const char* name) {
-    check(value > 0, std::string(name) + " is " + std::to_string(value) + ", expected a positive number");
-  };
-  positive(config.hidden_size, "hidden_size");
-  positive(config.vocab_size, "vocab_size");
-  positive(config.source_vocab_size, "source_vocab_size");
-  positive(config.max_positions, "max_positions");
-  positive(config.encoder_layers, "encoder_layers");
-  positive(config.decoder_layers, "decoder_layers");
-  positive(config.encoder_num_heads, "encoder_num_heads");
-  positive(config.decoder_num_heads, "decoder_num_heads");
-  positive(config.encoder_ffn_dim, "encoder_ffn_dim");
-  positive(config.decoder_ffn_dim, "decoder_ffn_dim");
-  for (const int num_heads : {config.encoder_num_heads, config.decoder_num_heads}) {
-    check(config.hidden_size % num_heads == 0, "hidden_size " + std::to_string(config.hidden_size) +
-                                                   " is not a multiple of " + std::to_string(num_heads) +
-                                                   " heads");
-  }
-  return config;
-}
-
 void check_ids(std::span<const std::int32_t> ids, int vocab_size, const char* what) {
   for (const std::int32_t id : ids) {
     check(id >= 0 && id < vocab_size, std::string(what) + " id " + std::to_string(id) +
@@ -148,10 +127,9 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
 
 }  // namespace
 
-Engine::Engine(const ModelConfig& config, WeightType type, TensorSource& tensors, const Kernels& kernels,
-               int num_threads)
-    : config_(checked(config)),
-      weights_(load_weights(config_, type, tensors)),
+Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads)
+    : config_(config),
+      weights_(std::move(weights)),
       kernels_(kernels),
       num_threads_(num_threads),
       forward_(config_, weights_, kernels_, num_threads),

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
-#include "decode/forward.h"
+#include "decode/forward_groups.h"
 #include "decode/options.h"
 #include "decode/scheduler.h"
 #include "model/weights.h"
@@ -30,10 +30,9 @@ class Engine {
   // Asked between steps; true stops the call, which then throws Interrupted.
   using Poll = FunctionRef<bool()>;
 
-  // Packs the tensors. Throws std::invalid_argument if the configuration is not sound or a tensor does not
-  // fit it; `kernels` must outlive the engine.
-  Engine(const ModelConfig& config, WeightType type, TensorSource& tensors, const Kernels& kernels,
-         int num_threads);
+  // `weights` are those of `config`; `kernels` must outlive the engine. Throws std::invalid_argument for a
+  // number of threads out of range.
+  Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads);
 
   // The best hypotheses of each source, options.num_return_sequences each (fewer if the vocabulary allows no
   // more), best first. Throws std::invalid_argument for an empty or overlong source, an id out of range or a
@@ -66,7 +65,7 @@ class Engine {
   Weights weights_;
   const Kernels& kernels_;
   int num_threads_;
-  Forward forward_;
+  ForwardGroups forward_;
   Scheduler scheduler_;
 };
 

@@ -1,5 +1,6 @@
 """The C++ core (csrc/bind). Arrays are C-contiguous; every method releases the GIL."""
 
+from collections.abc import Mapping
 from enum import Enum
 from types import ModuleType
 
@@ -7,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 kernels: ModuleType
+
+PACKED_LAYOUT: int
+"""Number of the layout of packed weights; those of another one are not to be mapped."""
 
 class ModelConfig:
     """One architecture: the fields of ``pyengine.models.ModelConfig``."""
@@ -28,6 +32,27 @@ class ModelConfig:
     decoder_kind: str
     def __init__(self) -> None: ...
 
+class Weights:
+    """Weights packed for the kernels, and the configuration that they are for."""
+
+    @staticmethod
+    def pack(
+        config: ModelConfig, tensors: Mapping[str, NDArray[np.float32]], compute_type: str
+    ) -> Weights:
+        """Read and pack one tensor after the other. Raises ValueError if one does not fit."""
+
+    @staticmethod
+    def map(
+        config: ModelConfig, buffer: memoryview, offsets: list[int], compute_type: str
+    ) -> Weights:
+        """Weights that lie in ``buffer``, each array at its offset, and are not copied.
+
+        Raises ValueError if an array is not inside. Offsets are multiples of 64.
+        """
+
+    def arrays(self) -> list[NDArray[np.uint8]]:
+        """The bytes of every array in a fixed order; tied ones share their memory."""
+
 class EarlyStopping(Enum):
     """When beam search stops: transformers' ``early_stopping`` False, True and "never"."""
 
@@ -45,6 +70,7 @@ class GenerationOptions:
     length_penalty: float
     early_stopping: EarlyStopping
     renormalize_logits: bool
+    return_scores: bool
     decoder_start_token_id: int
     eos_token_ids: list[int]
     forced_bos_token_id: int
@@ -55,16 +81,9 @@ class GenerationOptions:
     def __init__(self) -> None: ...
 
 class Engine:
-    """A model with its weights packed for one instruction set, and its thread pool."""
+    """A model on one instruction set."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        tensors: dict[str, NDArray[np.float32]],
-        compute_type: str = "float32",
-        isa: str = "",
-        num_threads: int = 1,
-    ) -> None: ...
+    def __init__(self, weights: Weights, isa: str = "", num_threads: int = 1) -> None: ...
     @property
     def isa(self) -> str: ...
     @property

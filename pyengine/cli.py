@@ -1,7 +1,7 @@
-"""The command ``pyengine``: translate, models, convert, info, verify, bench.
+"""The command ``pyengine``: translate, models, convert, info, verify, pack, bench.
 
-Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` found a difference; 2 the
-command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
+Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` or ``pack --check`` found a
+difference; 2 the command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -136,6 +136,21 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return 0 if report.faithful else EXIT_ERROR
 
 
+def run_pack(arguments: argparse.Namespace) -> int:
+    """``pyengine pack``: with ``--check``, status 1 unless the cache holds this very model."""
+    from pyengine.loading import Settings
+    from pyengine.pack import check_packed, pack_model
+
+    settings = Settings.checked(arguments.compute_type, cache_dir=arguments.output)
+    if arguments.check:
+        packed = check_packed(arguments.model, settings)
+    else:
+        packed = pack_model(arguments.model, settings, for_all=arguments.output is not None)
+    verb = "sound" if arguments.check else "packed"
+    print(f"{verb}: {packed.path} ({packed.compute_type}, {packed.size / 2**20:.1f} MiB)")
+    return 0
+
+
 def run_bench(arguments: argparse.Namespace) -> int:
     """``pyengine bench``."""
     from pyengine.bench.runner import BenchSettings, run_benchmark
@@ -148,6 +163,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         rounds=arguments.rounds,
         target_length=arguments.target_length,
+        compute_type=arguments.compute_type,
     )
     report = run_benchmark(settings, progress=progress_note)
     print(report.format())
@@ -173,6 +189,7 @@ def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> An
         threads=arguments.threads,
         batch_size=getattr(arguments, "batch_size", None),
         isa=arguments.isa,
+        cache_dir=arguments.cache_dir,
     )
 
 
@@ -256,6 +273,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_info(commands)
     _add_verify(commands)
+    _add_pack(commands)
     _add_bench(commands)
     return parser
 
@@ -368,6 +386,31 @@ def _add_verify(commands: Any) -> None:
     parser.set_defaults(run=run_verify)
 
 
+def _add_pack(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pack",
+        help="pack a model's weights ahead of its first load",
+        description="Pack a model's weights as the first load would, so that every load is a fast "
+        "one. They are found by the folder's path and by the size and modification time of its "
+        "ONNX files.",
+    )
+    _add_model(parser)
+    _add_compute_type(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="the cache_dir of the loads to come, readable by every user (the user's own cache)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit status 1 unless the file there is exactly what packing the "
+        "model now would give",
+    )
+    parser.set_defaults(run=run_pack)
+
+
 def _add_bench(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
@@ -387,6 +430,12 @@ def _add_bench(commands: Any) -> None:
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of each engine")
     parser.add_argument(
+        "--compute-type",
+        default="default",
+        metavar="TYPE",
+        help="of pyengine; onnxruntime computes in what the files hold (%(default)s)",
+    )
+    parser.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="of both engines (%(default)s)"
     )
     parser.add_argument(
@@ -405,12 +454,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
     group = parser.add_argument_group("engine (only the compute type changes the output)")
-    group.add_argument(
-        "--compute-type",
-        choices=COMPUTE_TYPES,
-        default="default",
-        help="type of the weights (what the files hold); auto: the fastest here",
-    )
+    _add_compute_type(group)
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
     )
@@ -419,7 +463,29 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
         metavar="NAME",
         help="instruction set: avx512vnni, avx512, avxvnni, avx2 or scalar (the best)",
     )
+    cache = group.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="where packed weights are kept (pyengine in the user's cache folder)",
+    )
+    cache.add_argument(
+        "--no-cache",
+        dest="cache_dir",
+        action="store_false",
+        default=None,
+        help="read the ONNX files, and keep no packed weights",
+    )
     return group
+
+
+def _add_compute_type(group: Any) -> None:
+    group.add_argument(
+        "--compute-type",
+        choices=COMPUTE_TYPES,
+        default="default",
+        help="type of the weights (what the files hold); auto: the fastest here",
+    )
 
 
 def _early_stopping(text: str) -> bool | str:

@@ -41,6 +41,10 @@ def describe(translator: Translator) -> dict[str, Any]:
             "weights": translator.engine.weight_bytes,
             "peak_of_process": peak_memory_bytes(),
         },
+        "cache": {
+            "file": None if translator.cache_file is None else str(translator.cache_file),
+            "used": translator.from_cache,
+        },
         "engine": {
             "compute_type": translator.compute_type,
             "isa": translator.isa,
@@ -69,6 +73,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ("files", _files_text(facts["files"])),
         ("memory", f"{facts['memory']['weights'] / MIB:.1f} MiB of weights; "
          f"{facts['memory']['peak_of_process'] / MIB:.0f} MiB peak of this process while loading"),
+        ("cache", _cache_text(facts["cache"])),
         ("runs as", f"{engine['compute_type']}, {engine['isa']} of "
          f"{', '.join(engine['isas_of_this_cpu'])}, {_plural(engine['threads'], 'thread')}"),
         ("cpu", engine["cpu"]),
@@ -104,6 +109,12 @@ def _files_text(files: dict[str, int]) -> str:
     width = max(map(len, files), default=0)
     lines = [f"{name:<{width}}  {_size(size):>11}" for name, size in files.items()]
     return f"\n{'':<14}".join(lines)
+
+
+def _cache_text(cache: dict[str, Any]) -> str:
+    if cache["file"] is None:
+        return "none: the weights were read from ONNX"
+    return f"{'mapped from' if cache['used'] else 'written to'} {cache['file']}"
 
 
 def _size(size: int) -> str:

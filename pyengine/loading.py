@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyengine import _core
-from pyengine.errors import InputTypeError, ModelFormatError, ModelNotFoundError, OptionError
+from pyengine.cache import resolve_cache_dir
+from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError
+from pyengine.models import ModelFolder, read_folder
 from pyengine.system import available_cores
-
-if TYPE_CHECKING:
-    from pyengine.models import ModelConfig, ModelFolder
+from pyengine.weights import ModelWeights, load_weights
 
 DEFAULT_BATCH_SIZE = 32
 """Measured, greedy, one thread of an AMD EPYC with AVX-512, tokens/s at 8, 16, 32, 64 and 128: the
@@ -37,16 +36,23 @@ class Settings:
         threads: threads that compute, at least 1.
         batch_size: sentences decoded together at most, at least 1.
         isa: name of the instruction set, see ``_core.available_isas``.
+        cache_dir: where packed weights are kept; ``None``: nowhere.
     """
 
     compute_type: str
     threads: int
     batch_size: int
     isa: str
+    cache_dir: Path | None
 
     @classmethod
     def checked(
-        cls, compute_type: str, threads: int | None, batch_size: int | None, isa: str | None
+        cls,
+        compute_type: str = "default",
+        threads: int | None = None,
+        batch_size: int | None = None,
+        isa: str | None = None,
+        cache_dir: Any = None,
     ) -> Settings:
         """Fill in what is ``None`` and check the rest.
 
@@ -61,6 +67,7 @@ class Settings:
             threads=_count("threads", threads, MAX_THREADS) or min(available_cores(), MAX_THREADS),
             batch_size=checked_batch_size(batch_size),
             isa=_resolved_isa(isa),
+            cache_dir=resolve_cache_dir(cache_dir),
         )
 
     def computed_in(self, stored: str) -> str:
@@ -78,40 +85,26 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in memory: ``model`` without its tensors, which the engine has packed."""
+    """A model in memory: what its folder says, its packed weights, and the engine that runs it."""
 
     model: ModelFolder
+    weights: ModelWeights
     engine: _core.Engine
     compute_type: str
-    parameters: int
 
 
 def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
-    """Read a model folder and pack its weights.
+    """Read a model folder and make an engine of it.
 
     Raises:
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
-    from pyengine.models import read_model
-    from pyengine.models.quantized import dequantized, holds_int8
-
-    model = read_model(checked_folder(folder))
-    stored = "int8" if holds_int8(model.tensors) else "float32"
-    compute_type = settings.computed_in(stored)
-    keeps_type = compute_type == stored or stored == "float32"
-    try:
-        engine = _core.Engine(
-            _core_config(model.config),
-            model.tensors if keeps_type else dequantized(model.tensors),
-            compute_type,
-            settings.isa,
-            settings.threads,
-        )
-    except ValueError as error:
-        raise ModelFormatError(f"{str(folder)!r}: {error}") from error
-    parameters = _count_parameters(model.tensors)
-    return Loaded(dataclasses.replace(model, tensors={}), engine, compute_type, parameters)
+    model = read_folder(checked_folder(folder))
+    compute_type = settings.computed_in(model.stored_type)
+    weights = load_weights(model, compute_type, settings.cache_dir)
+    engine = _core.Engine(weights.packed, settings.isa, settings.threads)
+    return Loaded(model, weights, engine, compute_type)
 
 
 def checked_folder(folder: Any) -> Path:
@@ -138,25 +131,6 @@ def checked_batch_size(value: int | None) -> int:
         OptionError: not an integer of at least 1.
     """
     return _count("batch_size", value, 2**16) or DEFAULT_BATCH_SIZE
-
-
-def _core_config(config: ModelConfig) -> _core.ModelConfig:
-    core = _core.ModelConfig()
-    for field in dataclasses.fields(config):
-        setattr(core, field.name, getattr(config, field.name))
-    return core
-
-
-def _count_parameters(tensors: dict[str, Any]) -> int:
-    from pyengine.models.quantized import SCALE
-
-    """Numbers in the tensors; one that shares its memory with another (tied) counts once."""
-    sizes = {
-        array.__array_interface__["data"][0]: array.size
-        for name, array in tensors.items()
-        if not name.endswith(SCALE)
-    }
-    return sum(sizes.values())
 
 
 def _count(name: str, value: int | None, largest: int) -> int | None:

@@ -136,8 +136,11 @@ def resolve_options(
     return options
 
 
-def to_core(options: GenerationOptions) -> _core.GenerationOptions:
-    """The same options as the C++ engine's struct: the one place where the two meet."""
+def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.GenerationOptions:
+    """The same options as the C++ engine's struct: the one place where the two meet.
+
+    Without ``return_scores`` a greedy search leaves its scores out, and the work for them.
+    """
     from pyengine import _core
 
     stopping = {
@@ -148,6 +151,7 @@ def to_core(options: GenerationOptions) -> _core.GenerationOptions:
     core = _core.GenerationOptions()
     for name in _SAME_IN_CORE:
         setattr(core, name, getattr(options, name))
+    core.return_scores = return_scores
     core.early_stopping = stopping[options.early_stopping]
     core.eos_token_ids = list(options.eos_token_id)
     core.forced_bos_token_id = (
@@ -384,7 +388,7 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "min_decoding_length": "min_new_tokens",
     "truncation": "truncate",
 }
-SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa")
+SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir")
 
 
 def _nearest(name: str) -> str:

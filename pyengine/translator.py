@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +67,17 @@ class Translator:
         batch_size: sentences decoded together at most; ``None``: 32.
         isa: ``"avx512"``, ``"avx2"`` or ``"scalar"``; ``None``: the environment variable
             ``PYENGINE_ISA`` if set, else the best of this processor.
+        cache_dir: folder where packed weights are kept. The first load writes them there if it
+            can; later ones map that file, and all processes share its memory. ``None``:
+            ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
+            ``False``: keep none.
 
     Raises:
         ModelNotFoundError: the folder or one of its files does not exist.
         ModelFormatError: a file is damaged, or not what the configuration says.
         UnsupportedModelError: an architecture that pyengine does not run.
-        OptionError: ``compute_type``, ``threads``, ``batch_size`` or ``isa`` is out of range.
+        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa`` or ``cache_dir`` is out
+            of range.
 
     Example::
 
@@ -87,13 +92,16 @@ class Translator:
         threads: int | None = None,
         batch_size: int | None = None,
         isa: str | None = None,
+        cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
     ) -> None:
-        settings = Settings.checked(compute_type, threads, batch_size, isa)
+        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir)
         self._settings = settings
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings)
-        self._model, self._parameters = self._loaded.model, self._loaded.parameters
+        self._model, weights = self._loaded.model, self._loaded.weights
         self._compute_type = self._loaded.compute_type
+        self._parameters = weights.parameters
+        self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
         self._batch_size = settings.batch_size
         self._tokenizer: Tokenizer | None = None
         self._lock = threading.Lock()
@@ -266,7 +274,7 @@ class Translator:
         resolved = self._resolve(options)
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
-        return self._run(loaded, values, offsets, resolved)
+        return self._run(loaded, values, offsets, to_core(resolved))
 
     def score(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
@@ -393,6 +401,16 @@ class Translator:
         return self._compute_type
 
     @property
+    def cache_file(self) -> Path | None:
+        """The file that holds the packed weights for later loads; ``None`` if there is none."""
+        return self._cache_file
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
+        return self._from_cache
+
+    @property
     def threads(self) -> int:
         """Threads that compute."""
         return self._open().engine.num_threads
@@ -465,18 +483,16 @@ class Translator:
         self, loaded: Loaded, sources: list[list[int]], options: GenerationOptions
     ) -> list[list[Hypothesis]]:
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
-        return self._run(loaded, values, offsets, options)
+        return self._run(loaded, values, offsets, to_core(options, return_scores=False))
 
     def _run(
-        self, loaded: Loaded, values: Ids, offsets: Offsets, options: GenerationOptions
+        self, loaded: Loaded, values: Ids, offsets: Offsets, options: _core.GenerationOptions
     ) -> list[list[Hypothesis]]:
         if len(offsets) == 1:
             return []
         order = _ragged.length_order(offsets)
         values, offsets = _ragged.permute(values, offsets, order)
-        ids, ends, scores = loaded.engine.generate(
-            values, offsets, to_core(options), self.batch_size
-        )
+        ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size)
         grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
         return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
 

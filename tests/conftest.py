@@ -1,1 +1,21 @@
-"""Puts this folder on the import path, so that every test can `import model_twin`."""
+"""Puts this folder on the import path, so that every test can `import model_twin`; keeps the tests,
+and the processes they start, away from the user's cache of packed weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A user's cache folder that is gone after the tests."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before

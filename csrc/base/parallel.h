@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "base/thread_pool.h"
-
 namespace pyengine {
 
 // Less arithmetic than this many multiply-adds is done faster by one thread than a barrier takes.
@@ -16,7 +14,14 @@ inline constexpr std::int64_t kMinWorkPerTask = 1 << 15;
 inline int num_parts(std::int64_t work, int num_threads, int max_parts) {
   if (num_threads <= 1) return 1;
   const std::int64_t wanted = std::min<std::int64_t>(work / kMinWorkPerTask, 4 * num_threads);
-  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, std::min(max_parts, ThreadPool::kMaxTasks)));
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, max_parts));
+}
+
+// Number of groups of equally many threads in which to split num_threads, at most `max_groups`.
+inline int equal_groups(int num_threads, int max_groups) {
+  int count = std::clamp(max_groups, 1, num_threads);
+  while (num_threads % count != 0) --count;
+  return count;
 }
 
 // First index of part `part` of `num_parts` when `size` entries are split evenly.

@@ -1,10 +1,12 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <new>
 #include <system_error>
+#include <thread>
 
-#include "base/check.h"
+#include "base/aligned_buffer.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -16,17 +18,6 @@
 namespace pyengine {
 namespace {
 
-// Fields of ThreadPool::region_, from the highest bit: epoch 24, threads 8, tasks 16, next task 16.
-std::uint32_t epoch_of(std::uint64_t region) { return static_cast<std::uint32_t>(region >> 40); }
-int threads_of(std::uint64_t region) { return static_cast<int>(region >> 32 & 0xff); }
-int tasks_of(std::uint64_t region) { return static_cast<int>(region >> 16 & 0xffff); }
-int next_of(std::uint64_t region) { return static_cast<int>(region & 0xffff); }
-
-std::uint64_t make_region(std::uint32_t epoch, int threads, int tasks) {
-  return static_cast<std::uint64_t>(epoch) << 40 | static_cast<std::uint64_t>(threads) << 32 |
-         static_cast<std::uint64_t>(tasks) << 16;
-}
-
 std::atomic<std::uint64_t> g_fork_count{0};
 
 void relax() {
@@ -37,22 +28,85 @@ void relax() {
 #endif
 }
 
-// Spins while `blocked()` holds, for about 50 microseconds at most; true if it stopped holding. Longer would
-// burn a core that another process could use, shorter would sleep between two products of one step.
-template <class Blocked>
-bool spin_while(Blocked blocked) {
+// Waits until `state` is no longer `value`: spins for about 50 microseconds, then sleeps. Longer would burn a
+// core that another process could use, shorter would sleep between two products of one step.
+void wait_while(const std::atomic<int>& state, int value) {
   constexpr auto kSpin = std::chrono::microseconds(50);
   const auto deadline = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < 64; ++i) {
-      if (!blocked()) return true;
+      if (state.load(std::memory_order_acquire) != value) return;
       relax();
     }
   } while (std::chrono::steady_clock::now() < deadline);
-  return !blocked();
+  state.wait(value, std::memory_order_acquire);
 }
 
 }  // namespace
+
+// Lies on the stack of its caller, who waits for every worker that took part.
+struct ThreadPool::Region {
+  const Task& task;
+  const int num_tasks;
+  alignas(kAlignment) std::atomic<int> next{0};
+
+  // Runs tasks until none is left.
+  void drain(int thread) {
+    for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < num_tasks;) task(i, thread);
+  }
+};
+
+// A thread and what it waits on: a cache line of its own, so that only the workers that a region wants are
+// disturbed.
+class alignas(kAlignment) ThreadPool::Worker {
+ public:
+  Worker() : thread_([this] { work(); }) {}
+  ~Worker() {
+    call(nullptr, 0);
+    thread_.join();
+  }
+
+  // Asks the idle worker to take part in `region` as number `thread`; null: to end.
+  void call(Region* region, int thread) {
+    region_ = region;
+    thread_number_ = thread;
+    // Sequentially consistent: notify_one() begins with a load of the number of sleepers.
+    state_.store(kCalled);
+    state_.notify_one();
+  }
+
+  // Returns once the worker is idle. One that has not even started, because it slept, is told not to.
+  void dismiss() {
+    int called = kCalled;
+    if (state_.compare_exchange_strong(called, kIdle, std::memory_order_acquire)) return;
+    while (state_.load(std::memory_order_acquire) != kIdle) wait_while(state_, kRunning);
+  }
+
+  Worker* next = nullptr;  // in a list of idle workers, or of a region's
+
+ private:
+  enum State : int { kIdle, kCalled, kRunning };
+
+  void work() {
+    while (true) {
+      wait_while(state_, kIdle);
+      int called = kCalled;
+      if (!state_.compare_exchange_strong(called, kRunning, std::memory_order_acquire)) continue;
+      if (region_ == nullptr) return;
+      region_->drain(thread_number_);
+      state_.store(kIdle);
+      state_.notify_one();
+    }
+  }
+
+  std::atomic<int> state_{kIdle};
+  Region* region_ = nullptr;
+  int thread_number_ = 0;
+  std::thread thread_;  // last: it uses the others
+};
+
+ThreadPool::ThreadPool() = default;
+ThreadPool::~ThreadPool() = default;
 
 ThreadPool& ThreadPool::shared() {
   static ThreadPool* pool = [] {
@@ -67,83 +121,73 @@ ThreadPool& ThreadPool::shared() {
   return *pool;
 }
 
-ThreadPool::~ThreadPool() {
-  stopping_.store(true);
-  epoch_.fetch_add(1);
-  epoch_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
-}
-
 void ThreadPool::run(int num_tasks, int num_threads, Task task) {
-  PE_DCHECK(num_tasks <= kMaxTasks && num_threads <= kMaxThreads);
-  if (num_tasks <= 1 || num_threads <= 1 || busy_.exchange(true, std::memory_order_acquire)) {
+  if (num_tasks <= 1 || num_threads <= 1) {
     for (int i = 0; i < num_tasks; ++i) task(i, 0);
     return;
   }
-  ensure_workers(num_threads - 1);
-  task_.store(&task, std::memory_order_relaxed);
-  unfinished_.store(num_tasks, std::memory_order_relaxed);
-  const std::uint32_t epoch = (epoch_.load(std::memory_order_relaxed) + 1) & 0xffffff;
-  const std::uint64_t region = make_region(epoch, num_threads, num_tasks);
-  region_.store(region, std::memory_order_release);
-  // Sequentially consistent: notify_all() begins with a load of the number of sleepers.
-  epoch_.store(epoch);
-  epoch_.notify_all();
-
-  drain(region, 0);
-  const auto running = [this] { return unfinished_.load(std::memory_order_acquire) != 0; };
-  while (!spin_while(running)) {
-    if (const int left = unfinished_.load(std::memory_order_acquire)) unfinished_.wait(left);
+  Region region{task, num_tasks};
+  Worker* const first = claim(std::min(num_tasks, num_threads) - 1, num_threads);
+  int thread = 0;
+  for (Worker* worker = first; worker != nullptr; worker = worker->next) worker->call(&region, ++thread);
+  region.drain(0);
+  Worker* last = nullptr;
+  for (Worker* worker = first; worker != nullptr; worker = worker->next) {
+    worker->dismiss();
+    last = worker;
   }
-  busy_.store(false, std::memory_order_release);
+  if (last != nullptr) give_back(first, last);
 }
 
-void ThreadPool::ensure_workers(int num_workers) {
+// A list of `num_workers` idle workers, or of as many as there are.
+ThreadPool::Worker* ThreadPool::claim(int num_workers, int num_threads) {
+  const std::lock_guard lock(mutex_);
+  grow(num_threads - 1);
+  Worker* const first = idle_;
+  Worker** end = &idle_;
+  for (int i = 0; i < num_workers && *end != nullptr; ++i) end = &(*end)->next;
+  idle_ = *end;
+  *end = nullptr;
+  return first == idle_ ? nullptr : first;
+}
+
+void ThreadPool::give_back(Worker* first, Worker* last) {
+  const std::lock_guard lock(mutex_);
+  last->next = idle_;
+  idle_ = first;
+}
+
+void ThreadPool::grow(int num_workers) {
   try {
     while (static_cast<int>(workers_.size()) < num_workers) {
-      const int worker = static_cast<int>(workers_.size());
-      workers_.emplace_back([this, worker] { work(worker); });
+      workers_.push_back(std::make_unique<Worker>());
+      workers_.back()->next = idle_;
+      idle_ = workers_.back().get();
     }
-  } catch (const std::system_error&) {  // a limit on processes: the caller does more of the work
+  } catch (const std::system_error&) {  // a limit on processes: the callers do more of the work
   } catch (const std::bad_alloc&) {
   }
 }
 
-// A forked child inherits the pool's memory without its threads, perhaps in the middle of a region. The
-// threads' handles cannot be joined or destroyed here, so they are forgotten, and so is the region: its
-// tasks lie on a stack that is gone.
+// A forked child inherits the pool's memory without its threads, perhaps in the middle of a region or with
+// the lock taken. The threads' handles cannot be joined or destroyed here, so all of it is forgotten.
 void ThreadPool::reset_after_fork() {
-  new (&workers_) std::vector<std::thread>();
-  region_.store(make_region(epoch_.load(), 0, 0));
-  busy_.store(false);
+  new (&mutex_) std::mutex();
+  new (&workers_) std::vector<std::unique_ptr<Worker>>();
+  idle_ = nullptr;
+  num_callers_.store(0);
 }
 
-// Claims and runs tasks of `region` until none is left. Once region_ shows another epoch, or all tasks
-// claimed, task_ may already belong to the next region: it is only used after a claim that succeeded.
-void ThreadPool::drain(std::uint64_t region, int thread) {
-  const std::uint32_t epoch = epoch_of(region);
-  while (epoch_of(region) == epoch && next_of(region) < tasks_of(region)) {
-    if (!region_.compare_exchange_weak(region, region + 1, std::memory_order_acq_rel)) continue;
-    (*task_.load(std::memory_order_relaxed))(next_of(region), thread);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
-    region = region_.load(std::memory_order_acquire);
-  }
+ThreadPool::Caller::Caller(ThreadPool& pool) : pool_(pool), fork_count_(fork_count()) {
+  pool_.num_callers_.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::uint64_t ThreadPool::wait_for_region(std::uint32_t last_epoch) {
-  const auto unchanged = [&] { return epoch_.load(std::memory_order_acquire) == last_epoch; };
-  if (!spin_while(unchanged)) epoch_.wait(last_epoch, std::memory_order_acquire);
-  return region_.load(std::memory_order_acquire);
+ThreadPool::Caller::~Caller() {
+  if (fork_count_ == fork_count()) pool_.num_callers_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void ThreadPool::work(int worker) {
-  std::uint32_t last_epoch = 0;
-  while (!stopping_.load(std::memory_order_acquire)) {
-    const std::uint64_t region = wait_for_region(last_epoch);
-    last_epoch = epoch_of(region);
-    const int thread = worker + 1;
-    if (thread < threads_of(region)) drain(region, thread);
-  }
+int ThreadPool::share(int num_threads) const {
+  return std::max(1, num_threads / std::max(1, num_callers_.load(std::memory_order_relaxed)));
 }
 
 std::uint64_t fork_count() { return g_fork_count.load(std::memory_order_relaxed); }

@@ -3,26 +3,26 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/function_ref.h"
 
 namespace pyengine {
 
-// Runs the tasks of one parallel region at a time. A region that finds the pool busy (a second engine, or
-// a region inside a region) runs on its caller alone: engines that work at the same time share the workers
-// instead of bringing their own. Idle workers spin for about 50 microseconds, then sleep.
+// Runs parallel regions: any number at once, from any thread, also inside one another. A region takes as many
+// idle workers as it wants and finds, so regions that run at the same time share the workers instead of
+// bringing their own. Idle workers spin for about 50 microseconds, then sleep.
 class ThreadPool {
  public:
-  // Called as task(index, thread): thread numbers the calling threads of the region from 0.
+  // Called as task(index, thread): thread numbers the threads of the region from 0, its caller.
   using Task = FunctionRef<void(int, int)>;
 
-  // Most tasks in a region, and most threads.
-  static constexpr int kMaxTasks = 0xffff;
+  // Most threads of a region.
   static constexpr int kMaxThreads = 0xff;
 
-  ThreadPool() = default;
+  ThreadPool();
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -32,26 +32,40 @@ class ThreadPool {
   static ThreadPool& shared();
 
   // Calls task(i, thread) once for each i in 0 ... num_tasks - 1, on at most num_threads threads, this one
-  // included, and returns when all are done; on fewer where threads cannot be started. Tasks must not throw.
-  // Which thread runs which task is not fixed, so a task's result must not depend on it.
+  // included, and returns when all are done; on fewer where no worker is idle or can be started. The pool
+  // grows to num_threads - 1 workers. Tasks must not throw. Which thread runs which task is not fixed, so a
+  // task's result must not depend on it.
   void run(int num_tasks, int num_threads, Task task);
 
- private:
-  void ensure_workers(int num_workers);
-  void reset_after_fork();
-  void work(int worker);
-  void drain(std::uint64_t region, int thread);
-  std::uint64_t wait_for_region(std::uint32_t last_epoch);
+  // While it exists, its thread counts as one that computes.
+  class Caller {
+   public:
+    explicit Caller(ThreadPool& pool);
+    ~Caller();
+    Caller(const Caller&) = delete;
+    Caller& operator=(const Caller&) = delete;
 
-  std::vector<std::thread> workers_;
-  std::atomic<bool> busy_{false};  // a region is running
-  std::atomic<bool> stopping_{false};
-  std::atomic<const Task*> task_{nullptr};
-  // What the workers look at: epoch | threads wanted | tasks | next task, in one word, so that a claim
-  // (a compare-and-swap of the last field) fails if the region it was meant for has ended.
-  std::atomic<std::uint64_t> region_{0};
-  std::atomic<std::uint32_t> epoch_{0};  // of region_; what sleeping workers wait on
-  std::atomic<int> unfinished_{0};       // tasks of the region that have not returned
+   private:
+    ThreadPool& pool_;
+    std::uint64_t fork_count_;  // a child does not count its parent's callers
+  };
+
+  // What each of the threads that compute may use of num_threads, so that together they use no more.
+  int share(int num_threads) const;
+
+ private:
+  struct Region;
+  class Worker;
+
+  Worker* claim(int num_workers, int num_threads);
+  void give_back(Worker* first, Worker* last);
+  void grow(int num_workers);
+  void reset_after_fork();
+
+  std::atomic<int> num_callers_{0};
+  std::mutex mutex_;  // guards what follows
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Worker* idle_ = nullptr;  // first of a list
 };
 
 // How often the process forked since its first engine, as this process counts: one more in a child than in

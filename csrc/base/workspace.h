@@ -14,7 +14,8 @@ namespace pyengine {
 // It grows by half at least: each step of a decoder needs a little more than the one before.
 class Workspace {
  public:
-  // `count` uninitialised entries, 64-byte aligned, valid until reset(). Throws std::bad_alloc.
+  // `count` uninitialised entries, 64-byte aligned, valid until reset() or the end of the scope around it.
+  // Throws std::bad_alloc.
   template <class T>
   T* take(std::size_t count) {
     return reinterpret_cast<T*>(take_bytes(count * sizeof(T)));
@@ -22,8 +23,8 @@ class Workspace {
 
   // Gives every piece back.
   void reset() {
-    if (!overflow_.empty()) {
-      const std::size_t size = std::max(used_, block_.size() + block_.size() / 2);
+    if (largest_ > block_.size()) {
+      const std::size_t size = std::max(largest_, block_.size() + block_.size() / 2);
       overflow_.clear();
       block_ = AlignedBuffer<std::byte>();
       block_ = AlignedBuffer<std::byte>(size);
@@ -31,12 +32,31 @@ class Workspace {
     used_ = 0;
   }
 
+  // Gives back at its end what was taken in its life, to be taken again.
+  class Scope {
+   public:
+    explicit Scope(Workspace& workspace)
+        : workspace_(workspace), used_(workspace.used_), num_overflows_(workspace.overflow_.size()) {}
+    ~Scope() {
+      workspace_.used_ = used_;
+      while (workspace_.overflow_.size() > num_overflows_) workspace_.overflow_.pop_back();
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Workspace& workspace_;
+    std::size_t used_;
+    std::size_t num_overflows_;
+  };
+
   std::size_t bytes() const { return block_.bytes(); }
 
  private:
   std::byte* take_bytes(std::size_t bytes) {
     const std::size_t begin = used_;
     used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    largest_ = std::max(largest_, used_);
     if (used_ <= block_.size()) return block_.data() + begin;
     overflow_.emplace_back(bytes);
     return overflow_.back().data();
@@ -44,7 +64,8 @@ class Workspace {
 
   AlignedBuffer<std::byte> block_;
   std::vector<AlignedBuffer<std::byte>> overflow_;
-  std::size_t used_ = 0;  // bytes, of the block and beyond it
+  std::size_t used_ = 0;     // bytes, of the block and beyond it
+  std::size_t largest_ = 0;  // the most that was used at once
 };
 
 }  // namespace pyengine

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "bind/weights_bind.h"
 #include "cpu/isa.h"
 #include "engine.h"
 
@@ -19,48 +20,6 @@ namespace {
 using Ids = py::array_t<std::int32_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Floats = py::array_t<float, py::array::c_style>;
-
-struct ActivationName {
-  const char* name;
-  Activation activation;
-};
-constexpr ActivationName kActivations[] = {
-    {"relu", Activation::kRelu}, {"silu", Activation::kSilu}, {"gelu", Activation::kGelu}};
-
-std::string activation_name(const ModelConfig& config) {
-  for (const auto& [name, activation] : kActivations) {
-    if (activation == config.activation) return name;
-  }
-  return "none";
-}
-
-void set_activation(ModelConfig& config, const std::string& wanted) {
-  for (const auto& [name, activation] : kActivations) {
-    if (name == wanted) {
-      config.activation = activation;
-      return;
-    }
-  }
-  throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
-}
-
-std::string decoder_kind_name(const ModelConfig& config) {
-  return config.decoder_kind == DecoderKind::kSsru ? "ssru" : "self_attention";
-}
-
-void set_decoder_kind(ModelConfig& config, const std::string& wanted) {
-  if (wanted != "ssru" && wanted != "self_attention") {
-    throw std::invalid_argument("decoder_kind is '" + wanted + "', expected self_attention or ssru");
-  }
-  config.decoder_kind = wanted == "ssru" ? DecoderKind::kSsru : DecoderKind::kSelfAttention;
-}
-
-WeightType weight_type(const std::string& name) {
-  if (name == "float32") return WeightType::kFloat32;
-  if (name == "bfloat16") return WeightType::kBfloat16;
-  if (name == "int8") return WeightType::kInt8;
-  throw std::invalid_argument("compute_type is '" + name + "', expected float32, bfloat16 or int8");
-}
 
 // Runs `work` without the interpreter's lock. Not with pybind11's guard: taking the lock back while the
 // interpreter exits ends the thread by unwinding it, which a destructor would turn into an abort.
@@ -130,37 +89,8 @@ Ragged as_ragged(const Ids& values, const Offsets& offsets) {
   return {as_span(values), bounds};
 }
 
-// Views of the arrays, which the caller keeps alive.
-TensorSource as_tensors(const py::dict& arrays) {
-  TensorSource tensors;
-  for (const auto& [key, value] : arrays) {
-    const std::string name = py::cast<std::string>(key);
-    const bool is_float = py::isinstance<py::array_t<float>>(value);
-    if (!is_float && !py::isinstance<py::array_t<std::int8_t>>(value)) {
-      throw std::invalid_argument("tensor " + name + " is not a float32 or int8 array");
-    }
-    const auto array = py::reinterpret_borrow<py::array>(value);
-    TensorView view;
-    if (is_float) view.data = static_cast<const float*>(array.data());
-    if (!is_float) view.quantized = static_cast<const std::int8_t*>(array.data());
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-      view.shape.push_back(array.shape(axis));
-      view.strides.push_back(array.strides(axis) / array.itemsize());
-    }
-    tensors.add(name, std::move(view));
-  }
-  return tensors;
-}
-
-std::unique_ptr<Engine> make_engine(const ModelConfig& config, const py::dict& arrays,
-                                    const std::string& compute_type, const std::string& isa,
-                                    int num_threads) {
-  TensorSource tensors = as_tensors(arrays);
-  const WeightType type = weight_type(compute_type);
-  const Kernels& kernels = select_kernels(isa);
-  std::unique_ptr<Engine> engine;
-  without_gil([&] { engine = std::make_unique<Engine>(config, type, tensors, kernels, num_threads); });
-  return engine;
+std::unique_ptr<Engine> make_engine(const PackedWeights& packed, const std::string& isa, int num_threads) {
+  return std::make_unique<Engine>(packed.config, packed.weights, select_kernels(isa), num_threads);
 }
 
 // (ids, offsets, scores) of num_return_sequences hypotheses for each source. Where a search found fewer, the
@@ -234,26 +164,6 @@ Floats encoder_hidden_states(Engine& engine, const Ids& source_ids) {
   return result;
 }
 
-void bind_config(py::module_& m) {
-  py::class_<ModelConfig>(m, "ModelConfig")
-      .def(py::init<>())
-      .def_readwrite("hidden_size", &ModelConfig::hidden_size)
-      .def_readwrite("vocab_size", &ModelConfig::vocab_size)
-      .def_readwrite("source_vocab_size", &ModelConfig::source_vocab_size)
-      .def_readwrite("max_positions", &ModelConfig::max_positions)
-      .def_readwrite("encoder_layers", &ModelConfig::encoder_layers)
-      .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
-      .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)
-      .def_readwrite("decoder_num_heads", &ModelConfig::decoder_num_heads)
-      .def_readwrite("encoder_ffn_dim", &ModelConfig::encoder_ffn_dim)
-      .def_readwrite("decoder_ffn_dim", &ModelConfig::decoder_ffn_dim)
-      .def_property("activation", &activation_name, &set_activation)
-      .def_readwrite("normalize_before", &ModelConfig::normalize_before)
-      .def_readwrite("embed_scale", &ModelConfig::embed_scale)
-      .def_readwrite("layer_norm_eps", &ModelConfig::layer_norm_eps)
-      .def_property("decoder_kind", &decoder_kind_name, &set_decoder_kind);
-}
-
 void bind_options(py::module_& m) {
   py::enum_<EarlyStopping>(m, "EarlyStopping")
       .value("HEURISTIC", EarlyStopping::kHeuristic)
@@ -268,6 +178,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
       .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
       .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)
+      .def_readwrite("return_scores", &GenerationOptions::return_scores)
       .def_readwrite("decoder_start_token_id", &GenerationOptions::decoder_start_token_id)
       .def_readwrite("eos_token_ids", &GenerationOptions::eos_token_ids)
       .def_readwrite("forced_bos_token_id", &GenerationOptions::forced_bos_token_id)
@@ -287,11 +198,9 @@ void bind_engine(py::module_& m) {
       py::set_error(py::module_::import("pyengine.errors").attr("ForkedError"), error.what());
     }
   });
-  bind_config(m);
   bind_options(m);
   py::class_<Engine>(m, "Engine")
-      .def(py::init(&make_engine), py::arg("config"), py::arg("tensors"), py::arg("compute_type") = "float32",
-           py::arg("isa") = "", py::arg("num_threads") = 1)
+      .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
            py::arg("batch_size"))
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),

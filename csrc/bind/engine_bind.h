@@ -4,7 +4,7 @@
 
 namespace pyengine {
 
-// Adds ModelConfig, EarlyStopping, GenerationOptions and Engine to the extension.
+// Adds EarlyStopping, GenerationOptions and Engine to the extension.
 void bind_engine(pybind11::module_& m);
 
 }  // namespace pyengine

@@ -162,7 +162,7 @@ Floats gemm_bf16(const std::string& isa, const Floats& input, const Halves& pane
   return output;
 }
 
-// input [rows, depth] -> quantized [rows, depth rounded up to 64] with the table's offset, scales [rows]
+// input [rows, depth] -> quantized [rows, quantized_stride(depth)] in the table's own form, scales [rows]
 py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
   require(input.ndim() == 2, "input must be [rows, depth]");
   const int depth = columns_of(input);
@@ -183,7 +183,7 @@ Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes,
   const auto& [panels, weight_scales, column_sums] = packed;
   require(
       input.ndim() == 2 && input.shape(1) == quantized_stride(depth) && input_scales.size() == input.shape(0),
-      "quantized must be bytes [rows, depth rounded up to 64] and scales [rows]");
+      "quantized must be what quantize gives for [rows, depth]");
   require(weight_scales.size() == bias.size() && column_sums.size() == bias.size(),
           "weight scales and column sums must be [columns]");
   GemmS8Args args = {};
@@ -375,8 +375,6 @@ void bind_kernels(py::module_& m) {
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("pack_s8", &pack_s8_weight, arg("weight"));
   k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
-  k.def(
-      "input_offset", [](const std::string& isa) { return select_kernels(isa).input_offset; }, arg("isa"));
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),

@@ -4,6 +4,7 @@
 
 #include "bind/engine_bind.h"
 #include "bind/kernels_bind.h"
+#include "bind/weights_bind.h"
 #include "cpu/isa.h"
 
 PYBIND11_MODULE(_core, m) {
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_core, m) {
       pybind11::arg("name") = "",
       "The instruction set that `name` selects; '' reads PYENGINE_ISA, else takes the best. Raises "
       "ValueError.");
+  pyengine::bind_weights(m);
   pyengine::bind_engine(m);
   pyengine::bind_kernels(m);
 }

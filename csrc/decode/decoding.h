@@ -39,7 +39,8 @@ class Decoding {
 // A result of a search.
 struct Hypothesis {
   std::vector<std::int32_t> ids;  // without decoder start token and end token
-  float score = 0.0f;             // sum of log-probabilities / (tokens with the end token)^length_penalty
+  float score = 0.0f;             // sum of log-probabilities / (tokens with the end token)^length_penalty;
+                                  // NaN of a greedy search without return_scores
 };
 
 // A Decoding that looks for the best target.

@@ -4,21 +4,11 @@
 
 namespace pyengine {
 
-namespace {
-
-CacheType cache_type(const Weights& weights) {
-  const bool is_float32 = std::holds_alternative<PanelsF32>(weights.lm_head.panels);
-  return is_float32 ? CacheType::kFloat32 : CacheType::kBfloat16;
-}
-
-}  // namespace
-
-Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads)
+Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
     : config_(config),
       weights_(weights),
-      pages_({config.decoder_layers, config.decoder_num_heads, config.hidden_size / config.decoder_num_heads,
-              cache_type(weights)}),
-      runtime_{kernels, ThreadPool::shared(), num_threads, workspace_} {}
+      pages_(pages),
+      runtime_{kernels, ThreadPool::shared(), 1, workspace_} {}
 
 void Forward::encode(std::span<Sentence* const> sentences) {
   workspace_.reset();
@@ -106,7 +96,7 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
           {source_groups, sentences.size()}};
 }
 
-void Forward::step(std::span<Sentence* const> sentences, std::vector<bool>& done) {
+void Forward::step(std::span<Sentence* const> sentences) {
   workspace_.reset();
   const DecoderBatch batch = build_batch(sentences);
   float* hidden = workspace_.take<float>(static_cast<std::size_t>(batch.num_rows) * config_.hidden_size);
@@ -120,12 +110,10 @@ void Forward::step(std::span<Sentence* const> sentences, std::vector<bool>& done
   }
   project_to_vocabulary(runtime_, weights_.lm_head, hidden, {queries, row}, results);
 
-  done.resize(sentences.size());
   row = 0;
-  for (std::size_t i = 0; i < sentences.size(); ++i) {
-    Decoding& decoding = *sentences[i]->decoding;
-    const std::size_t num_rows = decoding.rows().size();
-    done[i] = decoding.advance({results + row, num_rows});
+  for (Sentence* sentence : sentences) {
+    const std::size_t num_rows = sentence->decoding->rows().size();
+    sentence->done = sentence->decoding->advance({results + row, num_rows});
     row += num_rows;
   }
 }

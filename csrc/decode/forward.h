@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "base/workspace.h"
 #include "decode/decoding.h"
@@ -20,20 +19,25 @@ struct Sentence {
   std::optional<CrossCache> source_cache;  // set by Forward::encode
   std::optional<SelfCache> target_cache;   // set by Forward::encode if the decoder attends to itself,
   std::optional<SsruStates> states;        // or this if it recurs
+  bool done = false;                       // set by Forward::step
 };
 
-// Owns the caches and the scratch memory of an engine. One thread at a time.
+// The passes of one group of threads, and their scratch memory. One thread calls it at a time; a sentence may
+// be another Forward's in the next step.
 class Forward {
  public:
-  // All arguments must outlive it.
-  Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads);
+  // All arguments must outlive it. `pages` is where the sentences keep their caches.
+  Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages);
+
+  // How many threads the following passes use.
+  void set_num_threads(int num_threads) { runtime_.num_threads = num_threads; }
 
   // Runs the encoder on the sentences together and opens their caches.
   void encode(std::span<Sentence* const> sentences);
 
-  // Runs one row for each row of each sentence and lets the sentences advance; done[i] tells if sentence i
-  // is finished. Steps of a size seen before allocate no memory.
-  void step(std::span<Sentence* const> sentences, std::vector<bool>& done);
+  // Runs one row for each row of each sentence and lets the sentences advance. Steps of a size seen before
+  // allocate no memory.
+  void step(std::span<Sentence* const> sentences);
 
   // hidden [source.size(), hidden_size]: last hidden states of the encoder.
   void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
@@ -43,8 +47,8 @@ class Forward {
 
   const ModelConfig& config_;
   const Weights& weights_;
+  PagePool& pages_;
   Workspace workspace_;
-  PagePool pages_;
   Runtime runtime_;
 };
 

@@ -17,6 +17,7 @@ void GreedySearch::prepare_row() {
   row_ = {tokens_.back(), static_cast<int>(tokens_.size()) - 1, 0, {}};
   row_.query.banned = banned_;
   row_.query.renormalize = options_.renormalize_logits;
+  row_.query.log_sum_exp = options_.return_scores;
   row_.query.top_k = 1;
 }
 

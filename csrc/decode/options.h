@@ -22,6 +22,7 @@ struct GenerationOptions {
   double length_penalty = 1.0;
   EarlyStopping early_stopping = EarlyStopping::kHeuristic;
   bool renormalize_logits = false;
+  bool return_scores = true;  // false: a greedy search leaves out its score, and the work for it
   std::int32_t decoder_start_token_id = 0;
   std::vector<std::int32_t> eos_token_ids;
   std::int32_t forced_bos_token_id = -1;           // first generated token, or -1

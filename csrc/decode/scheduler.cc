@@ -49,6 +49,7 @@ void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
   lock.unlock();
   std::exception_ptr error;
   try {
+    const ThreadPool::Caller caller(ThreadPool::shared());
     work();
   } catch (...) {
     error = std::current_exception();
@@ -85,6 +86,7 @@ void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
 // Runs steps until `call` has ended. The lock is released while the model runs.
 void Scheduler::drive(Lock& lock, Call& call, Poll interrupted) {
   driven_ = true;
+  const ThreadPool::Caller caller(ThreadPool::shared());
   while (call.num_left > 0) {
     try {
       const std::size_t num_running = in_flight_.size();
@@ -166,19 +168,18 @@ Scheduler::Call* Scheduler::next_call() {
 
 // Encodes the sentences that were just admitted, then lets all of them make a step.
 void Scheduler::run_model(std::size_t num_running) {
-  done_.clear();
   sentences_.clear();
   for (const auto& entry : in_flight_) sentences_.push_back(&entry->sentence);
   const std::span<Sentence* const> all(sentences_);
   if (all.empty()) return;
   if (num_running < all.size()) forward_.encode(all.subspan(num_running));
-  forward_.step(all, done_);
+  forward_.step(all);
 }
 
 void Scheduler::retire() {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < in_flight_.size(); ++i) {
-    if (done_[i]) {
+    if (in_flight_[i]->sentence.done) {
       Call& call = *in_flight_[i]->call;
       call.job.finish(in_flight_[i]->index, *in_flight_[i]->sentence.decoding);
       if (--call.num_left == 0) end(call);

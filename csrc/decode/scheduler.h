@@ -11,7 +11,7 @@
 
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
-#include "decode/forward.h"
+#include "decode/forward_groups.h"
 
 namespace pyengine {
 
@@ -49,7 +49,7 @@ class Scheduler {
   // Asked between steps and while waiting, on the calling thread: true to stop. What it throws is rethrown.
   using Poll = FunctionRef<bool()>;
 
-  explicit Scheduler(Forward& forward) : forward_(forward) {}
+  explicit Scheduler(ForwardGroups& forward) : forward_(forward) {}
 
   // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
   // of the present jobs'). If `interrupted` says so the job's sentences are dropped and Interrupted is
@@ -89,7 +89,7 @@ class Scheduler {
   void end(Call& call);
   void fail_in_flight(std::exception_ptr error);
 
-  Forward& forward_;
+  ForwardGroups& forward_;
   std::uint64_t fork_count_ = fork_count();  // when the scheduler last was idle
   std::atomic<bool> driven_{false};          // written under mutex_
   std::mutex mutex_;                         // guards what follows
@@ -99,7 +99,6 @@ class Scheduler {
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
   std::vector<Sentence*> sentences_;  // of in_flight_
-  std::vector<bool> done_;            // [in_flight_]
 };
 
 }  // namespace pyengine

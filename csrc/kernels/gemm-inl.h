@@ -1,9 +1,9 @@
 // The tiles of a matrix product with packed weights, whatever their type. Lanes run over output columns and
 // each output is one sum over the depth in order, so the tile that computes it leaves no trace in its bits.
 //
-// A `Product` tells what differs (gemm_f32-inl.h is the shortest): its Args, the types of an Input, a Weight
-// and a Sum, how many inputs of the depth one step takes (kGroup), and start, inputs, weights, multiply_add,
-// Columns and finish.
+// A `Product` tells what differs (gemm_f32-inl.h is the shortest): its Args, the types of a Weight and a Sum,
+// how many inputs of the depth one step takes (kGroup) and how far that is in memory (kInputStep), and start,
+// inputs, weights, multiply_add, Columns and finish.
 #pragma once
 
 #include "kernels/math-inl.h"
@@ -14,10 +14,11 @@ constexpr int kGemmRowBlock = 96;
 
 // sums[row][v * kLanes ...] = input[row] * (vectors first_vector + v of the panels), v < kVectors.
 //
-// Prefetch, measured on one core of an EPYC (Zen 5), float32, depth 512: few rows wait for weights, and
-// reading 2 KB ahead in the same stream gives 15 % (4 rows, weights in L3 or memory). More rows are bound by
-// arithmetic, but the first tile of each panel waits for memory unless the panel before it brings it to
-// L2: 58,101 columns, 12 rows 125 -> 205 GFLOP/s, 32 rows 181 -> 227. Past the weights it does no harm.
+// Each tile asks for the weights of the next one: else the arithmetic of one panel and the reading of the
+// next do not overlap (12 rows x 58,101 columns on an EPYC (Zen 5): 125 -> 205 GFLOP/s). Past the weights it
+// does no harm. One row is nothing but reading: there it asks for every second line, whose neighbour the
+// processor brings along (EPYC (Zen 4), int8: weights in L2 85 -> 100 GB/s against every line, in memory the
+// same). Other distances, and none, were slower for weights in memory or no faster.
 template <typename Product, int kRows, int kVectors>
 inline void gemm_tile(const typename Product::Args& args, int row, int first_vector,
                       typename Product::Sum* sums) {
@@ -26,15 +27,13 @@ inline void gemm_tile(const typename Product::Args& args, int row, int first_vec
   constexpr int kVectorSize = kLanes * kGroup, kStepSize = kPanelWidth * kGroup;
   constexpr int kVectorsPerPanel = kPanelWidth / kLanes;
   constexpr int kPanels = kVectors > kVectorsPerPanel ? kVectors / kVectorsPerPanel : 1;
-  constexpr int kVectorsPerLine = 64 / (kVectorSize * sizeof(Weight));
-  constexpr bool kReadBound = kRows <= Product::Tiles::kReadBoundRows;
+  constexpr int kVectorsPerPrefetch = kRows == 1 ? kVectorsPerPanel : 64 / (kVectorSize * sizeof(Weight));
   const int num_steps = (args.depth + kGroup - 1) / kGroup;
   const int64_t panel_size = static_cast<int64_t>(num_steps) * kStepSize;
   const int64_t stride = Product::input_stride(args);
   const auto* input = args.input + row * stride;
   const Weight* weights = args.panels + first_vector / kVectorsPerPanel * panel_size +
                           first_vector % kVectorsPerPanel * kVectorSize;
-  const int64_t ahead = kReadBound ? 2048 / sizeof(Weight) : kPanels * panel_size;
   typename Product::Acc acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) {
@@ -48,7 +47,7 @@ inline void gemm_tile(const typename Product::Args& args, int row, int first_vec
     for (int v = 0; v < kVectors; ++v) {
       const Weight* at = weights + v / kVectorsPerPanel * panel_size + v % kVectorsPerPanel * kVectorSize;
       w[v] = Product::weights(at);
-      if (v % kVectorsPerLine == 0) __builtin_prefetch(at + ahead, 0, kReadBound ? 3 : 2);
+      if (v % kVectorsPerPrefetch == 0) __builtin_prefetch(at + kPanels * panel_size, 0, 2);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -56,7 +55,7 @@ inline void gemm_tile(const typename Product::Args& args, int row, int first_vec
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) acc[r][v] = Product::multiply_add(x, w[v], acc[r][v]);
     }
-    input += kGroup;
+    input += Product::kInputStep;
     weights += kStepSize;
   }
 #pragma GCC unroll 16

@@ -12,6 +12,7 @@ struct FloatProduct {
   using Acc = Vec;
   using Sum = float;
   static constexpr int kGroup = 1;
+  static constexpr int kInputStep = 1;
 
   static int64_t input_stride(const Args& args) { return args.input_stride; }
   static Vec start(const Args& /*args*/, int /*column*/) { return zero(); }

@@ -8,10 +8,11 @@ struct S8Product {
   using Args = GemmS8Args;
   using Tiles = IntTiles;
   using Weight = int8_t;
-  using Operand = IntVec;
+  using Operand = Weights;
   using Acc = IntVec;
   using Sum = int32_t;
   static constexpr int kGroup = kDepthGroup;
+  static constexpr int kInputStep = kDepthGroup * kInputSize;
 
   static int64_t input_stride(const Args& args) { return quantized_stride(args.depth); }
 
@@ -27,8 +28,8 @@ struct S8Product {
   }
 
   static Inputs inputs(const uint8_t* p) { return broadcast_inputs(p); }
-  static IntVec weights(const int8_t* p) { return load(reinterpret_cast<const int32_t*>(p)); }
-  static IntVec multiply_add(Inputs x, IntVec w, IntVec acc) { return dot(x, w, acc); }
+  static Weights weights(const int8_t* p) { return load_weights(p); }
+  static IntVec multiply_add(Inputs x, Weights w, IntVec acc) { return dot(x, w, acc); }
 
   struct Columns {
     Vec bias, scales;
@@ -54,18 +55,15 @@ inline float quantize_row(const float* x, int depth, uint8_t* quantized) {
   const int32_t largest_bits = largest_magnitude(x, depth);
   float largest;
   memcpy(&largest, &largest_bits, sizeof(largest));
-  const int stride = static_cast<int>(quantized_stride(depth));
   if (!(largest >= 1e-30f && largest < kInfinity)) {
-    memset(quantized, kInputOffset, stride);
+    memset(quantized, kInputOffset, quantized_stride(depth));
     return largest < 1e-30f ? 0.0f : kInfinity - kInfinity;
   }
   // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum, rounded once.
   const Vec round = broadcast(12582912.0f + kInputOffset), inverse = broadcast(127.0f / largest);
-  for (int i = 0; i < stride; i += kLanes) {
-    const int left = depth - i;
-    const Vec v = left >= kLanes ? load(x + i) : load_first(x + i, left > 0 ? left : 0);
-    store_low_bytes(quantized + i, fma(v, inverse, round));
-  }
+  for_each_vector(depth, [&](int i, int n) {
+    store_inputs(quantized + i * kInputSize, fma(load_up_to(x + i, n), inverse, round));
+  });
   return largest / 127.0f;
 }
 

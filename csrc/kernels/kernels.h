@@ -55,8 +55,9 @@ struct GemmBf16Args : GemmArgs {
 // Inputs of the depth that meet in one 32-bit lane of an int8 product.
 inline constexpr int kDepthGroup = 4;
 
-// Bytes of one quantised row of inputs: whole vectors, so that nothing needs a mask.
-constexpr std::int64_t quantized_stride(int depth) { return (depth + std::int64_t{63}) / 64 * 64; }
+// Bytes of one quantised row of inputs: up to two for each input, whole vectors of them, and a line more, so
+// that rows of a power of two do not fall into the same set of a cache.
+constexpr std::int64_t quantized_stride(int depth) { return (depth + std::int64_t{31}) / 32 * 64 + 64; }
 
 // int8 times int8, summed exactly in int32: then
 // output = activation(fma(float(sum), input_scale * weight_scale, bias)) + residual.
@@ -120,14 +121,12 @@ struct Kernels {
   void (*gemm_s8)(const GemmS8Args& args) noexcept;
 
   // Symmetric int8 of each row of input [num_rows, depth], rows input_stride apart: scale = largest |x| /
-  // 127, quantized[i] = round(x[i] * (127 / largest)) to nearest even, plus input_offset. A row whose largest
-  // is below 1e-30 has scale 0 and zeros. quantized [num_rows][quantized_stride(depth)]; what is past depth
-  // is written too and meets weights of 0. scales [num_rows].
+  // 127, quantized[i] = round(x[i] * (127 / largest)) to nearest even, in the form that this table's gemm_s8
+  // reads: bytes with 128 added where its instruction wants unsigned inputs, int16 where it wants these. A
+  // row whose largest is below 1e-30 has scale 0, one that is not finite scale NaN; both have zeros.
+  // quantized [num_rows][quantized_stride(depth)]; what is past depth meets weights of 0. scales [num_rows].
   void (*quantize)(const float* input, std::int64_t input_stride, int num_rows, int depth,
                    std::uint8_t* quantized, float* scales) noexcept;
-
-  // What quantize adds, and gemm_s8 takes out again: 128 where the instruction wants unsigned inputs, or 0.
-  int input_offset;
 
   // Keys and values are float32, or bfloat16 that is widened and computed in float32.
   void (*attention_f32)(const AttentionArgs& args) noexcept;

@@ -5,8 +5,6 @@
 // 4. The largest: 6 x 2 ymm accumulators, two weights, a broadcast: 15 of 16 registers.
 struct FloatTiles {
   static constexpr int kRows = 6;
-  // Up to so many rows, reading the weights takes longer than the arithmetic.
-  static constexpr int kReadBoundRows = 3;
   // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
   static constexpr int vectors(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 };
@@ -182,14 +180,4 @@ inline int32_t max_lanes(IntVec v) {
   const __m128i by4 = _mm_max_epi32(_mm256_castsi256_si128(by8), _mm256_extracti128_si256(by8, 1));
   const __m128i by2 = _mm_max_epi32(by4, _mm_shuffle_epi32(by4, 0x4e));
   return _mm_cvtsi128_si32(_mm_max_epi32(by2, _mm_shuffle_epi32(by2, 0xb1)));
-}
-
-// The lowest byte of each lane's 32 bits.
-inline void store_low_bytes(uint8_t* p, Vec v) {
-  const __m256i byte = _mm256_set1_epi32(0xff);
-  const __m256i lo = _mm256_and_si256(_mm256_castps_si256(v.lo), byte);
-  const __m256i hi = _mm256_and_si256(_mm256_castps_si256(v.hi), byte);
-  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8);
-  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }

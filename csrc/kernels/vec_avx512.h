@@ -5,10 +5,8 @@
 // 4. The largest: 12 x 2 accumulators, two weights, a broadcast: 27 of 32 registers.
 struct FloatTiles {
   static constexpr int kRows = 12;
-  // Up to so many rows, reading the weights takes longer than the arithmetic.
-  static constexpr int kReadBoundRows = 6;
   // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
-  static constexpr int vectors(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 4 : 2; }
+  static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
 };
 
 // Tiles of attention.
@@ -109,8 +107,3 @@ inline Vec to_float(IntVec v) { return {_mm512_cvtepi32_ps(v.v)}; }
 inline IntVec bits(Vec v) { return {_mm512_castps_si512(v.v)}; }
 
 inline int32_t max_lanes(IntVec v) { return _mm512_reduce_max_epi32(v.v); }
-
-// The lowest byte of each lane's 32 bits.
-inline void store_low_bytes(uint8_t* p, Vec v) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(v.v)));
-}

@@ -5,7 +5,6 @@
 // Tiles of a matrix product; small, as nothing stays in registers anyway.
 struct FloatTiles {
   static constexpr int kRows = 4;
-  static constexpr int kReadBoundRows = 4;
   // Vectors of output columns in a tile of `rows` rows: 1, or an even number.
   static constexpr int vectors(int /*rows*/) { return 1; }
 };
@@ -217,10 +216,4 @@ inline int32_t max_lanes(const IntVec& v) {
   int32_t largest = v.lane[0];
   for (int l = 1; l < kLanes; ++l) largest = v.lane[l] > largest ? v.lane[l] : largest;
   return largest;
-}
-
-// The lowest byte of each lane's 32 bits.
-inline void store_low_bytes(uint8_t* p, const Vec& v) {
-  const IntVec low = bits(v);
-  for (int l = 0; l < kLanes; ++l) p[l] = static_cast<uint8_t>(low.lane[l]);
 }

@@ -55,6 +55,7 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
   }
   work *= 2 * operands.num_heads * operands.head_dim;
 
+  const Workspace::Scope scope(runtime.workspace);
   Tile* tiles = runtime.workspace.take<Tile>(max_tiles);
   int num_tiles = 0;
   for (const AttentionGroup& group : groups) {

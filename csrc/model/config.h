@@ -26,4 +26,7 @@ struct ModelConfig {
   DecoderKind decoder_kind = DecoderKind::kSelfAttention;
 };
 
+// Throws std::invalid_argument naming a size that is not positive, or that the heads do not divide.
+void check_config(const ModelConfig& config);
+
 }  // namespace pyengine

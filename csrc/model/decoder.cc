@@ -159,6 +159,7 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
 void fill_cross_cache(const Runtime& runtime, const Weights& weights, const PageLayout& layout,
                       const float* hidden, const CacheRows& rows) {
   const std::int64_t size = layout.hidden_size();
+  const Workspace::Scope scope(runtime.workspace);
   float* key_value = runtime.workspace.take<float>(2 * size * rows.num_rows);  // [rows, 2 * hidden_size]
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     const Linear& weight = weights.decoder_layers[layer].cross_attention.key_value;

@@ -25,6 +25,7 @@ void store_key_value(const PageLayout& layout, int layer, int position, const fl
 }
 
 std::byte* PagePool::acquire() {
+  const std::lock_guard lock(mutex_);
   if (free_.empty()) {
     pages_.emplace_back(static_cast<std::size_t>(layout_.page_bytes()));
     free_.reserve(pages_.size());  // so that release() never allocates

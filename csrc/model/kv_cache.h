@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -47,7 +48,8 @@ void store_key(const float* key, int hidden_size, int lane, Entry* keys) {
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page);
 
-// Pages that were used and freed are handed out again, so a steady load allocates nothing.
+// Pages that were used and freed are handed out again, so a steady load allocates nothing. Any number of
+// threads may take and give back.
 class PagePool {
  public:
   explicit PagePool(PageLayout layout) : layout_(layout) {}
@@ -56,12 +58,19 @@ class PagePool {
 
   // A page of layout().page_bytes(). Throws std::bad_alloc.
   std::byte* acquire();
-  void release(std::byte* page) { free_.push_back(page); }
+  void release(std::byte* page) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(page);
+  }
 
-  std::size_t bytes() const { return pages_.size() * layout_.page_bytes(); }
+  std::size_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return pages_.size() * layout_.page_bytes();
+  }
 
  private:
-  PageLayout layout_;
+  const PageLayout layout_;
+  mutable std::mutex mutex_;  // guards what follows
   std::vector<AlignedBuffer<std::byte>> pages_;
   std::vector<std::byte*> free_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/parallel.h"
+#include "base/thread_pool.h"
 #include "base/workspace.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"

@@ -15,27 +15,24 @@ std::string to_string(const Shape& shape) {
 
 }  // namespace
 
-void TensorSource::add(const std::string& name, TensorView tensor) {
-  entries_[name] = {std::move(tensor), false};
-}
+void TensorSource::add(const std::string& name, Read read) { entries_[name] = {std::move(read), false}; }
 
 bool TensorSource::has(const std::string& name) const { return entries_.count(name) != 0; }
 
-const TensorView& TensorSource::take(const std::string& name, std::initializer_list<std::int64_t> shape) {
-  const TensorView& tensor = take_weight(name, shape);
+TensorView TensorSource::take(const std::string& name, std::initializer_list<std::int64_t> shape) {
+  TensorView tensor = take_weight(name, shape);
   if (tensor.data == nullptr) {
     throw std::invalid_argument("tensor " + name + " is int8, expected float32");
   }
   return tensor;
 }
 
-const TensorView& TensorSource::take_weight(const std::string& name,
-                                            std::initializer_list<std::int64_t> shape) {
+TensorView TensorSource::take_weight(const std::string& name, std::initializer_list<std::int64_t> shape) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     throw std::invalid_argument("tensor " + name + " is missing, expected shape " + to_string(shape));
   }
-  const TensorView& tensor = found->second.tensor;
+  TensorView tensor = found->second.read();
   if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
     throw std::invalid_argument("tensor " + name + " has shape " + to_string(tensor.shape) + ", expected " +
                                 to_string(shape));
@@ -50,7 +47,6 @@ void TensorSource::check_all_taken() const {
     if (!entry.taken) unused.push_back(name);
   }
   if (unused.empty()) return;
-  std::sort(unused.begin(), unused.end());
   std::string text = "tensors that the architecture has no place for:";
   for (const std::string& name : unused) text += " " + name;
   throw std::invalid_argument(text);

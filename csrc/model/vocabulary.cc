@@ -52,7 +52,7 @@ void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run&
   }
   const std::size_t index = static_cast<std::size_t>(row) * reductions.num_runs + run.index;
   if (query.renormalize) ban(query.banned, run);
-  reductions.sums[index] = kernels.max_sum_exp(run.logits, run.size);
+  if (query.log_sum_exp) reductions.sums[index] = kernels.max_sum_exp(run.logits, run.size);
   if (query.top_k == 0) return;
   if (!query.renormalize) ban(query.banned, run);
   // As many candidates as are wanted reach the floor, so what is below can be left out: the list starts full,
@@ -138,8 +138,10 @@ void project_block(const Runtime& runtime, const Linear& lm_head, const float* h
     std::int32_t* ids = workspace.take<std::int32_t>(top_k);
     if (top_k > 0) merge_top_k(reductions, row, top_k, values, ids);
     const MaxSum* sums = reductions.sums + static_cast<std::size_t>(row) * reductions.num_runs;
-    results[row] = {runtime.kernels.log_sum_exp(sums, reductions.num_runs), reductions.target_logits[row],
-                    values, ids};
+    const float log_sum_exp = queries[row].log_sum_exp
+                                  ? runtime.kernels.log_sum_exp(sums, reductions.num_runs)
+                                  : std::numeric_limits<float>::quiet_NaN();
+    results[row] = {log_sum_exp, reductions.target_logits[row], values, ids};
   }
 }
 

@@ -14,13 +14,15 @@ struct VocabularyQuery {
       banned;                // ascending ids whose logit becomes -inf, so that they are never best
   bool renormalize = false;  // banned ids count nothing in the sum of exponentials either
   int top_k = 0;             // how many of the best to return
+  bool log_sum_exp = true;   // whether it is wanted
   std::int32_t target = -1;  // an id whose logit is wanted, or -1
   float* logits = nullptr;   // where to write the whole row [vocab_size] before bans, or null
 };
 
 struct VocabularyResult {
-  float log_sum_exp;    // log of the sum of exponentials of the row; a log-probability is logit - this
-  float target_logit;   // logit of query.target
+  float log_sum_exp;   // log of the sum of exponentials of the row; a log-probability is logit - this; NaN if
+                       // not wanted
+  float target_logit;  // logit of query.target
   const float* values;  // [top_k] best logits, descending, ties by lower id; fewer are filled up with -inf
   const std::int32_t* ids;  // [top_k] theirs, -1 where filled up
 };

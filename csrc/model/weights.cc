@@ -123,8 +123,8 @@ class Loader {
 
   Embedding embedding(const std::string& stack, int vocab_size) {
     const std::string name = stack + ".embed_tokens";
-    const TensorView& tokens = source_.take_weight(name + ".weight", {vocab_size, config_.hidden_size});
-    const TensorView& positions =
+    const TensorView tokens = source_.take_weight(name + ".weight", {vocab_size, config_.hidden_size});
+    const TensorView positions =
         source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
     return {vocabulary_panels(transposed(tokens), name), copy_matrix(positions)};
   }
@@ -136,6 +136,9 @@ class Loader {
     result.bias = bias({"lm_head"}, config_.vocab_size);
     return result;
   }
+
+  // Lets go the memory that tied tables came from, once all of them are packed.
+  void forget_vocabularies() { vocabularies_.clear(); }
 
   SelfAttentionWeights self_attention(const std::string& layer) {
     const std::string name = layer + ".self_attn";
@@ -177,7 +180,7 @@ class Loader {
     const std::int64_t columns = static_cast<std::int64_t>(names.size()) * each;
     memory = AlignedBuffer<T>(static_cast<std::size_t>(depth * columns));
     for (std::size_t i = 0; i < names.size(); ++i) {
-      const TensorView& part = source_.take_weight(names[i] + ".weight", shape);
+      const TensorView part = source_.take_weight(names[i] + ".weight", shape);
       if (part.*data == nullptr) {
         throw std::invalid_argument("tensor " + names[i] + ".weight is not of the type of " + names[0] +
                                     ".weight");
@@ -223,7 +226,7 @@ class Loader {
     std::fill_n(joined.data(), joined.size(), 0.0f);
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (!source_.has(names[i] + suffix)) continue;
-      const TensorView& part = source_.take(names[i] + suffix, {size_each});
+      const TensorView part = source_.take(names[i] + suffix, {size_each});
       for (int n = 0; n < size_each; ++n) joined.data()[i * size_each + n] = part.data[n * part.strides[0]];
     }
     return Array<float>(std::move(joined));
@@ -232,7 +235,8 @@ class Loader {
   const ModelConfig& config_;
   WeightType type_;
   TensorSource& source_;
-  std::vector<std::pair<TensorView, Panels>> vocabularies_;  // by where they came from
+  // By where they came from. Keeps that memory, so that no other tensor can take its place.
+  std::vector<std::pair<TensorView, Panels>> vocabularies_;
 };
 
 }  // namespace
@@ -247,10 +251,14 @@ std::size_t Weights::bytes() const {
 }
 
 Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& source) {
+  check_config(config);
   Loader loader(config, type, source);
   Weights weights;
+  // The largest tensors first, while there is little beside them.
   weights.encoder_embedding = loader.embedding("encoder", config.source_vocab_size);
   weights.decoder_embedding = loader.embedding("decoder", config.vocab_size);
+  weights.lm_head = loader.lm_head();
+  loader.forget_vocabularies();
   for (int i = 0; i < config.encoder_layers; ++i) {
     const std::string name = "encoder.layers." + std::to_string(i);
     weights.encoder_layers.push_back(
@@ -265,7 +273,6 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
     weights.encoder_norm = loader.layer_norm("encoder.layer_norm");
     weights.decoder_norm = loader.layer_norm("decoder.layer_norm");
   }
-  weights.lm_head = loader.lm_head();
   source.check_all_taken();
   return weights;
 }

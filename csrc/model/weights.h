@@ -101,9 +101,13 @@ struct Weights {
   std::size_t bytes() const;
 };
 
-// Packs the tensors of `source`. Throws std::invalid_argument if one is missing, has another shape than
-// `config` asks for, or is left over.
+// Packs the tensors of `source`. Throws std::invalid_argument if `config` is not sound, or if a tensor is
+// missing, has another shape than `config` asks for, or is left over; and whatever reading one throws.
 Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& source);
+
+// Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
+// are kept in files, and those of another layout are not read.
+inline constexpr int kPackedLayout = 1;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>

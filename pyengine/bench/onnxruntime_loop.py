@@ -10,7 +10,7 @@ decoders is up to 5 % faster than the merged one at batch 1, so the pair is pref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pyengine.options import GenerationOptions
 
 Tensors = dict[str, NDArray[Any]]
+OpenSession = Callable[[Path, int], Any]
+"""Opens a file for that many threads: ``get_inputs``, ``get_outputs`` and ``run`` as in
+onnxruntime, whose arrays stay valid until the second next ``run``."""
+
 _PAST = "past_key_values"
 
 GREEDY: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "do_sample": False}
@@ -95,8 +99,7 @@ class OnnxRuntimeModel:
     Args:
         files: the ONNX files.
         threads: threads of an operator; operators run one after the other.
-        exact: compute a DequantizeLinear in float32, as it is written; otherwise onnxruntime may
-            multiply its int8 weight with activations that it quantises, which is faster.
+        open_session: opens a file; another runtime's sessions serve if they look the same.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
@@ -108,16 +111,15 @@ class OnnxRuntimeModel:
         model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
     """
 
-    def __init__(self, files: OnnxFiles, threads: int, exact: bool = False) -> None:
-        ort = import_onnxruntime()
-
-        def graph(path: Path) -> _Graph:
-            return _Graph(_session(ort, path, threads, exact))
-
-        self._encoder, self._first = graph(files.encoder), graph(files.decoder)
+    def __init__(
+        self, files: OnnxFiles, threads: int, open_session: OpenSession | None = None
+    ) -> None:
+        opened = open_session or onnxruntime_session
+        self._encoder = _Graph(opened(files.encoder, threads))
+        self._first = _Graph(opened(files.decoder, threads))
         self._later = self._first
         if files.decoder_with_past is not None:
-            self._later = graph(files.decoder_with_past)
+            self._later = _Graph(opened(files.decoder_with_past, threads))
 
     @property
     def has_cache(self) -> bool:
@@ -286,13 +288,31 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session(ort: Any, path: Path, threads: int, exact: bool) -> Any:
+def onnxruntime_session(path: Path, threads: int) -> Any:
+    """A session at onnxruntime's best settings.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+    """
+    ort, settings = import_onnxruntime(), _settings(threads)
+    return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+
+
+def exact_session(path: Path, threads: int) -> Any:
+    """The same, but a DequantizeLinear is computed in float32, as it is written: otherwise
+    onnxruntime may multiply its int8 weight with activations that it quantises, which is faster.
+    """
+    ort, settings = import_onnxruntime(), _settings(threads)
+    settings.add_session_config_entry("session.disable_quant_qdq", "1")
+    return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+
+
+def _settings(threads: int) -> Any:
+    ort = import_onnxruntime()
     settings = ort.SessionOptions()
-    if exact:
-        settings.add_session_config_entry("session.disable_quant_qdq", "1")
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3  # errors
-    return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    return settings

@@ -139,9 +139,14 @@ def make_rows(rounds: dict[str, list[Figures]], batch_sizes: tuple[int, ...]) ->
     return rows
 
 
+def case_name(size: int) -> str:
+    """Of the case that translates ``size`` sentences together."""
+    return f"batch {size}"
+
+
 def equal_share(rounds: dict[str, list[Figures]], size: int) -> float:
     """Share of sentences with equal ids in the last round, 0 to 1."""
-    ours, theirs = (rounds[engine][-1].batches[size].ids for engine in ENGINES)
+    ours, theirs = (rounds[engine][-1].cases[case_name(size)].ids for engine in ENGINES)
     return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
 
 
@@ -153,11 +158,12 @@ def _row(
 
 
 def _rate(figures: Figures, size: int) -> float:
-    return figures.batches[size].tokens / figures.batches[size].seconds
+    case = figures.cases[case_name(size)]
+    return case.tokens / case.seconds
 
 
 def _percentile_ms(figures: Figures, percent: int) -> float:
-    calls = sorted(figures.batches[1].calls)
+    calls = sorted(figures.cases[case_name(1)].calls)
     return 1e3 * calls[min(len(calls) - 1, len(calls) * percent // 100)]
 
 

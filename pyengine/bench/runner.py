@@ -19,11 +19,11 @@ import numpy as np
 
 import pyengine
 from pyengine.bench import worker
-from pyengine.bench.onnxruntime_loop import GREEDY, GreedySearch, import_onnxruntime
+from pyengine.bench.onnxruntime_loop import GREEDY, import_onnxruntime
 from pyengine.bench.peer import onnx_files, pad_token_id
-from pyengine.bench.report import ENGINES, BenchReport, equal_share, make_rows
+from pyengine.bench.report import ENGINES, BenchReport, case_name, equal_share, make_rows
 from pyengine.bench.sentences import DEFAULT_SENTENCES, random_sources
-from pyengine.bench.worker import MIN_SECONDS, BatchFigures, Figures, Job
+from pyengine.bench.worker import MIN_SECONDS, Case, CaseFigures, Figures, Job
 from pyengine.errors import Error, OptionError, TokenizerMissingError
 from pyengine.loading import checked_batch_size
 from pyengine.system import available_cores, cpu_name
@@ -53,6 +53,7 @@ class BenchSettings:
         target_length: tokens every translation is forced to; ``None``: as the model likes.
         min_seconds: of a measurement; passes are repeated until then.
         random_ids: use random ids even if the folder holds a tokenizer.
+        compute_type: of pyengine; onnxruntime computes in what the files hold.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class BenchSettings:
     target_length: int | None = None
     min_seconds: float = MIN_SECONDS
     random_ids: bool = False
+    compute_type: str = "default"
 
 
 def run_benchmark(
@@ -85,19 +87,20 @@ def run_benchmark(
     """
     _check(settings)
     ort = import_onnxruntime()
-    with Translator(settings.folder, threads=settings.threads) as translator:
-        job = _make_job(settings, translator)
+    with _open(settings) as translator:
+        jobs = _make_jobs(settings, translator)
         isa = translator.isa
-    rounds = _run_rounds(settings, job, progress)
+    rounds = _run_rounds(settings, jobs, progress)
     progress("")
     return BenchReport(
         model=str(settings.folder),
-        workload=_workload(settings, job),
+        workload=_workload(settings, jobs[ENGINES[0]]),
         machine={
             "cpu": cpu_name(),
             "cores": available_cores(),
-            "threads": job.threads,
+            "threads": jobs[ENGINES[0]].threads,
             "isa": isa,
+            "compute_type": settings.compute_type,
             "system": platform.platform(),
         },
         versions={
@@ -106,10 +109,14 @@ def run_benchmark(
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-        command=_command(),
+        command=command_line(),
         rows=make_rows(rounds, settings.batch_sizes),
         equal_outputs={size: equal_share(rounds, size) for size in settings.batch_sizes},
     )
+
+
+def _open(settings: BenchSettings) -> Translator:
+    return Translator(settings.folder, compute_type=settings.compute_type, threads=settings.threads)
 
 
 def _check(settings: BenchSettings) -> None:
@@ -121,7 +128,7 @@ def _check(settings: BenchSettings) -> None:
         raise OptionError("text: found no sentence, expected one a line")
 
 
-def _command() -> str:
+def command_line() -> str:
     """What the user typed, as near as Python knows."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)  # of ``python -m``
     program = [Path(sys.argv[0]).name]
@@ -131,55 +138,98 @@ def _command() -> str:
 
 
 def _run_rounds(
-    settings: BenchSettings, job: Job, progress: Callable[[str], None]
+    settings: BenchSettings, jobs: dict[str, Job], progress: Callable[[str], None]
 ) -> dict[str, list[Figures]]:
     rounds: dict[str, list[Figures]] = {engine: [] for engine in ENGINES}
     for number in range(settings.rounds):
         order = ENGINES if number % 2 == 0 else ENGINES[::-1]
         for engine in order:
             progress(f"round {number + 1} of {settings.rounds}: {engine}")
-            rounds[engine].append(_run_worker(dataclasses.replace(job, engine=engine)))
+            rounds[engine].append(run_worker(jobs[engine], Path(worker.__file__)))
     return rounds
 
 
-def _run_worker(job: Job) -> Figures:
+def run_worker(job: Job, script: Path) -> Figures:
+    """Measure in a process of its own; ``script`` calls ``worker.serve``.
+
+    Raises:
+        WorkerError: it failed.
+    """
+    raw = run_script(script, dataclasses.asdict(job), job.engine)
+    cases = {name: CaseFigures(**figures) for name, figures in raw.pop("cases").items()}
+    return Figures(**raw, cases=cases)
+
+
+def run_script(
+    script: Path, job: dict[str, Any], name: str, variables: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What a Python script prints, a JSON object, that gets ``job`` on standard input.
+
+    ``variables`` are added to the environment.
+
+    Raises:
+        WorkerError: it failed; the message starts with ``name``.
+    """
     path = os.pathsep.join(
         [str(Path(pyengine.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     )
     done = subprocess.run(
-        [sys.executable, worker.__file__],  # -m would look in the current folder first
-        input=json.dumps(dataclasses.asdict(job)),
+        [sys.executable, str(script)],  # -m would look in the current folder first
+        input=json.dumps(job),
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), **(variables or {})},
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise WorkerError(f"{job.engine}: {lines[-1]}")
-    raw = json.loads(done.stdout)
-    batches = {int(size): BatchFigures(**figures) for size, figures in raw.pop("batches").items()}
-    return Figures(**raw, batches=batches)
+        raise WorkerError(f"{name}: {lines[-1]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
-def _make_job(settings: BenchSettings, translator: Translator) -> Job:
+def _make_jobs(settings: BenchSettings, translator: Translator) -> dict[str, Job]:
+    files = dataclasses.asdict(onnx_files(settings.folder))
+    own: dict[str, dict[str, Any]] = {
+        "pyengine": {"compute_type": settings.compute_type},
+        "onnxruntime": {
+            "files": {name: None if path is None else str(path) for name, path in files.items()},
+            "generation_config": dict(translator.generation_config),
+            "vocab_size": translator.config.vocab_size,
+            "max_positions": translator.config.max_positions,
+            "pad_token_id": pad_token_id(translator),
+        },
+    }
+    cases = _cases(settings, translator)
+    return {
+        engine: Job(
+            engine=engine,
+            folder=str(settings.folder),
+            threads=translator.threads,
+            cases=cases,
+            settings=own[engine],
+            min_seconds=settings.min_seconds,
+        )
+        for engine in ENGINES
+    }
+
+
+def _cases(settings: BenchSettings, translator: Translator) -> list[Case]:
     keywords: dict[str, Any] = dict(GREEDY)
     if settings.target_length is not None:
         keywords["min_new_tokens"] = keywords["max_new_tokens"] = settings.target_length
     options = translator.generation_options(**keywords)
-    search = GreedySearch.of(options, pad_token_id(translator))
-    files = dataclasses.asdict(onnx_files(settings.folder))
-    return Job(
-        engine="",
-        folder=str(settings.folder),
-        files={name: None if path is None else str(path) for name, path in files.items()},
-        threads=translator.threads,
-        sources=sorted(_sources(settings, translator), key=len, reverse=True),
-        options=keywords,
-        search=dataclasses.asdict(search),
-        batch_sizes=list(settings.batch_sizes),
-        max_new_tokens=options.max_new_tokens,
-        min_seconds=settings.min_seconds,
-    )
+    sources = sorted(_sources(settings, translator), key=len, reverse=True)
+    return [
+        Case(
+            name=case_name(size),
+            sources=sources,
+            batch_size=size,
+            num_beams=1,
+            min_new_tokens=options.min_new_tokens,
+            max_new_tokens=options.max_new_tokens,
+        )
+        for size in settings.batch_sizes
+    ]
 
 
 def _sources(settings: BenchSettings, translator: Translator) -> list[list[int]]:
@@ -196,7 +246,7 @@ def _sources(settings: BenchSettings, translator: Translator) -> list[list[int]]
 
 
 def _workload(settings: BenchSettings, job: Job) -> dict[str, Any]:
-    lengths = [len(source) for source in job.sources]
+    lengths = [len(source) for source in job.cases[0].sources]
     forced = settings.target_length
     return {
         "sentences": len(lengths),

@@ -10,6 +10,7 @@ from pyengine.errors import ModelNotFoundError, OptionError
 from pyengine.models.binary_file import read_file
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
+from pyengine.models.quantized import holds_int8
 
 
 def convert(folder: Path, out: Path) -> None:
@@ -36,7 +37,8 @@ def convert(folder: Path, out: Path) -> None:
         raise OptionError(f"{str(out)!r}: found a model in it, expected a new folder")
     model = read_firefox(files)
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / "config.json", model.raw_config)
+    stored_type = "int8" if holds_int8(model.tensors) else "float32"
+    _write_json(out / "config.json", {**model.raw_config, "stored_type": stored_type})
     _write_json(out / "generation_config.json", model.generation_config)
     _write_text_files(files, out)
     write_encoder(model.config, model.tensors, out / "encoder_model.onnx")

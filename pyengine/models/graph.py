@@ -6,6 +6,7 @@ Only data is read; nothing is executed. Memory is bounded by the size of the fil
 from __future__ import annotations
 
 import math
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Constant:
         self._proto = proto
         self._model_path = model_path
         self._span = span
+        self._values: weakref.ref[np.ndarray] | None = None
 
     @property
     def may_be_weight(self) -> bool:
@@ -75,15 +77,65 @@ class Constant:
         return math.prod(self.dims)
 
     def array(self) -> np.ndarray:
-        """The values, float32 or int8 of shape `dims`, read-only, read from the file at each call.
+        """The values, float32 or int8 of shape `dims`, read-only.
+
+        Read from the file, unless an array of an earlier call is still in use: then the same
+        memory.
 
         Raises:
             UnsupportedModelError: of another type.
             ModelFormatError: the stored data does not fit the shape, or cannot be reached.
         """
-        array = self._read().reshape(self.dims)
-        array.flags.writeable = False
-        return array
+        values = self._values() if self._values else None
+        if values is None:
+            values = self._read(self.check())
+            values.flags.writeable = False
+            self._values = weakref.ref(values)
+        return values.reshape(self.dims)
+
+    def blocks(self, size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The values a part after the other: (index in the first dimension, rows from there on).
+
+        Args:
+            size: numbers of a part at most, unless one row has more.
+        """
+        span = self.check()
+        row_size = self.size // self.dims[0]
+        rows = max(1, size // row_size)
+        for start in range(0, self.dims[0], rows):
+            count = min(rows, self.dims[0] - start)
+            if span is None:
+                yield start, self.array()[start : start + count]
+            else:
+                width = self.dtype.itemsize * row_size
+                part = span.part(start * width, count * width).read(self._where, self.dtype.str)
+                yield start, part.reshape(count, *self.dims[1:])
+
+    def check(self) -> Span | None:
+        """Where the values lie, None if in the graph; raises what :meth:`array` does."""
+        proto, num_bytes = self._proto, self.dtype.itemsize * self.size
+        if any(dim < 1 for dim in self.dims):
+            raise ModelFormatError(
+                f"{self._where} has shape {list(self.dims)}, expected positive sizes"
+            )
+        span = self._span
+        is_raw = proto.HasField("raw_data")
+        if proto.data_location == EXTERNAL:
+            span = external_span(proto, self._model_path, num_bytes)
+        elif span and is_raw:
+            raise ModelFormatError(f"{self._where} has its data twice")
+        if span:
+            found_bytes = span.length
+        else:
+            found_bytes = len(proto.raw_data) if is_raw else 4 * len(proto.float_data)
+        if found_bytes != num_bytes:
+            raise ModelFormatError(
+                f"{self._where} holds {found_bytes} bytes, expected {num_bytes} "
+                f"for shape {list(self.dims)}"
+            )
+        if span:
+            span.check(self._where)
+        return span
 
     def integer(self) -> int | None:
         """The last number of a small int64 tensor, such as a shape; None for any other tensor."""
@@ -93,32 +145,28 @@ class Constant:
         values = np.frombuffer(data[-8:], "<i8") if len(data) >= 8 else self._proto.int64_data
         return int(values[-1]) if len(values) else None
 
-    def _read(self) -> np.ndarray:
-        where = f"{self._model_path.name}: {self.name!r}"
-        proto, span = self._proto, self._span
-        if proto.data_type not in READ_AS:
-            found = FLOAT_TYPES.get(proto.data_type, f"type {proto.data_type}")
-            raise UnsupportedModelError(f"{where} is {found}, supported are float32 and int8")
-        dtype = READ_AS[proto.data_type]
-        num_bytes = np.dtype(dtype).itemsize * self.size
-        if any(dim < 1 for dim in self.dims):
-            raise ModelFormatError(f"{where} has shape {list(self.dims)}, expected positive sizes")
-        if proto.data_location == EXTERNAL:
-            return external_span(proto, self._model_path, num_bytes).read(where, dtype)
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, float32 or int8; raises UnsupportedModelError for another."""
+        kind = self._proto.data_type
+        if kind not in READ_AS:
+            found = FLOAT_TYPES.get(kind, f"type {kind}")
+            raise UnsupportedModelError(f"{self._where} is {found}, supported are float32 and int8")
+        return np.dtype(READ_AS[kind])
+
+    def _read(self, span: Span | None) -> np.ndarray:
+        """[size], in memory of its own."""
+        if span:
+            return span.read(self._where, self.dtype.str)
+        proto = self._proto
         is_raw = proto.HasField("raw_data")
-        if span and is_raw:
-            raise ModelFormatError(f"{where} has its data twice")
-        found_bytes = len(proto.raw_data) if is_raw else 4 * len(proto.float_data)
-        if span:
-            found_bytes = span.length
-        if found_bytes != num_bytes:
-            raise ModelFormatError(
-                f"{where} holds {found_bytes} bytes, expected {num_bytes} "
-                f"for shape {list(self.dims)}"
-            )
-        if span:
-            return span.read(where, dtype)
-        return np.array(np.frombuffer(proto.raw_data, dtype) if is_raw else proto.float_data, dtype)
+        return np.array(
+            np.frombuffer(proto.raw_data, self.dtype) if is_raw else proto.float_data, self.dtype
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self._model_path.name}: {self.name!r}"
 
 
 @dataclass(eq=False)

@@ -12,14 +12,18 @@ SCALE = "_scale"
 
 def holds_int8(tensors: Mapping[str, np.ndarray]) -> bool:
     """Whether any weight is int8."""
-    return any(array.dtype == np.int8 for array in tensors.values())
+    return any(name.endswith(f".weight{SCALE}") for name in tensors)
 
 
-def dequantized(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def dequantized(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """The same model in float32. Tied tables stay tied: they are views of one array."""
-    tables: dict[int, np.ndarray] = {}  # by the first byte of the int8 values: [rows, width]
+    if not holds_int8(tensors):
+        return tensors
+    # By the first byte of the int8 values: these, which keep their place, and their float32 ones.
+    tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     values = {}
-    for name, array in tensors.items():
+    for name in tensors:
+        array = tensors[name]
         if array.dtype != np.int8:
             if not (name.endswith(SCALE) and name.removesuffix(SCALE) in tensors):
                 values[name] = array
@@ -30,8 +34,9 @@ def dequantized(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             rows = array if is_table else array.T
             key = rows.__array_interface__["data"][0]
             if key not in tables:
-                tables[key] = np.multiply(rows, scale[:, None], dtype=np.float32)
-            values[name] = tables[key] if is_table else tables[key].T
+                tables[key] = rows, np.multiply(rows, scale[:, None], dtype=np.float32)
+            table = tables[key][1]
+            values[name] = table if is_table else table.T
         else:
             values[name] = np.multiply(array, scale, dtype=np.float32)
     return values

@@ -1,5 +1,7 @@
 """read_model: a folder becomes a configuration and named tensors."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,17 @@ import numpy as np
 
 from pyengine.errors import UnsupportedModelError
 from pyengine.models.checks import check_graph
-from pyengine.models.config import ModelConfig
+from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.families import FAMILIES
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
+from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
+from pyengine.models.stored import ArrayTensors, StoredScales, StoredTensor, StoredTensors
+
+STORED_TYPES = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -25,26 +31,30 @@ class ModelFolder:
         path: the folder.
         model_type: as in config.json.
         config: the architecture.
-        tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
-            them. Linear weights are [in, out]. Arrays are read-only and may be views of each other
-            or of any strides: a tied output projection is the token table transposed. A weight
-            "x.weight" may be int8: it then comes with "x.weight_scale", float32 [out], of a token
-            table [rows], and means int8 * scale.
         raw_config: config.json.
         generation_config: defaults of the generation options, in transformers' names.
-        encoder_path, decoder_path: the files that were read.
+        encoder_path, decoder_path: the files that hold the weights.
         decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
+        tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
+            them, each read when it is asked for. Linear weights are [in, out]. Arrays are read-only
+            and may be views of each other or of any strides: a tied output projection is the token
+            table transposed. A weight "x.weight" may be int8: it then comes with "x.weight_scale",
+            float32 [out], of a token table [rows], and means int8 * scale.
+        stored_type: of the weights in the files, "float32" or "int8".
+        firefox: the files of a Firefox Translations model; None for an ONNX folder.
     """
 
     path: Path
     model_type: str
     config: ModelConfig
-    tensors: dict[str, np.ndarray]
     raw_config: dict[str, Any]
     generation_config: dict[str, Any]
     encoder_path: Path
     decoder_path: Path
     decoder_with_past_path: Path | None
+    tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    stored_type: str = "float32"
+    firefox: FirefoxFiles | None = None
 
 
 def read_model(folder: str | Path) -> ModelFolder:
@@ -60,6 +70,12 @@ def read_model(folder: str | Path) -> ModelFolder:
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
+    model = read_folder(folder)
+    return dataclasses.replace(model, tensors=read_tensors(model))
+
+
+def read_folder(folder: str | Path) -> ModelFolder:
+    """The same without tensors: no ONNX file is opened, and its errors are not found."""
     path = Path(folder)
     if not (path / "config.json").exists() and (firefox := find_firefox_files(path)):
         return _firefox_folder(path, firefox)
@@ -72,22 +88,16 @@ def read_model(folder: str | Path) -> ModelFolder:
         raise UnsupportedModelError(
             f"config.json: model_type is {model_type!r:.60}, supported are {', '.join(FAMILIES)}"
         )
-    config = family.read_config(raw_config)
-    tensors: dict[str, np.ndarray] = {}
-    for stack, onnx_path in (("encoder", files.encoder), ("decoder", files.decoder)):
-        graph = Graph(onnx_path)
-        check_graph(graph, stack, config)
-        resolve_tensors(graph, family.table, stack, config, tensors)
     return ModelFolder(
         path=path,
         model_type=family.model_type,
-        config=config,
-        tensors=tensors,
+        config=family.read_config(raw_config),
         raw_config=raw_config,
         generation_config=generation_config,
         encoder_path=files.encoder,
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
+        stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
     )
 
 
@@ -97,10 +107,24 @@ def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
         path=path,
         model_type=model.raw_config["model_type"],
         config=model.config,
-        tensors=model.tensors,
         raw_config=model.raw_config,
         generation_config=model.generation_config,
         encoder_path=files.model,
         decoder_path=files.model,
         decoder_with_past_path=None,
+        stored_type="int8" if holds_int8(model.tensors) else "float32",
+        firefox=files,
     )
+
+
+def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
+    """The tensors of a folder; raises what :func:`read_model` does."""
+    if model.firefox is not None:
+        return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
+    table = FAMILIES[model.model_type].table
+    tensors: dict[str, StoredTensor | StoredScales] = {}
+    for stack, path in (("encoder", model.encoder_path), ("decoder", model.decoder_path)):
+        graph = Graph(path)
+        check_graph(graph, stack, model.config)
+        resolve_tensors(graph, table, stack, model.config, tensors)
+    return StoredTensors(tensors)

@@ -8,6 +8,8 @@ import numpy as np
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Constant, Graph, Node, Operand
+from pyengine.models.quantized import SCALE
+from pyengine.models.stored import StoredScales, StoredTensor, same_values, shared
 from pyengine.models.tensors import Kind, Row, modules_of
 
 # Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
@@ -30,7 +32,7 @@ def resolve_tensors(
     table: tuple[Row, ...],
     stack: str,
     config: ModelConfig,
-    tensors: dict[str, np.ndarray],
+    tensors: dict[str, StoredTensor | StoredScales],
 ) -> None:
     """Adds the canonical tensors of one stack, float32, or int8 weights with their scales.
 
@@ -62,9 +64,10 @@ def resolve_tensors(
             )
         weight = _one_value(graph, f"{name}.weight", weights, shape)
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
-        if weight.dtype == np.int8:
-            channels = 0 if row.kind is Kind.TABLE else 1
-            tensors[f"{name}.weight_scale"] = weights[0].scales(channels)
+        if weight.constant.dtype == np.int8:
+            scales = StoredScales(weights[0], 0 if row.kind is Kind.TABLE else 1)
+            scales.array()  # raises for a weight without
+            tensors[f"{name}.weight{SCALE}"] = scales
         biases = list(_operands(nodes, _BIASES[row.kind]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
@@ -76,30 +79,6 @@ def resolve_tensors(
         for operand in (*weights, *biases):
             used.update(constant for constant in (operand.constant, operand.scale) if constant)
     _refuse_unused(graph, used)
-
-
-def shared(value: np.ndarray, original: np.ndarray | None) -> np.ndarray:
-    """A view of `original`, transposed or not, if that has the bits of `value`; else `value`.
-
-    With the view in its place the copy's memory is free again.
-    """
-    if original is not None:
-        for view in (original, original.T):
-            if same_bits(value, view):
-                return view
-    return value
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Two arrays are equal bit for bit, so NaN equals itself and -0 differs from 0."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    bits = np.uint32 if a.dtype == np.float32 else np.uint8
-    rows = max(1, (1 << 20) // max(1, a[:1].size))  # blocks that fit a cache, also transposed
-    return all(
-        np.array_equal(a[i : i + rows].view(bits), b[i : i + rows].view(bits))
-        for i in range(0, len(a), rows)
-    )
 
 
 def _module_nodes(graph: Graph, row: Row, modules: list[str]) -> list[Node]:
@@ -141,7 +120,7 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
 
 def _one_value(
     graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...]
-) -> np.ndarray:
+) -> StoredTensor:
     for operand in operands:
         found = operand.shape
         if len(shape) == 1:  # a vector may be stored as [1, width]
@@ -153,9 +132,10 @@ def _one_value(
                 f"{list(operand.shape)}, expected {list(shape)} by config.json"
             )
     first, *others = dict.fromkeys(operands)  # both branches of a merged decoder read the same
-    value = first.array().reshape(shape) if len(shape) == 1 else first.array()
+    value = StoredTensor(first, shape)
+    value.constant.check()
     for other in others:
-        if not same_bits(value, other.array().reshape(shape)):
+        if not same_values(StoredTensor(other, shape), value):
             stored = sorted({operand.constant.name for operand in operands})
             raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
     return value

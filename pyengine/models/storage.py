@@ -7,6 +7,7 @@ kilobytes of nodes) is parsed. A tensor is then read straight into its array, li
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Span:
     offset: int
     length: int
 
+    def part(self, start: int, length: int) -> Span:
+        """`length` of its bytes from `start` on."""
+        return Span(self.path, self.offset + start, length)
+
+    def check(self, owner: str) -> None:
+        """Raise what :meth:`read` would, but for an error while reading."""
+        with self._open(owner):
+            pass
+
     def read(self, owner: str, dtype: str) -> np.ndarray:
         """All of it as a vector.
 
@@ -44,6 +54,12 @@ class Span:
         Raises:
             ModelFormatError: the file ends before, or cannot be read.
         """
+        with self._open(owner) as file:
+            count = self.length // np.dtype(dtype).itemsize
+            return np.fromfile(file, dtype, count, offset=self.offset)
+
+    @contextlib.contextmanager
+    def _open(self, owner: str) -> Iterator[BinaryIO]:
         try:
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -52,8 +68,7 @@ class Span:
                         f"{owner}: {self.path.name} has {size} bytes, expected "
                         f"{self.offset + self.length} or more"
                     )
-                count = self.length // np.dtype(dtype).itemsize
-                return np.fromfile(file, dtype, count, offset=self.offset)
+                yield file
         except OSError as error:
             raise ModelFormatError(f"{owner}: {self.path.name} cannot be read ({error})") from error
 

@@ -10,9 +10,10 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from pyengine import OptionError
+from pyengine.bench import worker
 from pyengine.bench.report import BenchReport, Row, Spread, equal_share, make_rows
-from pyengine.bench.runner import BenchSettings, WorkerError, _run_worker, run_benchmark
-from pyengine.bench.worker import BatchFigures, Figures, Job
+from pyengine.bench.runner import BenchSettings, WorkerError, run_benchmark, run_worker
+from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 
 from .conftest import Cli
 
@@ -62,15 +63,15 @@ def test_figures_that_cannot_be_written(cli: Cli, ids_model: Path, tmp_path: Pat
 
 
 def test_a_failing_worker_says_what_failed(tmp_path: Path) -> None:
-    job = Job("pyengine", str(tmp_path / "nowhere"), {}, 1, [[1]], {}, {}, [1], 5)
+    job = Job("pyengine", str(tmp_path / "nowhere"), 1, [Case("batch 1", [[1]], 1, 1, 0, 5)])
     with pytest.raises(WorkerError, match=r"pyengine: .*nowhere"):
-        _run_worker(job)
+        run_worker(job, Path(worker.__file__))
 
 
 def figures(seconds: float, tokens: int, peak: int) -> Figures:
     calls = [seconds / 10] * 9 + [seconds / 10 * 2]
-    batch = BatchFigures(tokens, 10, seconds, calls, [[1, 2], [3]])
-    return Figures(0.5, peak, {1: batch})
+    case = CaseFigures(tokens, 10, seconds, calls, [[1, 2], [3]], peak)
+    return Figures(0.5, peak // 2, {"batch 1": case})
 
 
 def test_rows_and_advantage() -> None:
@@ -89,7 +90,7 @@ def test_rows_and_advantage() -> None:
     assert memory.advantage == pytest.approx(2)
     assert equal_share(rounds, 1) == 1.0
     other = figures(1.0, 100, 1)
-    other.batches[1].ids = [[1, 2], [4]]
+    other.cases["batch 1"].ids = [[1, 2], [4]]
     assert equal_share({"pyengine": [other], "onnxruntime": [figures(1, 1, 1)]}, 1) == 0.5
 
 

@@ -35,7 +35,7 @@ def test_module() -> None:
     assert named(STUB.body) == public(_core)
 
 
-@pytest.mark.parametrize("name", ["ModelConfig", "GenerationOptions", "Engine"])
+@pytest.mark.parametrize("name", ["ModelConfig", "GenerationOptions", "Weights", "Engine"])
 def test_classes(name: str) -> None:
     (stub,) = (node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)
     assert named(stub.body) - {"__init__"} == public(getattr(_core, name))

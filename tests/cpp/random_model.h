@@ -39,6 +39,7 @@ class RandomModel {
   }
 
   TensorSource& tensors() { return tensors_; }
+  Weights weights(WeightType type = WeightType::kFloat32) { return load_weights(config_, type, tensors_); }
 
  private:
   void add(const std::string& name, std::vector<std::int64_t> shape, float scale, float mean = 0.0f) {
@@ -49,7 +50,8 @@ class RandomModel {
     for (float& value : data) value = normal(random_);
     std::vector<std::int64_t> strides(shape.size(), 1);
     if (shape.size() == 2) strides[0] = shape[1];
-    tensors_.add(name, {data.data(), shape, strides});
+    const TensorView view{data.data(), shape, strides, nullptr};
+    tensors_.add(name, [view] { return view; });
   }
 
   void add_linear(const std::string& name, int in_features, int out_features) {

@@ -43,7 +43,7 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
     const Sources sources(20, 40, config.source_vocab_size);
     for (const int num_beams : {1, 4}) {
       const GenerationOptions options = small_options(num_beams);
-      Engine reference(config, WeightType::kFloat32, model.tensors(), select_kernels("scalar"), 1);
+      Engine reference(config, model.weights(), select_kernels("scalar"), 1);
       std::vector<std::vector<Hypothesis>> alone;
       for (int i = 0; i < sources.ragged().size(); ++i) {
         const std::vector<std::int32_t> source = sources.source(i);
@@ -51,8 +51,8 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
         alone.push_back(generate(reference, {source, offsets}, options, 1)[0]);
       }
       for (const std::string& isa : available_isas()) {
-        for (const int num_threads : {1, 2, 3}) {
-          Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(isa), num_threads);
+        for (const int num_threads : {1, 2, 3, 8}) {
+          Engine engine(config, model.weights(), select_kernels(isa), num_threads);
           for (const int batch_size : {1, 3, 20}) {
             const auto together = generate(engine, sources.ragged(), options, batch_size);
             for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(equal(alone[i], together[i]));
@@ -63,12 +63,26 @@ TEST_CASE("a sentence's result depends on nothing but the sentence") {
   }
 }
 
+TEST_CASE("a batch of more tokens than the encoder takes at once gives what each sentence gives alone") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Sources sources(60, 48, config.source_vocab_size);
+  REQUIRE(sources.values.size() > 1024);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
+  const auto together = generate(engine, sources.ragged(), small_options(2), 60);
+  for (int i = 0; i < sources.ragged().size(); ++i) {
+    const std::vector<std::int32_t> source = sources.source(i);
+    const std::vector<std::int64_t> offsets{0, static_cast<std::int64_t>(source.size())};
+    CHECK(equal(together[i], generate(engine, {source, offsets}, small_options(2), 1)[0]));
+  }
+}
+
 TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
   ModelConfig config = small_config();
   SUBCASE("self-attention") {}
   SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
-  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
   const Sources sources(12, 30, config.source_vocab_size);
   for (const int num_beams : {1, 3}) {
     GenerationOptions options = small_options(num_beams, 25);
@@ -95,7 +109,7 @@ TEST_CASE("a decoder step allocates nothing") {
   SUBCASE("self-attention") {}
   SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
-  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
   const Sources sources(8, 30, config.source_vocab_size);
   for (const int num_beams : {1, 4}) {
     const auto allocations = [&](int max_length) {
@@ -116,7 +130,7 @@ TEST_CASE("a decoder step allocates nothing") {
 TEST_CASE("callers on several threads share the batch and get what they would get alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
   const Sources sources(10, 20, config.source_vocab_size);
   std::vector<std::vector<Hypothesis>> expected[2];
   for (const int beams : {1, 2})
@@ -145,7 +159,7 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
 TEST_CASE("an interrupted call ends and leaves the others alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 2);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
   // Enough to do that a waiting caller is asked, every 50 milliseconds, before its sentences are done.
   const Sources sources(400, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(2, 40);
@@ -178,19 +192,18 @@ TEST_CASE("what does not fit is refused with a message") {
   RandomModel model(config);
   SUBCASE("a tensor of another shape") {
     config.encoder_ffn_dim += 1;
-    CHECK_THROWS_WITH_AS(Engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1),
+    CHECK_THROWS_WITH_AS(load_weights(config, WeightType::kFloat32, model.tensors()),
                          "tensor encoder.layers.0.fc1.weight has shape [24, 40], expected [24, 41]",
                          std::invalid_argument);
   }
   SUBCASE("a tensor with no place") {
     const float value = 0.0f;
-    model.tensors().add("decoder.extra", {&value, {1}, {1}});
-    CHECK_THROWS_WITH_AS(Engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1),
-                         "tensors that the architecture has no place for: decoder.extra",
+    model.tensors().add("decoder.extra", [&] { return TensorView{&value, {1}, {1}, nullptr}; });
+    CHECK_THROWS_WITH_AS(model.weights(), "tensors that the architecture has no place for: decoder.extra",
                          std::invalid_argument);
   }
   SUBCASE("ids and lengths") {
-    Engine engine(config, WeightType::kFloat32, model.tensors(), select_kernels(""), 1);
+    Engine engine(config, model.weights(), select_kernels(""), 1);
     const std::vector<std::int32_t> ids{3, 50};
     const std::vector<std::int64_t> offsets{0, 2};
     CHECK_THROWS_WITH_AS(generate(engine, {ids, offsets}, small_options(1), 1),
@@ -229,8 +242,8 @@ class FailingJob : public Job {
 TEST_CASE("a call that fails fails alone, and the engine stays usable") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  const Weights weights = load_weights(config, model.tensors());
-  Forward forward(config, weights, select_kernels(""), 2);
+  const Weights weights = model.weights();
+  ForwardGroups forward(config, weights, select_kernels(""), 2);
   Scheduler scheduler(forward);
   const std::vector<std::int32_t> source{3, 4, 5};
   std::vector<float> expected(3), found(3);
@@ -268,12 +281,16 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
 }
 
 TEST_CASE("tables that start at the same address are one only if their shapes are") {
-  ModelConfig config = small_config();
+  const ModelConfig config = small_config();
   RandomModel model(config);
   TensorSource& tensors = model.tensors();
   const TensorView decoder = tensors.take("decoder.embed_tokens.weight", {600, 24});
-  tensors.add("encoder.embed_tokens.weight", {decoder.data, {50, 24}, {24, 1}});
-  const Weights weights = load_weights(config, tensors);
-  CHECK(weights.encoder_embedding.tokens != weights.decoder_embedding.tokens);
-  CHECK(weights.decoder_embedding.tokens->size() == 600 * 24);
+  tensors.add("encoder.embed_tokens.weight", [&] {
+    return TensorView{decoder.data, {50, 24}, {24, 1}, nullptr};
+  });
+  const Weights weights = model.weights();
+  const auto& encoder_values = std::get<PanelsF32>(weights.encoder_embedding.tokens).values;
+  const auto& decoder_values = std::get<PanelsF32>(weights.decoder_embedding.tokens).values;
+  CHECK(encoder_values.data() != decoder_values.data());
+  CHECK(decoder_values.size() == 608 * 24);  // whole panels
 }

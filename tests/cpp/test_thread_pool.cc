@@ -48,8 +48,10 @@ TEST_CASE("many short regions, some after the workers fell asleep") {
 TEST_CASE("a region inside a region, and regions of several threads, run to their end") {
   ThreadPool pool;
   std::atomic<int> inner{0};
-  pool.run(4, 2, [&](int, int) { pool.run(3, 2, [&](int, int) { ++inner; }); });
-  CHECK(inner == 12);
+  for (int i = 0; i < 200; ++i) {
+    pool.run(4, 16, [&](int, int) { pool.run(3, 4, [&](int, int) { ++inner; }); });
+  }
+  CHECK(inner == 200 * 12);
 
   std::vector<std::thread> callers;
   std::atomic<int> failures{0};
@@ -60,6 +62,40 @@ TEST_CASE("a region inside a region, and regions of several threads, run to thei
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(failures == 0);
+}
+
+TEST_CASE("regions that run at the same time each take the workers that are idle") {
+  ThreadPool pool;
+  // Every task waits for all others of its region: with fewer threads than tasks, it would wait for ever.
+  const auto meet = [&](std::atomic<int>& arrived, int count) {
+    pool.run(count, 4, [&](int, int) {
+      ++arrived;
+      while (arrived < count) std::this_thread::yield();
+    });
+  };
+  for (int i = 0; i < 100; ++i) {
+    std::atomic<int> outer{0}, inner[2] = {};
+    pool.run(2, 4, [&](int index, int) {
+      ++outer;
+      while (outer < 2) std::this_thread::yield();
+      meet(inner[index], 2);  // one worker of the three for each, beside the one that runs the other task
+    });
+    CHECK(inner[0] == 2);
+    CHECK(inner[1] == 2);
+  }
+}
+
+TEST_CASE("threads that compute at the same time share the cores") {
+  ThreadPool pool;
+  CHECK(pool.share(4) == 4);
+  {
+    const ThreadPool::Caller one(pool);
+    CHECK(pool.share(4) == 4);
+    const ThreadPool::Caller two(pool);
+    CHECK(pool.share(4) == 2);
+    CHECK(pool.share(1) == 1);
+  }
+  CHECK(pool.share(4) == 4);
 }
 
 #if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
@@ -108,4 +144,28 @@ TEST_CASE("a workspace hands out aligned pieces that do not overlap") {
     CHECK(b[999] == 3.0);
     CHECK(workspace.bytes() == (round == 0 ? 0 : 64 + 8000 + 64));
   }
+}
+
+TEST_CASE("a workspace takes the pieces of a scope back") {
+  Workspace workspace;
+  const auto pass = [&] {
+    workspace.reset();
+    int* kept = workspace.take<int>(16);
+    kept[0] = 7;
+    for (int round = 0; round < 10; ++round) {
+      const Workspace::Scope outer(workspace);
+      char* first = workspace.take<char>(64);
+      first[0] = 'a';
+      {
+        const Workspace::Scope inner(workspace);
+        workspace.take<char>(1000)[999] = 'b';
+      }
+      workspace.take<char>(100)[0] = 'c';
+      CHECK(first[0] == 'a');
+    }
+    CHECK(kept[0] == 7);
+  };
+  pass();
+  pass();
+  CHECK(workspace.bytes() == 64 + 64 + 1024);
 }

@@ -20,11 +20,16 @@ from pyengine import (
     UnsupportedModelError,
     _core,
 )
-from pyengine.bench.onnxruntime_loop import GreedySearch, OnnxFiles, OnnxRuntimeModel
+from pyengine.bench.onnxruntime_loop import (
+    GreedySearch,
+    OnnxFiles,
+    OnnxRuntimeModel,
+    exact_session,
+)
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
-from pyengine.models.quantized import dequantized, holds_int8
+from pyengine.models.quantized import dequantized
 
 VOCAB = 700  # more than one run of the vocabulary reduction
 SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 5 * i % 23)] + [0] for i in range(12)]
@@ -60,7 +65,7 @@ def difference(actual: np.ndarray, expected: np.ndarray) -> float:
 def test_logits_are_those_of_the_twin(tmp_path: Path, kind: str, isa: str) -> None:
     write_folder(tmp_path, seed=2, vocab_size=VOCAB, kind=kind)
     model = read_model(tmp_path)
-    assert holds_int8(model.tensors) == (kind == "int8")
+    assert model.stored_type == ("int8" if kind == "int8" else "float32")
     tensors = dequantized(model.tensors)
     target = [VOCAB, 5, 9, 300, 2, 2, 41]
     with Translator(tmp_path, "float32", threads=2, isa=isa) as translator:
@@ -111,7 +116,7 @@ def test_converted_is_the_same_model(folder: Path, converted: Path) -> None:
 def test_onnxruntime_gives_the_same_tokens(converted: Path) -> None:
     files = OnnxFiles(converted / "encoder_model.onnx", converted / "decoder_model.onnx")
     search = GreedySearch(VOCAB, (0,), VOCAB, max_length=30, never=(1,))
-    expected = OnnxRuntimeModel(files, threads=1, exact=True).greedy(SOURCES, search).ids
+    expected = OnnxRuntimeModel(files, 1, exact_session).greedy(SOURCES, search).ids
     with Translator(converted, "float32") as translator:
         found = translator.generate(SOURCES, max_length=30)
     assert [row[0].ids for row in found] == [ids[:-1] if ids[-1] == 0 else ids for ids in expected]

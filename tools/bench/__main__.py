@@ -1,92 +1,205 @@
-"""Measure pyengine against onnxruntime on the models that we watch.
+"""Measure pyengine against its peers on the models that we watch.
 
-    python -m tools.bench                       # both suites, some minutes
-    python -m tools.bench --quick --suite multi30k-tiny --out /tmp/figures
+    python -m tools.bench                                    # everything
+    python -m tools.bench --quick --out /tmp/figures         # does it run? under three minutes
+    python -m tools.bench --suite opus-base --peers pyengine CTranslate2 --threads 2
 
-Suites:
-    multi30k-tiny  the committed English-German model on sentences of Multi30k's test set (the data
-                   if it is at hand, else the built-in sentences), real outputs
-    opus-base      random weights in the shape of OPUS-MT base, 64 sources of 8 to 45 random ids,
-                   32 target tokens forced
+Writes results.json, README.md and pictures to --out. A run of some suites replaces their figures
+there and keeps the others'. What a suite is stands in tools/bench/suites.py, who takes part in
+tools/bench/peers, what is to be reached in tools/bench/bars.py. The models are made once (minutes,
+with torch, transformers and optimum-onnx) and kept in --cache.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
+import datetime
+import importlib.metadata
 import os
-from collections.abc import Callable
+import platform
+import shlex
+import sys
+import time
 from pathlib import Path
 
-from pyengine.bench.report import BenchReport
-from pyengine.bench.runner import BenchSettings, run_benchmark
-from pyengine.cli import progress_note
-from tools.bench.opus_base import ensure_opus_base
+import pyengine
+from pyengine.bench.runner import command_line
+from pyengine.system import available_cores, cpu_name
+from tools.bench import memory
+from tools.bench.peers import ENGINES, Engine
+from tools.bench.report import bars_table, markdown
+from tools.bench.results import Results
+from tools.bench.rounds import Plan, measure_suite
+from tools.bench.store import ModelStore
+from tools.bench.suites import OPUS_BASE, SUITES, TINY_MODEL, encoded_test_sentences
 
-ROOT = Path(os.path.relpath(Path(__file__).parents[2]))  # figures name no machine's folders
-TINY_MODEL = ROOT / "tests" / "fixtures" / "multi30k-en-de"
-TEST_SET = ROOT.resolve().parent / "shared" / "data" / "multi30k" / "test_2016_flickr.en.gz"
-SENTENCES = 128
-TARGET_LENGTH = 32
-
-
-def multi30k_tiny(arguments: argparse.Namespace) -> BenchSettings:
-    """The committed model and real text."""
-    texts = None
-    if TEST_SET.is_file():
-        with gzip.open(TEST_SET, "rt", encoding="utf-8") as file:
-            texts = file.read().splitlines()[: 32 if arguments.quick else SENTENCES]
-    return BenchSettings(folder=TINY_MODEL, texts=texts)
-
-
-def opus_base(arguments: argparse.Namespace) -> BenchSettings:
-    """A model of everyday size, made on the spot."""
-    folder = ensure_opus_base(arguments.cache)
-    return BenchSettings(folder=folder, target_length=16 if arguments.quick else TARGET_LENGTH)
-
-
-SUITES: dict[str, Callable[[argparse.Namespace], BenchSettings]] = {
-    "multi30k-tiny": multi30k_tiny,
-    "opus-base": opus_base,
-}
-
-
-def run_suite(name: str, arguments: argparse.Namespace) -> BenchReport:
-    """Measure one suite and write its JSON."""
-    settings = SUITES[name](arguments)
-    fields = {
-        "threads": arguments.threads,
-        "rounds": arguments.rounds or (1 if arguments.quick else 3),
-        "min_seconds": 0.2 if arguments.quick else 2.0,
-    }
-    report = run_benchmark(BenchSettings(**{**vars(settings), **fields}), progress_note)
-    if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        figures = json.dumps(report.to_dict(), indent=2)
-        (arguments.out / f"{name}.json").write_text(figures + "\n")
-    return report
+MEMORY, KERNELS = "memory", "kernels"
+PACKAGES = (
+    "numpy", "onnxruntime", "optimum-onnx", "ctranslate2", "openvino", "torch", "transformers",
+)  # fmt: skip
 
 
 def main() -> None:
-    """Run the suites the command line names."""
+    """Run what the command line names."""
+    arguments = _parse()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["XDG_CACHE_HOME"] = str(arguments.cache.resolve() / "packed")
+    note = _Note()
+    measured = Results(machine=_machine(), versions=_versions())
+    for name in arguments.suite:
+        newer = _measure(name, arguments, note)
+        newer.machine, newer.versions = measured.machine, measured.versions
+        newer.runs[name] = {
+            "date": datetime.date.today().isoformat(),
+            "command": _command(),
+        }
+        measured.merge(newer)
+    print(bars_table(_write(measured, arguments.out)))
+
+
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--suite", nargs="+", choices=SUITES, default=list(SUITES))
-    parser.add_argument("--quick", action="store_true", help="one short round: does it run?")
-    parser.add_argument("--threads", type=int, help="of each engine (all cores)")
-    parser.add_argument("--rounds", type=int, help="of both engines (3)")
+    names = [*SUITES, MEMORY, KERNELS]
     parser.add_argument(
-        "--cache", type=Path, default=Path("/tmp/pyengine-bench"), help="for made models"
+        "--suite",
+        nargs="+",
+        choices=names,
+        metavar="NAME",
+        help=f"of {', '.join(names)} (all; with --quick not transformer-big)",
     )
-    parser.add_argument("--out", type=Path, help="folder for the figures as JSON")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="engines whose names start so, as CTranslate2 or 'pyengine int8' (all)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="of each engine (1 and all cores; with --quick all cores)",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="(3; with --quick 1)")
+    parser.add_argument("--quick", action="store_true", help="one short round: does it run?")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("/tmp/pyengine-bench"),
+        help="where made models are kept (%(default)s)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"),
+                        help="folder of the figures (%(default)s)")  # fmt: skip
     arguments = parser.parse_args()
-    for name in arguments.suite:
-        print(f"== {name}")
-        print(run_suite(name, arguments).format(), end="\n\n", flush=True)
+    cores = available_cores()
+    if arguments.suite is None:
+        arguments.suite = [x for x in names if not (arguments.quick and x == "transformer-big")]
+    if arguments.threads is None:
+        arguments.threads = [cores] if arguments.quick else sorted({1, cores}, reverse=True)
+    if arguments.rounds is None:
+        arguments.rounds = 1 if arguments.quick else 3
+    return arguments
+
+
+def _measure(name: str, arguments: argparse.Namespace, note: _Note) -> Results:
+    if name == MEMORY:
+        return Results(extras={MEMORY: _measure_memory(arguments, note)})
+    if name == KERNELS:
+        return Results(extras={KERNELS: _measure_kernels(arguments, note)})
+    suite = SUITES[name]
+    threads = tuple(arguments.threads)
+    if suite.most_threads_only:
+        threads = (max(threads),)
+    plan = Plan(suite, threads, arguments.rounds, arguments.quick)
+    taking_part = [e for e in ENGINES if not suite.engines or e.name in suite.engines]
+    store = ModelStore(arguments.cache / name, suite.source, note)
+    return measure_suite(plan, _chosen(taking_part, arguments.peers), store, note)
+
+
+def _command() -> str:
+    """The command line without the folders, which change no figure."""
+    words = shlex.split(command_line())
+    for option in ("--cache", "--out"):
+        if option in words:
+            del words[words.index(option) : words.index(option) + 2]
+    return shlex.join(words)
+
+
+def _chosen(engines: list[Engine], prefixes: list[str]) -> list[Engine]:
+    return [
+        engine
+        for engine in engines
+        if not prefixes or any(engine.name.lower().startswith(x.lower()) for x in prefixes)
+    ]
+
+
+def _measure_memory(arguments: argparse.Namespace, note: _Note) -> dict[str, object]:
+    store = ModelStore(arguments.cache / "opus-base", OPUS_BASE, note)
+    folder = str(store.folder("engine"))
+    threads = max(arguments.threads)
+    note("memory: loading opus-base")
+    load = memory.measure_load(memory.MemoryJob(folder, "int8", threads, []), warm_loads=3)
+    note("memory: many sentences")
+    sources = (encoded_test_sentences() * 1000)[: 50 if arguments.quick else 500]
+    job = memory.MemoryJob(str(TINY_MODEL), "int8", threads, sources, passes=20)
+    return {"load": load, "growth": memory.measure_growth(job)}
+
+
+def _measure_kernels(arguments: argparse.Namespace, note: _Note) -> dict[str, object]:
+    from tools.bench.kernels import measure_kernels
+
+    note("kernels")
+    return measure_kernels(arguments.quick)
+
+
+def _write(measured: Results, out: Path) -> Results:
+    """Add the run to what the folder holds."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "results.json"
+    results = Results.read(path) if path.is_file() else Results()
+    results.merge(measured)
+    results.write(path)
+    (out / "README.md").write_text(markdown(results, _draw(results, out)))
+    return results
+
+
+def _draw(results: Results, out: Path) -> list[str]:
+    try:
+        from tools.bench.plots import draw_all
+    except ImportError as error:
+        print(f"no pictures: {error}", file=sys.stderr)
+        return []
+    return draw_all(results, out)
+
+
+class _Note:
+    """Says on standard error what is going on, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, message: str) -> None:
+        seconds = time.monotonic() - self._start
+        print(f"[{seconds:5.0f} s] {message}", file=sys.stderr, flush=True)
+
+
+def _machine() -> dict[str, str | int]:
+    return {"cpu": cpu_name(), "cores": available_cores(), "system": platform.platform()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"pyengine": pyengine.__version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+#include "decode/forward_groups.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/parallel.h"
+
+namespace pyengine {
+namespace {
+
+// Fewest rows of a group: below, reading all the weights in every group costs more than the barriers it
+// saves. Two groups of one thread against one group of two, float32, on two Zen 4 cores:
+// - 2.1 M parameters, which stay in the caches: 2 rows in all 0.92 times as fast, 4: 1.00, 8: 1.17, 10: 1.28,
+//   32: 1.19, 160: 1.19;
+// - 74 M parameters: 8 rows 0.57 to 0.9, 16: 1.0 to 1.1, 32: 1.02, 64: 1.05, 128: 1.05.
+constexpr std::size_t kMinRowsCached = 4, kMinRows = 16;
+constexpr std::size_t kCachedBytes = std::size_t{16} << 20;
+
+CacheType cache_type(const Weights& weights) {
+  const bool is_float32 = std::holds_alternative<PanelsF32>(weights.lm_head.panels);
+  return is_float32 ? CacheType::kFloat32 : CacheType::kBfloat16;
+}
+
+}  // namespace
+
+ForwardGroups::ForwardGroups(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
+                             int num_threads)
+    : num_threads_(num_threads),
+      min_rows_(weights.bytes() <= kCachedBytes ? kMinRowsCached : kMinRows),
+      pages_({config.decoder_layers, config.decoder_num_heads, config.hidden_size / config.decoder_num_heads,
+              cache_type(weights)}) {
+  for (int i = 0; i < num_threads; ++i) groups_.emplace_back(config, weights, kernels, pages_);
+}
+
+void ForwardGroups::encode(std::span<Sentence* const> sentences) {
+  run(
+      sentences, [](const Sentence& sentence) { return sentence.source.size(); },
+      [](Forward& forward, std::span<Sentence* const> share) { forward.encode(share); });
+}
+
+void ForwardGroups::step(std::span<Sentence* const> sentences) {
+  run(
+      sentences, [](const Sentence& sentence) { return sentence.decoding->rows().size(); },
+      [](Forward& forward, std::span<Sentence* const> share) { forward.step(share); });
+}
+
+void ForwardGroups::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
+  Forward& forward = groups_.front().forward;
+  forward.set_num_threads(ThreadPool::shared().share(num_threads_));
+  forward.encoder_hidden_states(source, hidden);
+}
+
+// Calls `pass` for each group with its share of the sentences.
+void ForwardGroups::run(std::span<Sentence* const> sentences, RowsOf rows_of, Pass pass) {
+  ThreadPool& pool = ThreadPool::shared();
+  const int num_threads = pool.share(num_threads_);
+  const int num_groups = split(sentences, rows_of, num_threads);
+  pool.run(num_groups, num_threads, [&](int index, int) {
+    Group& group = groups_[index];
+    try {
+      group.forward.set_num_threads(num_threads / num_groups);
+      pass(group.forward, group.sentences);
+    } catch (...) {  // tasks must not throw
+      group.error = std::current_exception();
+    }
+  });
+  std::exception_ptr error;  // any of them
+  for (Group& group : groups_) {
+    if (group.error) error = std::exchange(group.error, nullptr);
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+// Gives each group a share of about equally many rows; returns the number of groups. Sentences come in the
+// order in which they were admitted: each goes to the group that has least, so the older ones, whose rows see
+// more keys, are spread too.
+int ForwardGroups::split(std::span<Sentence* const> sentences, RowsOf rows_of, int num_threads) {
+  std::size_t num_rows = 0;
+  for (const Sentence* sentence : sentences) num_rows += rows_of(*sentence);
+  const auto most = static_cast<int>(std::min(sentences.size(), num_rows / min_rows_));
+  const int num_groups = equal_groups(num_threads, most);
+  for (Group& group : groups_) {
+    group.sentences.clear();
+    group.num_rows = 0;
+  }
+  for (Sentence* sentence : sentences) {
+    Group& least = *std::min_element(groups_.begin(), groups_.begin() + num_groups,
+                                     [](const Group& a, const Group& b) { return a.num_rows < b.num_rows; });
+    least.sentences.push_back(sentence);
+    least.num_rows += rows_of(*sentence);
+  }
+  return num_groups;
+}
+
+}  // namespace pyengine

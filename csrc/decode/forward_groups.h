@@ -1,0 +1,50 @@
+// Splits the sentences in flight over groups of threads: each runs a forward pass of its own on its share.
+#pragma once
+
+#include <deque>
+#include <exception>
+#include <span>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "decode/forward.h"
+
+namespace pyengine {
+
+// Owns the caches and the scratch memory of an engine. One thread calls it at a time.
+//
+// Threads of one group meet at a barrier after every product; threads of different groups only at the end of
+// a pass, but each group reads all the weights. A sentence's results depend on neither.
+class ForwardGroups {
+ public:
+  // All arguments must outlive it.
+  ForwardGroups(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads);
+
+  // As Forward's. If one throws, the sentences are in no known state.
+  void encode(std::span<Sentence* const> sentences);
+  void step(std::span<Sentence* const> sentences);
+  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
+
+ private:
+  struct Group {
+    Group(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
+        : forward(config, weights, kernels, pages) {}
+
+    Forward forward;
+    std::vector<Sentence*> sentences;  // its share of the pass
+    std::size_t num_rows = 0;          // theirs
+    std::exception_ptr error = nullptr;
+  };
+  using RowsOf = FunctionRef<std::size_t(const Sentence& sentence)>;
+  using Pass = FunctionRef<void(Forward& forward, std::span<Sentence* const> sentences)>;
+
+  void run(std::span<Sentence* const> sentences, RowsOf rows_of, Pass pass);
+  int split(std::span<Sentence* const> sentences, RowsOf rows_of, int num_threads);
+
+  const int num_threads_;
+  const std::size_t min_rows_;  // of a group
+  PagePool pages_;
+  std::deque<Group> groups_;  // [num_threads]
+};
+
+}  // namespace pyengine

@@ -1,0 +1,31 @@
+#include "model/config.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace pyengine {
+
+void check_config(const ModelConfig& config) {
+  const auto positive = [](int value, const char* name) {
+    if (value > 0) return;
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) +
+                                ", expected a positive number");
+  };
+  positive(config.hidden_size, "hidden_size");
+  positive(config.vocab_size, "vocab_size");
+  positive(config.source_vocab_size, "source_vocab_size");
+  positive(config.max_positions, "max_positions");
+  positive(config.encoder_layers, "encoder_layers");
+  positive(config.decoder_layers, "decoder_layers");
+  positive(config.encoder_num_heads, "encoder_num_heads");
+  positive(config.decoder_num_heads, "decoder_num_heads");
+  positive(config.encoder_ffn_dim, "encoder_ffn_dim");
+  positive(config.decoder_ffn_dim, "decoder_ffn_dim");
+  for (const int num_heads : {config.encoder_num_heads, config.decoder_num_heads}) {
+    if (config.hidden_size % num_heads == 0) continue;
+    throw std::invalid_argument("hidden_size " + std::to_string(config.hidden_size) +
+                                " is not a multiple of " + std::to_string(num_heads) + " heads");
+  }
+}
+
+}  // namespace pyengine

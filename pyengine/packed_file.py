@@ -1,0 +1,208 @@
+"""The file of a model's packed weights: written once, mapped by every later load.
+
+Layout, numbers little-endian::
+
+    8 bytes   b"PYENGINE"
+    8 bytes   length of the JSON text
+    32 bytes  SHA-256 of the JSON text
+    JSON      see Header; then zeros up to a multiple of 64 bytes
+    data      the arrays of _core.Weights.arrays(), each from a multiple of 64 bytes on
+
+A file that is not exactly what its reader expects counts as none. What a reader checks costs no
+time that depends on the size of the data; the data has a SHA-256 of its own, for who asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FileStates = dict[str, tuple[int, int]]
+"""Size and modification time in nanoseconds by the name of a file."""
+
+_MAGIC = b"PYENGINE"
+_PREFIX = struct.Struct("<8sQ32s")
+_ALIGNMENT = 64
+_UNFINISHED = ".tmp"
+_ABANDONED = 3600
+"""Seconds after which an unfinished file belongs to a process that was killed."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes:
+        key: what decides how the arrays look; a reader wants it equal to its own.
+        files: state of each file that the weights were read from, before they were.
+        parameters: numbers in the model.
+        offsets: of each array in the data; tied ones have one place.
+        data_bytes: length of the data.
+        data_sha256: of the data, in hexadecimal.
+    """
+
+    key: dict[str, Any]
+    files: FileStates
+    parameters: int
+    offsets: list[int]
+    data_bytes: int
+    data_sha256: str
+
+    @classmethod
+    def parse(cls, text: bytes) -> Header:
+        """From the JSON text of a file; ValueError if it is anything else."""
+        try:
+            raw = json.loads(text)
+            files = {
+                str(name): (int(size), int(time)) for name, (size, time) in raw["files"].items()
+            }
+            return cls(
+                key=dict(raw["key"]),
+                files=files,
+                parameters=int(raw["parameters"]),
+                offsets=[int(offset) for offset in raw["offsets"]],
+                data_bytes=int(raw["data_bytes"]),
+                data_sha256=str(raw["data_sha256"]),
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not the header of a packed file: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A file whose header is sound.
+
+    Attributes:
+        path: where it lies.
+        header: see there.
+        data: its mapping; unmapped once nobody uses it.
+    """
+
+    path: Path
+    header: Header
+    data: memoryview
+
+    def data_is_sound(self) -> bool:
+        """Whether the data is what was written; reads all of it."""
+        return hashlib.sha256(self.data).hexdigest() == self.header.data_sha256
+
+
+def open_packed(path: Path) -> PackedFile | None:
+    """Map a file; ``None`` if there is none, or none that is sound.
+
+    Whoever cuts the file short while it is mapped kills the process (SIGBUS), as with every mapped
+    file. Nothing here does: :func:`write_packed` puts a new file in the place of the old one.
+    """
+    try:
+        with path.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapping.madvise(mmap.MADV_WILLNEED)  # the disk reads ahead; nothing is mapped yet
+        mapped = memoryview(mapping)
+        magic, length, digest = _PREFIX.unpack_from(mapped)
+        text = mapped[_PREFIX.size : _PREFIX.size + length]
+        if magic != _MAGIC or len(text) != length or hashlib.sha256(text).digest() != digest:
+            return None
+        header = Header.parse(bytes(text))
+        data = mapped[_aligned(_PREFIX.size + length) :]
+        return PackedFile(path, header, data) if len(data) == header.data_bytes else None
+    except (OSError, ValueError, OverflowError, struct.error):
+        return None
+
+
+def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mode: int) -> None:
+    """Write a file whole, then put it in its place: a reader sees the old one or the new one.
+
+    Args:
+        path: its folder exists.
+        header: of :func:`header_for` these arrays.
+        arrays: of ``_core.Weights.arrays``.
+        mode: permissions of the file.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; nothing is left behind.
+    """
+    _remove_abandoned(path)
+    text = json.dumps(dataclasses.asdict(header)).encode()
+    head = _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_UNFINISHED, dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(head.ljust(_aligned(len(head)), b"\0"))
+            for part in _parts(arrays):
+                file.write(part)
+            file.flush()
+            os.fsync(handle)  # else a power cut could leave the name without the data
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def header_for(
+    arrays: list[NDArray[np.uint8]], key: dict[str, Any], files: FileStates, parameters: int
+) -> Header:
+    """The header of a file with these arrays; reads all of them."""
+    digest = hashlib.sha256()
+    for part in _parts(arrays):
+        digest.update(part)
+    places = _places(arrays)
+    return Header(
+        key=key,
+        files=files,
+        parameters=parameters,
+        offsets=[places.get(_address(array), 0) for array in arrays],
+        data_bytes=sum(len(part) for part in _parts(arrays)),
+        data_sha256=digest.hexdigest(),
+    )
+
+
+def _places(arrays: list[NDArray[np.uint8]]) -> dict[int, int]:
+    """Offset of each array in the data, by its address; an empty one has none."""
+    places: dict[int, int] = {}
+    end = 0
+    for array in arrays:
+        if array.nbytes and _address(array) not in places:
+            places[_address(array)] = end
+            end += _aligned(array.nbytes)
+    return places
+
+
+def _parts(arrays: list[NDArray[np.uint8]]) -> Iterator[memoryview | bytes]:
+    """The data piece by piece: each array that lies apart, and the zeros after it."""
+    places = _places(arrays)
+    for array in arrays:
+        if places.pop(_address(array), None) is not None:
+            yield array.data
+            yield bytes(_aligned(array.nbytes) - array.nbytes)
+
+
+def _address(array: NDArray[np.uint8]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what processes left behind that were killed while they wrote the same file."""
+    for unfinished in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - unfinished.stat().st_mtime > _ABANDONED:
+                unfinished.unlink()

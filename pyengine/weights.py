@@ -1,0 +1,149 @@
+"""The packed weights of a model folder: from its ONNX files, or from the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyengine import _core
+from pyengine.cache import cache_key, file_states, is_current, packed_path
+from pyengine.errors import ModelFormatError
+from pyengine.packed_file import (
+    FileStates,
+    PackedFile,
+    header_for,
+    open_packed,
+    write_packed,
+)
+
+if TYPE_CHECKING:
+    from pyengine.models import ModelConfig, ModelFolder
+
+_OWNER_ONLY = 0o700
+_FOR_ALL = 0o755
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    """Weights ready for an engine.
+
+    Attributes:
+        packed: the core's.
+        parameters: numbers in the model; tied tensors count once.
+        cache_file: where they lie packed; ``None``: only in this process.
+        from_cache: they were mapped from there, and the ONNX files not read.
+    """
+
+    packed: _core.Weights
+    parameters: int
+    cache_file: Path | None = None
+    from_cache: bool = False
+
+
+def load_weights(model: ModelFolder, compute_type: str, cache_dir: Path | None) -> ModelWeights:
+    """The weights of a folder: from the cache, or else packed and put there where that can be.
+
+    Raises:
+        ModelFormatError, UnsupportedModelError: see ``read_tensors``.
+    """
+    if cache_dir is None:
+        return pack_weights(model, compute_type)[0]
+    cached = map_cached(model, compute_type, cache_dir)
+    if cached is not None:
+        return cached
+    weights, files = pack_weights(model, compute_type)
+    with contextlib.suppress(OSError):
+        return store_weights(model, compute_type, cache_dir, weights, files)
+    return weights
+
+
+def map_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> ModelWeights | None:
+    """The weights as the cache holds them; ``None`` if it holds none for the folder as it is."""
+    file = find_cached(model, compute_type, cache_dir)
+    if file is None:
+        return None
+    try:
+        weights = _core.Weights.map(
+            core_config(model.config), file.data, file.header.offsets, compute_type
+        )
+    except (ValueError, TypeError):
+        return None
+    return ModelWeights(weights, file.header.parameters, file.path, from_cache=True)
+
+
+def find_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> PackedFile | None:
+    """The file of the cache that belongs to the folder as it is now."""
+    file = open_packed(packed_path(cache_dir, model.path, compute_type))
+    if file is None or file.header.key != cache_key(model, compute_type):
+        return None
+    return file if is_current(file.header, model) else None
+
+
+def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, FileStates]:
+    """Pack the weights from the ONNX files.
+
+    Returns:
+        The weights, and the states of their files before they were read.
+
+    Raises:
+        ModelFormatError, UnsupportedModelError: see ``read_tensors``.
+    """
+    from pyengine.models import read_tensors  # imports onnx, which takes 0.1 s
+    from pyengine.models.quantized import dequantized
+
+    graphs = [model.encoder_path, model.decoder_path]
+    states = file_states(model.path, graphs)
+    tensors = read_tensors(model)
+    states.update(file_states(model.path, tensors.files - set(graphs)))
+    try:
+        values = tensors if compute_type == "int8" else dequantized(tensors)
+        packed = _core.Weights.pack(core_config(model.config), values, compute_type)
+    except ValueError as error:
+        raise ModelFormatError(f"{str(model.path)!r}: {error}") from error
+    return ModelWeights(packed, tensors.parameters), states
+
+
+def store_weights(
+    model: ModelFolder,
+    compute_type: str,
+    cache_dir: Path,
+    weights: ModelWeights,
+    files: FileStates,
+    for_all: bool = False,
+) -> ModelWeights:
+    """Put packed weights into the cache, unless a file has changed while it was read.
+
+    Args:
+        for_all: other users may read the file and a folder made for it.
+
+    Raises:
+        OSError: they cannot be written there.
+    """
+    if files != file_states(model.path, [model.path / name for name in files]):
+        return weights
+    path = packed_path(cache_dir, model.path, compute_type)
+    mode = _FOR_ALL if for_all else _OWNER_ONLY
+    _make_folder(cache_dir, mode)
+    arrays = weights.packed.arrays()
+    key = cache_key(model, compute_type)
+    header = header_for(arrays, key, files, weights.parameters)
+    write_packed(path, header, arrays, mode & 0o666)
+    return dataclasses.replace(weights, cache_file=path)
+
+
+def core_config(config: ModelConfig) -> _core.ModelConfig:
+    """The same record as the core has it."""
+    core = _core.ModelConfig()
+    for field in dataclasses.fields(config):
+        setattr(core, field.name, getattr(config, field.name))
+    return core
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    """Make a folder and those above it that are missing."""
+    if not folder.is_dir():
+        _make_folder(folder.parent, mode)
+        folder.mkdir(mode, exist_ok=True)

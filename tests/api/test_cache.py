@@ -1,0 +1,382 @@
+"""The cache of packed weights: the same translations, only faster, whatever lies in its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pyengine
+from pyengine import OptionError, Translator, _core, cache, weights
+from pyengine.models import read_folder
+
+from .conftest import FIXTURES, elsewhere, run_python
+
+TYPES = ("float32", "bfloat16", "int8")
+MODELS = ("marian-split", "marian-external", "marian-merged", "transformer-prenorm")
+SOURCES = [[5, 6, 7, 0], [9, 0], list(range(1, 20))]
+
+
+def results(translator: Translator) -> Any:
+    options = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 12}
+    found = translator.generate(SOURCES, **options)
+    return found, [row.tolist() for row in translator.score(SOURCES, [[4, 5, 6]] * 3)]
+
+
+@pytest.fixture
+def model(ids_model: Path, tmp_path: Path) -> Path:
+    """A model folder to change."""
+    return Path(shutil.copytree(ids_model, tmp_path / "model"))
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("compute_type", TYPES)
+@pytest.mark.parametrize("name", MODELS)
+def test_mapped_weights_give_the_same_to_the_bit(
+    name: str, compute_type: str, cache_dir: Path
+) -> None:
+    folder = FIXTURES / name
+    with (
+        Translator(folder, compute_type, cache_dir=False) as plain,
+        Translator(folder, compute_type, cache_dir=cache_dir) as first,
+        Translator(folder, compute_type, cache_dir=cache_dir) as second,
+    ):
+        assert [t.from_cache for t in (plain, first, second)] == [False, False, True]
+        assert plain.cache_file is None
+        assert first.cache_file == second.cache_file
+        assert list(cache_dir.iterdir()) == [first.cache_file]
+        assert plain.parameters == second.parameters
+        assert plain.engine.weight_bytes == second.engine.weight_bytes
+        expected = results(plain)
+        assert results(first) == expected
+        assert results(second) == expected
+
+
+def test_types_and_folders_have_files_of_their_own(ids_model: Path, cache_dir: Path) -> None:
+    files = set()
+    for compute_type in TYPES:
+        files.add(Translator(ids_model, compute_type, cache_dir=cache_dir).cache_file)
+    files.add(Translator(FIXTURES / "marian-merged", cache_dir=cache_dir).cache_file)
+    assert len(files) == 4
+    for compute_type in TYPES:
+        assert Translator(ids_model, compute_type, cache_dir=cache_dir).from_cache
+
+
+def test_a_cached_load_reads_no_onnx_and_prints_nothing(text_model: Path, cache_dir: Path) -> None:
+    script = (
+        "import sys, pyengine\n"
+        f"t = pyengine.Translator({str(text_model)!r}, 'int8', cache_dir={str(cache_dir)!r})\n"
+        "assert t.translate('A dog runs.')\n"
+        "assert t.from_cache == ('onnx' not in sys.modules)\n"
+        "sys.exit(10 + t.from_cache)"
+    )
+    for status in (10, 11):
+        done = run_python(["-c", script])
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_only_the_owner_may_read_it(ids_model: Path, cache_dir: Path) -> None:
+    file = Translator(ids_model, cache_dir=cache_dir / "below").cache_file
+    assert file is not None
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for folder in (cache_dir, cache_dir / "below"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+# --- where ---------------------------------------------------------------------------------------
+
+
+def test_the_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert cache.default_cache_dir() == Path("/x/pyengine")
+    monkeypatch.setenv("HOME", "/h")
+    for unusable in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", unusable)
+        assert cache.default_cache_dir() == Path("/h/.cache/pyengine")
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert cache.default_cache_dir() is None
+    assert Translator(FIXTURES / "marian-split").cache_file is None
+
+
+def test_the_default_folder_is_used(
+    ids_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    translator = pyengine.Translator(ids_model)
+    assert translator.cache_file is not None
+    assert translator.cache_file.parent == tmp_path / "pyengine"
+
+
+@pytest.mark.parametrize("cache_dir", [True, 0, 1, "", "a\0b", b"x", ["x"]])
+def test_settings_that_are_no_folder(ids_model: Path, cache_dir: Any) -> None:
+    with pytest.raises(OptionError, match=r"cache_dir: found .*, expected None, a folder or False"):
+        Translator(ids_model, cache_dir=cache_dir)
+
+
+def test_the_one_call_form_takes_the_setting(text_model: Path, cache_dir: Path) -> None:
+    pyengine.translate("A dog runs.", text_model, cache_dir=cache_dir)
+    assert len(list(cache_dir.iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(ids_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
+        for _ in range(2):
+            translator = Translator(ids_model, cache_dir=folder)
+            assert (translator.cache_file, translator.from_cache) == (None, False)
+
+
+def test_a_full_disk_is_no_error(
+    ids_model: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert Translator(ids_model, cache_dir=cache_dir).cache_file is None
+    assert list(cache_dir.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_read(ids_model: Path, cache_dir: Path) -> None:
+    Translator(ids_model, cache_dir=cache_dir)
+    cache_dir.chmod(0o500)
+    assert Translator(ids_model, cache_dir=cache_dir).from_cache
+    assert Translator(ids_model, "int8", cache_dir=cache_dir).cache_file is None
+
+
+# --- what makes a file stale ---------------------------------------------------------------------
+
+
+def touch(path: Path) -> None:
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+def grow(path: Path) -> None:
+    """A field of protobuf that nobody knows, and the old time."""
+    status = path.stat()
+    path.write_bytes(path.read_bytes() + b"\xb8\x3e\x01")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [touch, grow])
+@pytest.mark.parametrize("name", ["encoder_model.onnx", "decoder_model.onnx"])
+def test_a_changed_file_is_read_again(
+    model: Path, cache_dir: Path, name: str, change: Callable[[Path], None]
+) -> None:
+    Translator(model, cache_dir=cache_dir)
+    assert Translator(model, cache_dir=cache_dir).from_cache
+    change(model / name)
+    assert not Translator(model, cache_dir=cache_dir).from_cache
+    assert Translator(model, cache_dir=cache_dir).from_cache
+    assert len(list(cache_dir.iterdir())) == 1
+
+
+def test_changed_external_data_is_read_again(tmp_path: Path, cache_dir: Path) -> None:
+    model = Path(shutil.copytree(FIXTURES / "marian-external", tmp_path / "model"))
+    Translator(model, cache_dir=cache_dir)
+    data = [path for path in model.rglob("*") if "data" in path.name]
+    assert data
+    for path in data:
+        assert Translator(model, cache_dir=cache_dir).from_cache
+        touch(path)
+        assert not Translator(model, cache_dir=cache_dir).from_cache
+    data[0].unlink()
+    with pytest.raises(pyengine.ModelFormatError):
+        Translator(model, cache_dir=cache_dir)
+
+
+def test_another_configuration_is_read_again(model: Path, cache_dir: Path) -> None:
+    Translator(model, cache_dir=cache_dir)
+    path = model / "config.json"
+    text = path.read_text()
+    touch(path)
+    assert Translator(model, cache_dir=cache_dir).from_cache  # it says the same
+    path.write_text(text.replace('"swish"', '"gelu"'))
+    assert path.read_text() != text
+    with pytest.raises(pyengine.ModelFormatError, match="activation"):
+        Translator(model, cache_dir=cache_dir)
+
+
+def test_another_decoder_file_is_read_again(tmp_path: Path, cache_dir: Path) -> None:
+    model = Path(shutil.copytree(FIXTURES / "marian-merged", tmp_path / "model"))
+    Translator(model, cache_dir=cache_dir)
+    merged = model / "onnx" / "decoder_model_merged.onnx"
+    shutil.copy2(merged, model / "onnx" / "decoder_model.onnx")
+    assert not Translator(model, cache_dir=cache_dir).from_cache
+
+
+def test_times_cut_to_whole_seconds_are_the_same(model: Path, cache_dir: Path) -> None:
+    """As tar and the layers of a container image do."""
+    paths = [model / "encoder_model.onnx", model / "decoder_model.onnx"]
+    second = 1_700_000_000 * 10**9
+    for path in paths:
+        os.utime(path, ns=(second, second + 123_456_789))
+    Translator(model, cache_dir=cache_dir)
+    os.utime(paths[0], ns=(second, second))
+    assert Translator(model, cache_dir=cache_dir).from_cache
+    os.utime(paths[0], ns=(second, second + 10**9))
+    assert not Translator(model, cache_dir=cache_dir).from_cache
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (cache, "__version__", "0.0.0"),
+        (_core, "PACKED_LAYOUT", -1),
+        (sys, "byteorder", "big"),
+    ],
+)
+def test_a_file_of_another_engine_is_replaced(
+    ids_model: Path, cache_dir: Path, module: Any, name: str, value: Any
+) -> None:
+    with pytest.MonkeyPatch.context() as other:
+        other.setattr(module, name, value)
+        Translator(ids_model, cache_dir=cache_dir)
+        assert Translator(ids_model, cache_dir=cache_dir).from_cache
+    assert not Translator(ids_model, cache_dir=cache_dir).from_cache
+    assert Translator(ids_model, cache_dir=cache_dir).from_cache
+    assert len(list(cache_dir.iterdir())) == 1
+
+
+def test_a_model_that_changes_while_it_is_read_is_not_kept(
+    model: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = weights.pack_weights
+
+    def change_while_packing(*arguments: Any) -> Any:
+        packed = pack(*arguments)
+        touch(model / "decoder_model.onnx")
+        return packed
+
+    monkeypatch.setattr(weights, "pack_weights", change_while_packing)
+    assert Translator(model, cache_dir=cache_dir).cache_file is None
+    assert not cache_dir.exists()
+
+
+EXPECTED_PACKING = {
+    # Of marian-split in layout 1. Where this differs, raise kPackedLayout in csrc/model/weights.h.
+    "float32": "ecb428065a4c4acc",
+    "bfloat16": "5ca5153602491ea5",
+    "int8": "619a117e1cee0e36",
+}
+
+
+@pytest.mark.parametrize("compute_type", TYPES)
+def test_another_packing_has_another_layout_number(ids_model: Path, compute_type: str) -> None:
+    packed, _ = weights.pack_weights(read_folder(ids_model), compute_type)
+    digest = hashlib.sha256()
+    for array in packed.packed.arrays():
+        digest.update(array)
+    assert _core.PACKED_LAYOUT == 1
+    assert digest.hexdigest()[:16] == EXPECTED_PACKING[compute_type]
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 47, 48, 64, 1000, 4096, -64, -1])
+def test_a_file_cut_short_is_replaced(ids_model: Path, cache_dir: Path, size: int) -> None:
+    expected = results(Translator(ids_model, "int8", cache_dir=cache_dir))
+    (file,) = cache_dir.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:size])
+    translator = Translator(ids_model, "int8", cache_dir=cache_dir)
+    assert not translator.from_cache
+    assert results(translator) == expected
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("compute_type", TYPES)
+def test_weights_outside_the_file_are_refused(
+    ids_model: Path, cache_dir: Path, compute_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offsets that no writer of ours gives, under a checksum that fits."""
+    header_for = weights.header_for
+    for change in (
+        lambda offsets: offsets[:-1],
+        lambda offsets: [*offsets, 0],
+        lambda offsets: [offsets[0] + 4, *offsets[1:]],
+        lambda offsets: [2**64 - 64, *offsets[1:]],
+        lambda offsets: [2**70, *offsets[1:]],
+        lambda offsets: [-64, *offsets[1:]],
+        lambda offsets: [max(offsets)] * len(offsets),
+    ):
+
+        def changed(*arguments: Any, change: Any = change) -> Any:
+            header = header_for(*arguments)
+            object.__setattr__(header, "offsets", change(header.offsets))
+            return header
+
+        with monkeypatch.context() as patch:
+            patch.setattr(weights, "header_for", changed)
+            Translator(ids_model, compute_type, cache_dir=cache_dir)
+        assert not Translator(ids_model, compute_type, cache_dir=cache_dir).from_cache
+        shutil.rmtree(cache_dir)
+
+
+@pytest.mark.parametrize("compute_type", TYPES)
+@pytest.mark.parametrize("fill", [0x00, 0x7F, 0xFF])
+def test_damaged_weights_give_nonsense_and_no_crash(
+    ids_model: Path, cache_dir: Path, compute_type: str, fill: int
+) -> None:
+    """The data is checked on request only: 0xff is NaN in every type, 0x7f very large."""
+    Translator(ids_model, compute_type, cache_dir=cache_dir)
+    (file,) = cache_dir.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:8192] + bytes([fill]) * (len(whole) - 8192))
+    translator = Translator(ids_model, compute_type, cache_dir=cache_dir)
+    assert translator.from_cache
+    hypotheses, _ = results(translator)
+    assert all(0 <= token < 211 for row in hypotheses for best in row for token in best.ids)
+
+
+# --- several at once -----------------------------------------------------------------------------
+
+
+def test_processes_that_load_at_once(ids_model: Path, cache_dir: Path) -> None:
+    script = (
+        "import pyengine\n"
+        "for i in range(4):\n"
+        f"    t = pyengine.Translator({str(ids_model)!r}, 'int8', cache_dir={str(cache_dir)!r})\n"
+        f"    print(t.generate({SOURCES}, num_beams=2))\n"
+        "    t.cache_file.unlink(missing_ok=True)\n"
+    )
+    command = [sys.executable, "-c", script]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **elsewhere())
+        for _ in range(4)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 4
+    lines = {line for output in outputs for line in output.splitlines()}
+    assert len(lines) == 1
+    assert [path.name for path in cache_dir.iterdir() if path.suffix == ".tmp"] == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_closing_unmaps_the_file(ids_model: Path, cache_dir: Path) -> None:
+    Translator(ids_model, cache_dir=cache_dir)
+    translator = Translator(ids_model, cache_dir=cache_dir)
+    name = str(translator.cache_file)
+    assert name in Path("/proc/self/maps").read_text()
+    translator.generate(SOURCES)
+    translator.close()
+    assert name not in Path("/proc/self/maps").read_text()

@@ -1,0 +1,100 @@
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "model/mapped_weights.h"
+#include "random_model.h"
+
+using namespace pyengine;
+using namespace pyengine::testing;
+
+namespace {
+
+// The arrays of weights one after another, as a file holds them.
+struct Packed {
+  AlignedBuffer<std::byte> memory;
+  std::vector<std::uint64_t> offsets;
+
+  explicit Packed(const Weights& weights) {
+    std::size_t end = 0;
+    visit_arrays(weights, [&](const auto& array) {
+      offsets.push_back(end);
+      end += (array.bytes() + kAlignment - 1) / kAlignment * kAlignment;
+    });
+    memory = AlignedBuffer<std::byte>(end);
+    std::size_t index = 0;
+    visit_arrays(weights, [&](const auto& array) {
+      if (array.size() > 0) std::memcpy(memory.data() + offsets[index], array.data(), array.bytes());
+      ++index;
+    });
+  }
+
+  std::span<const std::byte> bytes() const { return {memory.data(), memory.size()}; }
+};
+
+constexpr WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kInt8};
+
+}  // namespace
+
+TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
+  DecoderKind decoder_kind = DecoderKind::kSelfAttention;
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { decoder_kind = DecoderKind::kSsru; }
+  for (const bool normalize_before : {false, true}) {
+    ModelConfig config = small_config();
+    config.normalize_before = normalize_before;
+    config.decoder_kind = decoder_kind;
+    RandomModel model(config);
+    const Sources sources(6, 30, config.source_vocab_size);
+    for (const WeightType type : kTypes) {
+      const Packed packed(model.weights(type));
+      Engine expected(config, model.weights(type), select_kernels(""), 1);
+      Engine mapped(config, map_weights(config, type, nullptr, packed.bytes(), packed.offsets),
+                    select_kernels(""), 1);
+      const auto a = generate(expected, sources.ragged(), small_options(3), 6);
+      const auto b = generate(mapped, sources.ragged(), small_options(3), 6);
+      for (std::size_t i = 0; i < a.size(); ++i) CHECK(equal(a[i], b[i]));
+    }
+  }
+}
+
+TEST_CASE("mapped weights keep the memory they lie in") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  auto packed = std::make_shared<const Packed>(model.weights());
+  Weights weights = map_weights(config, WeightType::kFloat32, packed, packed->bytes(), packed->offsets);
+  const std::weak_ptr<const Packed> watched = packed;
+  packed.reset();
+  CHECK(!watched.expired());
+  weights = {};
+  CHECK(watched.expired());
+}
+
+TEST_CASE("mapped weights lie inside the memory") {
+  ModelConfig config = small_config();
+  config.normalize_before = true;  // no array is empty
+  RandomModel model(config);
+  for (const WeightType type : kTypes) {
+    const Packed packed(model.weights(type));
+    const auto refuse = [&](std::span<const std::byte> bytes, const std::vector<std::uint64_t>& offsets) {
+      CHECK_THROWS_AS(map_weights(config, type, nullptr, bytes, offsets), std::invalid_argument);
+    };
+    for (std::size_t i = 0; i < packed.offsets.size(); ++i) {
+      for (const std::uint64_t offset :
+           {packed.offsets[i] + 4, packed.bytes().size(), ~std::uint64_t{0}, ~std::uint64_t{63}}) {
+        std::vector<std::uint64_t> offsets = packed.offsets;
+        offsets[i] = offset;
+        refuse(packed.bytes(), offsets);
+      }
+    }
+    std::vector<std::uint64_t> offsets = packed.offsets;
+    offsets.pop_back();
+    refuse(packed.bytes(), offsets);
+    offsets = packed.offsets;
+    offsets.push_back(0);
+    refuse(packed.bytes(), offsets);
+    refuse(packed.bytes().subspan(4), packed.offsets);
+    refuse(packed.bytes().first(packed.bytes().size() - kAlignment), packed.offsets);
+    refuse({}, packed.offsets);
+  }
+}

@@ -1,0 +1,197 @@
+"""The results as one Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tools.bench.bars import BARS, Bar
+from tools.bench.peers import OURS
+from tools.bench.results import Load, Rate, Results, ordered
+
+TITLES = {
+    "opus-base": "opus-base: OPUS-MT base, random weights",
+    "transformer-big": "transformer-big: the paper's big model, random weights",
+    "multi30k-tiny": "multi30k-tiny: the committed model, real text",
+    "varied-lengths": "varied-lengths: sources of 5 to 80 tokens, real translations",
+}
+
+
+def markdown(results: Results, plots: Sequence[str] = ()) -> str:
+    """The whole page; ``plots`` are the names of pictures beside it."""
+    parts = [_head(results), "## The bars\n\n" + bars_table(results)]
+    for suite in results.units:
+        parts.append(_suite(results, suite, [p for p in plots if p.startswith(suite)]))
+    for name, section in (("memory", _memory), ("kernels", _kernels)):
+        if name in results.extras:
+            parts.append(section(results) + _pictures(p for p in plots if p.startswith(name)))
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def bars_table(results: Results) -> str:
+    """Every bar with its measured value, its target and whether it is met."""
+    rows = [["bar", "measured", "target", "", "from"]]
+    for bar in BARS:
+        measured = bar.measure(results)
+        target = f"{'<=' if bar.at_most else '>='} {_value(bar, bar.target)}"
+        if measured is None:
+            rows.append([bar.text, "not measured", target, "", ""])
+            continue
+        verdict = "met" if bar.met(measured) else "**missed**"
+        rows.append([bar.text, _value(bar, measured.value), target, verdict, measured.detail])
+    return table(rows)
+
+
+def _value(bar: Bar, value: float) -> str:
+    return f"{value:.2f} x" if bar.unit == "x" else f"{value:,.0f} {bar.unit}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first one being the heading."""
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "| --- " * len(rows[0]) + "|", *body])
+
+
+def _head(results: Results) -> str:
+    machine = ", ".join(f"{key} {value}" for key, value in results.machine.items())
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    commands: dict[tuple[str, str], list[str]] = {}
+    for name, run in results.runs.items():
+        commands.setdefault((run["date"], run["command"]), []).append(name)
+    runs = [[", ".join(names), date, f"`{x}`"] for (date, x), names in commands.items()]
+    return "\n\n".join(
+        [
+            "# Benchmarks",
+            "Written by `python -m tools.bench`; [results.json](results.json) holds every round. "
+            "Each engine runs in processes of its own, in turns with the others; figures are "
+            "medians of the rounds, with the smallest and the largest in brackets.",
+            f"Machine: {machine}.",
+            f"Versions: {versions}.",
+            table([["measured", "date", "command"], *runs]),
+        ]
+    )
+
+
+# --- engines -------------------------------------------------------------------------------------
+
+
+def _suite(results: Results, suite: str, plots: Sequence[str]) -> str:
+    parts = [f"## {TITLES.get(suite, suite)}", f"In {results.units[suite]}.{_pictures(plots)}"]
+    counts = {rate.threads for rate in results.rates if rate.suite == suite}
+    for threads in sorted(counts, reverse=True):
+        parts.append(f"### {threads} thread{'s' * (threads > 1)}")
+        parts.append(_rates_table(results, suite, threads))
+        parts.append(_settings(results, suite, threads))
+    parts.append(_skipped(results, suite))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rates_table(results: Results, suite: str, threads: int) -> str:
+    rates = [r for r in results.rates if (r.suite, r.threads) == (suite, threads)]
+    cases = ordered(rate.case for rate in rates)
+    reference = results.reference.get(suite, "the reference")
+    rows = [["", *cases, f"equal to {reference}", "peak MB", "load s"]]
+    for engine in ordered(rate.engine for rate in rates):
+        own = {rate.case: rate for rate in rates if rate.engine == engine}
+        rows.append(
+            [
+                f"**{engine}**" if engine.startswith(OURS) else engine,
+                *(_spread(own.get(case)) for case in cases),
+                _equal(own.values()),
+                f"{max(rate.peak_mb for rate in own.values()):,.0f}",
+                _load(results.loads, suite, threads, engine),
+            ]
+        )
+    return table(rows)
+
+
+def _spread(rate: Rate | None) -> str:
+    if rate is None:
+        return "-"
+    if len(rate.rounds) == 1:
+        return number(rate.median)
+    low, high = number(min(rate.rounds)), number(max(rate.rounds))
+    return f"{number(rate.median)} ({low}-{high})"
+
+
+def number(value: float) -> str:
+    """Three digits or a few more."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _equal(rates: Iterable[Rate]) -> str:
+    shares = [rate.equal_outputs for rate in rates if rate.equal_outputs is not None]
+    if not shares:
+        return "-"
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low}-{high} %"
+
+
+def _load(loads: list[Load], suite: str, threads: int, engine: str) -> str:
+    for load in loads:
+        if (load.suite, load.threads, load.engine) == (suite, threads, engine):
+            return f"{sorted(load.seconds)[len(load.seconds) // 2]:.2f}"
+    return "-"
+
+
+def _settings(results: Results, suite: str, threads: int) -> str:
+    chosen = [
+        f"{rate.engine}, {rate.case}: {rate.setting}"
+        for rate in results.rates
+        if (rate.suite, rate.threads) == (suite, threads) and rate.setting
+    ]
+    return "Best settings: " + "; ".join(chosen) + "." if chosen else ""
+
+
+def _skipped(results: Results, suite: str) -> str:
+    lines = [
+        f"- {skip.engine}, {skip.threads} threads: {skip.reason}"
+        for skip in results.skipped
+        if skip.suite == suite
+    ]
+    return "Not measured:\n" + "\n".join(lines) if lines else ""
+
+
+def _pictures(names: Iterable[str]) -> str:
+    return "".join(f"\n\n![{name.removesuffix('.png')}]({name})" for name in names)
+
+
+# --- the rest ------------------------------------------------------------------------------------
+
+
+def _memory(results: Results) -> str:
+    memory = results.extras["memory"]
+    load, growth = memory["load"], memory["growth"]
+    warm = sorted(load["warm_seconds"])
+    return "\n\n".join(
+        [
+            "## Loading and memory",
+            "opus-base in int8. Cold: from the ONNX files, with an empty cache. Warm: a later "
+            "process.",
+            table(
+                [
+                    ["", "cold", "warm"],
+                    ["load, ms", f"{1e3 * load['cold_seconds']:,.0f}",
+                     f"{1e3 * warm[len(warm) // 2]:,.0f}"],
+                    ["private memory after it, MB (before it)", "",
+                     f"{load['warm_private_mb']:.0f} ({load['private_mb_before_load']:.0f})"],
+                    ["peak memory of loading, MB", f"{load['cold_peak_mb']:,.0f}", ""],
+                ]
+            ),
+            f"multi30k-tiny in int8, beam 4: {growth['resident_mb'][0]:.0f} MB resident after "
+            f"{growth['sentences'][0]:,} sentences, {growth['resident_mb'][-1]:.0f} MB after "
+            f"{growth['sentences'][-1]:,}.",
+        ]
+    )  # fmt: skip
+
+
+def _kernels(results: Results) -> str:
+    kernels = results.extras["kernels"]
+    rows = [["kernel", "measured", "peak", "share"]]
+    for row in kernels["rows"]:
+        share = f"{100 * row['value'] / row['peak']:.0f} %"
+        unit = row["unit"]
+        rows.append([row["name"], f"{row['value']:,.0f} {unit}", f"{row['peak']:,.0f}", share])
+    scaling = ", ".join(f"{name} {x:.2f} x" for name, x in kernels["scaling"].items())
+    return f"## Kernels\n\n{table(rows)}\n\nAll threads over one: {scaling}."
