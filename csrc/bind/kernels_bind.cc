@@ -202,14 +202,18 @@ Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes,
 
 // A key cache as the engine lays it out: `rows` beams whose blocks are [kLanes positions transposed].
 struct KeyCache {
-  std::vector<std::vector<float>> blocks;             // [row * num_blocks + block], each [head_dim][kLanes]
-  std::vector<std::vector<Bfloat16>> rounded_blocks;  // the same
+  std::vector<std::vector<float>> blocks;          // [row * num_blocks + block], each [head_dim][kLanes]
+  std::vector<std::vector<Bf16Pair>> pair_blocks;  // the same, [head_dim / 2][kLanes]
   std::vector<KeySegment> segments;
 };
 
-std::vector<Bfloat16> rounded(const float* values, std::size_t size) {
-  std::vector<Bfloat16> result(size);
-  for (std::size_t i = 0; i < size; ++i) convert(values[i], result[i]);
+// Pairs of each two neighbouring runs of kLanes floats.
+std::vector<Bf16Pair> pairs_of(const float* values, std::size_t size) {
+  std::vector<Bf16Pair> result(size / 2);
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const float* first = values + i / kLanes * 2 * kLanes + i % kLanes;
+    result[i] = pair(first[0], first[kLanes]);
+  }
   return result;
 }
 
@@ -226,11 +230,11 @@ KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner, bool bf
     lanes[at] |= 1u << j % kLanes;
     for (int d = 0; d < head_dim; ++d) cache.blocks[at][d * kLanes + j % kLanes] = keys.at(j, d);
   }
-  for (const auto& block : cache.blocks) cache.rounded_blocks.push_back(rounded(block.data(), block.size()));
+  for (const auto& block : cache.blocks) cache.pair_blocks.push_back(pairs_of(block.data(), block.size()));
   for (int block = 0; block < num_blocks; ++block) {
     for (int row = 0; row < num_rows; ++row) {
       const int at = row * num_blocks + block;
-      const void* small = cache.rounded_blocks[at].data();
+      const void* small = cache.pair_blocks[at].data();
       const void* keys_of_block = bfloat16 ? small : cache.blocks[at].data();
       if (lanes[at]) cache.segments.push_back({keys_of_block, block, lanes[at]});
     }
@@ -250,16 +254,17 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
           "keys and values must be [keys, num_heads * head_dim]");
   require(num_heads >= 1 && columns_of(query) % num_heads == 0,
           "query must be [queries, num_heads * head_dim]");
+  require(!bfloat16 || columns_of(query) / num_heads % 32 == 0, "bfloat16 needs a head_dim of 32 i");
   require(num_keys.size() == rows_of(query), "num_keys must be [queries]");
   require(owner.size() == static_cast<std::size_t>(rows_of(keys)), "owner must be [keys]");
   for (int i = 0; i < num_keys.size(); ++i) {
     require(num_keys.at(i) >= 1 && num_keys.at(i) <= rows_of(keys), "num_keys out of range");
   }
   const KeyCache cache = lay_out_keys(keys, owner, bfloat16);
-  const std::vector<Bfloat16> small_values = rounded(values.data(), values.size());
+  const std::vector<Bf16Pair> small_values = pairs_of(values.data(), values.size());
   std::vector<const void*> value_rows;
   for (int j = 0; j < rows_of(values); ++j) {
-    const void* small = small_values.data() + static_cast<std::size_t>(j) * columns_of(values);
+    const void* small = small_values.data() + static_cast<std::size_t>(j) * columns_of(values) / 2;
     value_rows.push_back(bfloat16 ? small : values.data(j, 0));
   }
   const int scores_stride = (rows_of(keys) + kLanes - 1) / kLanes * kLanes;
@@ -276,7 +281,8 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   args.segments = cache.segments.data();
   args.num_segments = static_cast<int>(cache.segments.size());
   args.values = value_rows.data();
-  args.value_head_stride = args.head_dim;
+  args.value_head_stride = bfloat16 ? args.head_dim / 2 : args.head_dim;
+  args.key_head_stride = args.value_head_stride * kLanes;
   args.scores = scores.mutable_data();
   args.scores_stride = scores_stride;
   args.output = output.mutable_data();

@@ -16,9 +16,11 @@ namespace {
 constexpr std::size_t kMinRowsCached = 4, kMinRows = 16;
 constexpr std::size_t kCachedBytes = std::size_t{16} << 20;
 
-CacheType cache_type(const Weights& weights) {
-  const bool is_float32 = std::holds_alternative<PanelsF32>(weights.lm_head.panels);
-  return is_float32 ? CacheType::kFloat32 : CacheType::kBfloat16;
+PageLayout page_layout(const ModelConfig& config, const Weights& weights) {
+  const int head_dim = config.hidden_size / config.decoder_num_heads;
+  const bool rounded = !std::holds_alternative<PanelsF32>(weights.lm_head.panels) && head_dim % 32 == 0;
+  return {config.decoder_layers, config.decoder_num_heads, head_dim,
+          rounded ? CacheType::kBfloat16 : CacheType::kFloat32};
 }
 
 }  // namespace
@@ -27,8 +29,7 @@ ForwardGroups::ForwardGroups(const ModelConfig& config, const Weights& weights, 
                              int num_threads)
     : num_threads_(num_threads),
       min_rows_(weights.bytes() <= kCachedBytes ? kMinRowsCached : kMinRows),
-      pages_({config.decoder_layers, config.decoder_num_heads, config.hidden_size / config.decoder_num_heads,
-              cache_type(weights)}) {
+      pages_(page_layout(config, weights)) {
   for (int i = 0; i < num_threads; ++i) groups_.emplace_back(config, weights, kernels, pages_);
 }
 

@@ -7,8 +7,8 @@
 
 // What is computed at once: kQueries queries of one head, which share its keys; or one query of kHeads heads,
 // since a single query with few keys has too few chains of its own to hide the latency of an FMA.
-// Keys and values are of type Value.
-template <class Value, int kHeads, int kQueries>
+// Keys and values are of type Entry.
+template <class Entry, int kHeads, int kQueries>
 struct AttentionTile {
   static_assert(kHeads == 1 || kQueries == 1);
   static constexpr int kRows = kHeads * kQueries;  // of scores, heads outside
@@ -17,33 +17,47 @@ struct AttentionTile {
   int query;  // the first
 };
 
+// Vectors of floats in one vector of entries.
+template <class Entry>
+constexpr int kVectorsOf = 1;
+template <>
+constexpr int kVectorsOf<Bf16Pair> = 2;
+
+inline void load_dims(const float* p, Vec (&v)[1]) { v[0] = load(p); }
+
 // Scaled scores of a tile with kSegments segments, each lane put where its position belongs.
-template <int kSegments, class Value, int kHeads, int kQueries>
-inline void score_segments(const AttentionArgs& args, AttentionTile<Value, kHeads, kQueries> tile,
+template <int kSegments, class Entry, int kHeads, int kQueries>
+inline void score_segments(const AttentionArgs& args, AttentionTile<Entry, kHeads, kQueries> tile,
                            const KeySegment* segments) {
-  const int64_t head_stride = static_cast<int64_t>(args.head_dim) * kLanes;  // of keys
+  constexpr int kDims = kVectorsOf<Entry>;  // that an entry of a key holds
   const float* q = args.query + tile.query * args.query_stride + tile.head * args.head_dim;
-  const Value* keys[kSegments];
+  const Entry* keys[kSegments];
   Vec acc[tile.kRows][kSegments];
 #pragma GCC unroll 16
   for (int s = 0; s < kSegments; ++s) {
-    keys[s] = static_cast<const Value*>(segments[s].keys) + args.key_offset + tile.head * head_stride;
+    keys[s] =
+        static_cast<const Entry*>(segments[s].keys) + args.key_offset + tile.head * args.key_head_stride;
 #pragma GCC unroll 16
     for (int row = 0; row < tile.kRows; ++row) acc[row][s] = zero();
   }
   // Lanes that a segment does not hold, or that lie past num_keys, are computed too and dropped later.
-  for (int d = 0; d < args.head_dim; ++d) {
+  for (int d = 0; d < args.head_dim; d += kDims) {
 #pragma GCC unroll 16
     for (int h = 0; h < kHeads; ++h) {
-      Vec key[kSegments];
+      Vec key[kSegments][kDims];
 #pragma GCC unroll 16
-      for (int s = 0; s < kSegments; ++s) key[s] = load(keys[s] + h * head_stride + d * kLanes);
+      for (int s = 0; s < kSegments; ++s) {
+        load_dims(keys[s] + h * args.key_head_stride + d / kDims * kLanes, key[s]);
+      }
 #pragma GCC unroll 16
-      for (int i = 0; i < kQueries; ++i) {
-        const Vec x = broadcast(q[i * args.query_stride + h * args.head_dim + d]);
-        const int row = h * kQueries + i;
+      for (int e = 0; e < kDims; ++e) {
 #pragma GCC unroll 16
-        for (int s = 0; s < kSegments; ++s) acc[row][s] = fma(x, key[s], acc[row][s]);
+        for (int i = 0; i < kQueries; ++i) {
+          const Vec x = broadcast(q[i * args.query_stride + h * args.head_dim + d + e]);
+          const int row = h * kQueries + i;
+#pragma GCC unroll 16
+          for (int s = 0; s < kSegments; ++s) acc[row][s] = fma(x, key[s][e], acc[row][s]);
+        }
       }
     }
   }
@@ -80,21 +94,19 @@ inline float softmax_numerators(float* scores, int num_keys) {
   return sum_lanes(sum);
 }
 
-// The n < kLanes dimensions at the end of a head.
-inline Vec load_end(const float* p, int n) { return load_first(p, n); }
-inline Vec load_end(const Bfloat16* p, int n) {
-  Bfloat16 padded[kLanes] = {};
-  for (int i = 0; i < n; ++i) padded[i] = p[i];
-  return load(padded);
-}
-
-// One vector of head dimensions; only the last of a head may be partial.
-template <bool kPartial, class Value>
-inline Vec load_value(const Value* p, int n) {
+// kVectors vectors of a head's values; or the last of a head, of n floats.
+template <int kVectors, bool kPartial, class Entry>
+inline void load_values(const Entry* p, int n, Vec (&value)[kVectors]) {
   if constexpr (kPartial) {
-    return load_end(p, n);
+    value[0] = load_first(p, n);
   } else {
-    return load(p);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; v += kVectorsOf<Entry>) {
+      Vec loaded[kVectorsOf<Entry>];
+      load_dims(p + v / kVectorsOf<Entry> * kLanes, loaded);
+#pragma GCC unroll 16
+      for (int e = 0; e < kVectorsOf<Entry>; ++e) value[v + e] = loaded[e];
+    }
   }
 }
 
@@ -107,21 +119,20 @@ struct WeightedQueries {
 };
 
 // Dimensions dim ... of the outputs of kQueries queries: kVectors vectors, or n < kLanes dimensions.
-template <class Value, int kQueries, int kVectors, bool kPartial>
+template <class Entry, int kQueries, int kVectors, bool kPartial>
 inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries, int dim, int n) {
   const float* weights = queries.weights;
   const int32_t* num_keys = args.num_keys + queries.query;
-  const int64_t offset = args.value_offset + queries.head * args.value_head_stride + dim;
+  const int64_t offset = args.value_offset + queries.head * args.value_head_stride + dim / kVectorsOf<Entry>;
   Vec acc[kQueries][kVectors] = {};
   // Queries share each value row as far as all of them see it; what only some see follows one by one, so
   // that no chain gets a step (not even one of weight 0) that it would not have alone.
   int common = num_keys[0];  // positions that every query sees
   for (int i = 1; i < kQueries; ++i) common = num_keys[i] < common ? num_keys[i] : common;
   for (int j = 0; j < common; ++j) {
-    const Value* row = static_cast<const Value*>(args.values[j]) + offset;
+    const Entry* row = static_cast<const Entry*>(args.values[j]) + offset;
     Vec value[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) value[v] = load_value<kPartial>(row + v * kLanes, n);
+    load_values<kVectors, kPartial>(row, n, value);
 #pragma GCC unroll 16
     for (int i = 0; i < kQueries; ++i) {
       const Vec weight = broadcast(weights[i * args.scores_stride + j]);
@@ -132,12 +143,12 @@ inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries
 #pragma GCC unroll 16
   for (int i = 0; i < kQueries; ++i) {
     for (int j = common; j < num_keys[i]; ++j) {
-      const Value* row = static_cast<const Value*>(args.values[j]) + offset;
+      const Entry* row = static_cast<const Entry*>(args.values[j]) + offset;
       const Vec weight = broadcast(weights[i * args.scores_stride + j]);
+      Vec value[kVectors];
+      load_values<kVectors, kPartial>(row, n, value);
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-        acc[i][v] = fma(weight, load_value<kPartial>(row + v * kLanes, n), acc[i][v]);
-      }
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(weight, value[v], acc[i][v]);
     }
     float* output =
         args.output + (queries.query + i) * args.output_stride + queries.head * args.head_dim + dim;
@@ -149,21 +160,21 @@ inline void value_tile(const AttentionArgs& args, const WeightedQueries& queries
 }
 
 // All dimensions from `dim` on, kVectors vectors at a time, then fewer, then what is less than a vector.
-template <class Value, int kQueries, int kVectors>
+template <class Entry, int kQueries, int kVectors>
 inline void value_dims(const AttentionArgs& args, const WeightedQueries& queries, int dim) {
   for (; dim + kVectors * kLanes <= args.head_dim; dim += kVectors * kLanes) {
-    value_tile<Value, kQueries, kVectors, false>(args, queries, dim, kLanes);
+    value_tile<Entry, kQueries, kVectors, false>(args, queries, dim, kLanes);
   }
-  if constexpr (kVectors > 1) {
-    value_dims<Value, kQueries, kVectors / 2>(args, queries, dim);
-  } else if (dim < args.head_dim) {
-    value_tile<Value, kQueries, 1, true>(args, queries, dim, args.head_dim - dim);
+  if constexpr (kVectors > kVectorsOf<Entry>) {
+    value_dims<Entry, kQueries, kVectors / 2>(args, queries, dim);
+  } else if constexpr (kVectors == 1) {
+    if (dim < args.head_dim) value_tile<Entry, kQueries, 1, true>(args, queries, dim, args.head_dim - dim);
   }
 }
 
 // A tile from scores to outputs.
-template <class Value, int kHeads, int kQueries>
-inline void attend(const AttentionArgs& args, AttentionTile<Value, kHeads, kQueries> tile) {
+template <class Entry, int kHeads, int kQueries>
+inline void attend(const AttentionArgs& args, AttentionTile<Entry, kHeads, kQueries> tile) {
   const int32_t* num_keys = args.num_keys + tile.query;
   int longest = 0;
   for (int i = 0; i < kQueries; ++i) longest = num_keys[i] > longest ? num_keys[i] : longest;
@@ -176,42 +187,43 @@ inline void attend(const AttentionArgs& args, AttentionTile<Value, kHeads, kQuer
   for (int row = 0; row < tile.kRows; ++row) {
     sums[row] = softmax_numerators(args.scores + row * args.scores_stride, num_keys[row % kQueries]);
   }
+  constexpr int kVectors =
+      value_vectors(kQueries) < kVectorsOf<Entry> ? kVectorsOf<Entry> : value_vectors(kQueries);
   for (int h = 0; h < kHeads; ++h) {
     const float* weights = args.scores + h * kQueries * args.scores_stride;
-    value_dims<Value, kQueries, value_vectors(kQueries)>(
-        args, {tile.query, tile.head + h, weights, sums + h * kQueries}, 0);
+    value_dims<Entry, kQueries, kVectors>(args, {tile.query, tile.head + h, weights, sums + h * kQueries}, 0);
   }
 }
 
 // One query of `count` heads from `head` on: kHeads at once, then fewer.
-template <class Value, int kHeads = kAttentionHeads>
+template <class Entry, int kHeads = kAttentionHeads>
 inline void attend_heads(const AttentionArgs& args, int query, int head, int count) {
   for (; count >= kHeads; count -= kHeads, head += kHeads) {
-    attend(args, AttentionTile<Value, kHeads, 1>{head, query});
+    attend(args, AttentionTile<Entry, kHeads, 1>{head, query});
   }
   if constexpr (kHeads > 1) {
-    if (count > 0) attend_heads<Value, kHeads / 2>(args, query, head, count);
+    if (count > 0) attend_heads<Entry, kHeads / 2>(args, query, head, count);
   }
 }
 
 // Picks the tile made for `queries` queries.
-template <class Value, int kQueries = kAttentionQueries>
+template <class Entry, int kQueries = kAttentionQueries>
 inline void attend_queries(const AttentionArgs& args, int query, int queries) {
   if constexpr (kQueries == 1) {
-    attend_heads<Value>(args, query, 0, args.num_heads);
+    attend_heads<Entry>(args, query, 0, args.num_heads);
   } else if (queries == kQueries) {
     for (int head = 0; head < args.num_heads; ++head) {
-      attend(args, AttentionTile<Value, 1, kQueries>{head, query});
+      attend(args, AttentionTile<Entry, 1, kQueries>{head, query});
     }
   } else {
-    attend_queries<Value, kQueries - 1>(args, query, queries);
+    attend_queries<Entry, kQueries - 1>(args, query, queries);
   }
 }
 
-template <class Value>
+template <class Entry>
 void attention(const AttentionArgs& args) noexcept {
   for (int query = 0; query < args.num_queries; query += kAttentionQueries) {
     const int left = args.num_queries - query;
-    attend_queries<Value>(args, query, left < kAttentionQueries ? left : kAttentionQueries);
+    attend_queries<Entry>(args, query, left < kAttentionQueries ? left : kAttentionQueries);
   }
 }

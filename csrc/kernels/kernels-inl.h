@@ -11,6 +11,6 @@
 
 constexpr Kernels make_table(const char* name) {
   return {
-      name,  gemm_f32, gemm_bf16,   gemm_s8,     quantize, attention<float>, attention<Bfloat16>, layer_norm,
+      name,  gemm_f32, gemm_bf16,   gemm_s8,     quantize, attention<float>, attention<Bf16Pair>, layer_norm,
       embed, ssru,     max_sum_exp, log_sum_exp, top_k};
 }

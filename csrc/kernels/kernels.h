@@ -26,6 +26,11 @@ struct Bfloat16 {
   std::uint16_t bits;
 };
 
+// Two bfloat16 in one 32-bit lane, the first in its lower half: one load gives two vectors of floats.
+struct Bf16Pair {
+  std::uint32_t bits;
+};
+
 // What the matrix products of every weight type share, for a block of rows and whole panels:
 // output = activation(input * weight + bias) + residual.
 struct GemmArgs {
@@ -72,8 +77,8 @@ struct GemmS8Args : GemmArgs {
       column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
 
-// Keys of kLanes consecutive positions, stored transposed: [head][head_dim][kLanes], in the type that the
-// kernel reads.
+// Keys of kLanes consecutive positions, stored transposed: floats [head][head_dim][kLanes], or Bf16Pairs
+// [head][head_dim / 2][kLanes] of dimensions 2 d and 2 d + 1.
 // A block of positions may come in several segments (a beam whose ancestors sat in different rows):
 // the lanes of each are taken from it, so a search reorders its beams without copying keys.
 struct KeySegment {
@@ -98,6 +103,7 @@ struct AttentionArgs {
   const KeySegment* segments;    // ordered by block; the lanes of a block's segments are disjoint
   int num_segments;
   std::int64_t key_offset;         // added to each segment's keys: this layer and first head
+  std::int64_t key_head_stride;    // from a head's keys to the next head's
   const void* const* values;       // [max num_keys] row of each position, layer 0, head 0
   std::int64_t value_offset;       // added to each row: this layer and first head; then [head_dim]
   std::int64_t value_head_stride;  // from a head's part of a row to the next head's
@@ -128,7 +134,9 @@ struct Kernels {
   void (*quantize)(const float* input, std::int64_t input_stride, int num_rows, int depth,
                    std::uint8_t* quantized, float* scales) noexcept;
 
-  // Keys and values are float32, or bfloat16 that is widened and computed in float32.
+  // Keys and values are floats, or Bf16Pairs that are widened and computed as floats; head_dim is a multiple
+  // of 32 then, and of a head's values pair 16 i + l holds dimensions 32 i + l and 32 i + 16 + l. Offsets and
+  // strides count floats or pairs.
   void (*attention_f32)(const AttentionArgs& args) noexcept;
   void (*attention_bf16)(const AttentionArgs& args) noexcept;
 

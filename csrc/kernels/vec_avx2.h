@@ -140,6 +140,15 @@ inline Vec load(const Bfloat16* p) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
 }
 
+// Two vectors from 16 pairs.
+inline void load_dims(const Bf16Pair* p, Vec (&v)[2]) {
+  const __m256i* halves = reinterpret_cast<const __m256i*>(p);
+  const __m256i lo = _mm256_loadu_si256(halves), hi = _mm256_loadu_si256(halves + 1);
+  const __m256i upper = _mm256_set1_epi32(-65536);
+  v[0] = {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+  v[1] = {_mm256_castsi256_ps(_mm256_and_si256(lo, upper)), _mm256_castsi256_ps(_mm256_and_si256(hi, upper))};
+}
+
 // 16 lanes of int32.
 struct IntVec {
   __m256i lo, hi;  // lanes 0-7, 8-15

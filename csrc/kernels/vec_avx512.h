@@ -91,6 +91,13 @@ inline Vec load(const Bfloat16* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))};
 }
 
+// Two vectors from 16 pairs.
+inline void load_dims(const Bf16Pair* p, Vec (&v)[2]) {
+  const __m512i pairs = _mm512_loadu_si512(p);
+  v[0] = {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))};
+  v[1] = {_mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))};
+}
+
 // 16 lanes of int32.
 struct IntVec {
   __m512i v;

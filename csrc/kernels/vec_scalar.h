@@ -163,6 +163,15 @@ inline Vec load(const Bfloat16* p) {
   return r;
 }
 
+// Two vectors from 16 pairs.
+inline void load_dims(const Bf16Pair* p, Vec (&v)[2]) {
+  for (int l = 0; l < kLanes; ++l) {
+    const uint32_t halves[2] = {p[l].bits << 16, p[l].bits & 0xffff0000u};
+    memcpy(&v[0].lane[l], &halves[0], sizeof(float));
+    memcpy(&v[1].lane[l], &halves[1], sizeof(float));
+  }
+}
+
 // 16 lanes of int32.
 struct IntVec {
   int32_t lane[kLanes];

@@ -31,7 +31,8 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.num_keys = operands.num_keys + tile.first_row;
   args.segments = keys.segments.data();
   args.num_segments = static_cast<int>(keys.segments.size());
-  args.key_offset = operands.key_offset + head_begin * kLanes;
+  args.key_offset = operands.key_offset + head * operands.key_head_stride;
+  args.key_head_stride = operands.key_head_stride;
   args.values = keys.values.data();
   args.value_offset = operands.value_offset + head * operands.value_head_stride;
   args.value_head_stride = operands.value_head_stride;

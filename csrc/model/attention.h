@@ -25,6 +25,7 @@ struct AttentionOperands {
   std::int64_t query_stride;
   const std::int32_t* num_keys;  // [rows] keys that each row sees
   std::int64_t key_offset;       // of this layer, from the keys of a segment
+  std::int64_t key_head_stride;  // see AttentionArgs
   std::int64_t value_offset;     // of this layer, from the row of a value
   std::int64_t value_head_stride;
   float* output;  // [rows, num_heads * head_dim]

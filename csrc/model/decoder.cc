@@ -36,7 +36,7 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   operands.num_keys = nullptr;
   operands.key_offset = pass.layout.key_offset(layer);
   operands.value_offset = pass.layout.value_offset(layer) - pass.layout.value_offset(0);
-  operands.value_head_stride = pass.layout.value_head_stride();
+  operands.key_head_stride = operands.value_head_stride = pass.layout.head_stride();
   operands.output = pass.context;
   return operands;
 }

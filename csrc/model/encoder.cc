@@ -87,6 +87,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
     operands.query_stride = 3 * static_cast<std::int64_t>(config.hidden_size);
     operands.num_keys = pass.num_keys;
     operands.key_offset = 0;
+    operands.key_head_stride = static_cast<std::int64_t>(operands.head_dim) * kLanes;
     operands.value_offset = 0;
     operands.value_head_stride = operands.head_dim;
     operands.output = pass.context;

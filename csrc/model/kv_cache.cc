@@ -4,23 +4,46 @@
 #include <bit>
 
 #include "base/check.h"
+#include "kernels/bfloat16.h"
 
 namespace pyengine {
+
+namespace {
+
+void store_floats(const PageLayout& layout, int lane, const float* key, const float* value, float* keys,
+                  float* values) {
+  store_key(key, layout.hidden_size(), lane, keys);
+  for (int head = 0; head < layout.num_heads; ++head) {
+    std::copy_n(value + head * layout.head_dim, layout.head_dim,
+                values + head * layout.head_stride() + lane * layout.head_row());
+  }
+}
+
+void store_pairs(const PageLayout& layout, int lane, const float* key, const float* value, Bf16Pair* keys,
+                 Bf16Pair* values) {
+  const int num_pairs = layout.hidden_size() / 2;
+  for (std::int64_t i = 0; i < num_pairs; ++i) keys[i * kLanes + lane] = pair(key[2 * i], key[2 * i + 1]);
+  for (int head = 0; head < layout.num_heads; ++head) {
+    const float* from = value + head * layout.head_dim;
+    Bf16Pair* row = values + head * layout.head_stride() + lane * layout.head_row();
+    for (int i = 0; i < layout.head_row(); i += kLanes, from += 2 * kLanes) {
+      for (int l = 0; l < kLanes; ++l) row[i + l] = pair(from[l], from[kLanes + l]);
+    }
+  }
+}
+
+}  // namespace
 
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page) {
   const int lane = position % kLanes;
-  const auto store_in = [&](auto* entries) {
-    store_key(key, layout.hidden_size(), lane, entries + layout.key_offset(layer));
-    auto* row = entries + layout.value_offset(layer) + static_cast<std::int64_t>(lane) * layout.head_dim;
-    for (int head = 0; head < layout.num_heads; ++head, row += layout.value_head_stride()) {
-      for (int i = 0; i < layout.head_dim; ++i) convert(value[head * layout.head_dim + i], row[i]);
-    }
+  const auto store_in = [&](const auto& store, auto* entries) {
+    store(layout, lane, key, value, entries + layout.key_offset(layer), entries + layout.value_offset(layer));
   };
   if (layout.type == CacheType::kFloat32) {
-    store_in(reinterpret_cast<float*>(page));
+    store_in(store_floats, reinterpret_cast<float*>(page));
   } else {
-    store_in(reinterpret_cast<Bfloat16*>(page));
+    store_in(store_pairs, reinterpret_cast<Bf16Pair*>(page));
   }
 }
 

@@ -8,7 +8,6 @@
 
 #include "base/aligned_buffer.h"
 #include "base/workspace.h"
-#include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
 
 namespace pyengine {
@@ -22,26 +21,26 @@ enum class CacheType { kFloat32, kBfloat16 };
 //   values [layers][heads][kLanes][head_dim]   a head's values together: with the values of all heads in one
 //   row
 //                                              attention in a decoder step took 5 (one query) to 13 % longer
-// Offsets count entries.
+// Offsets count entries of 4 bytes: floats, or pairs of bfloat16 as AttentionArgs has them.
 struct PageLayout {
   int num_layers = 0;
   int num_heads = 0;
-  int head_dim = 0;
+  int head_dim = 0;  // a multiple of 32 for bfloat16
   CacheType type = CacheType::kFloat32;
 
   int hidden_size() const { return num_heads * head_dim; }
-  std::int64_t layer_size() const { return static_cast<std::int64_t>(hidden_size()) * kLanes; }
-  std::int64_t page_bytes() const { return 2 * num_layers * layer_size() * entry_size(); }
-  std::int64_t entry_size() const { return type == CacheType::kFloat32 ? 4 : 2; }
+  // Entries of one position of one head.
+  int head_row() const { return type == CacheType::kFloat32 ? head_dim : head_dim / 2; }
+  std::int64_t head_stride() const { return static_cast<std::int64_t>(head_row()) * kLanes; }
+  std::int64_t layer_size() const { return num_heads * head_stride(); }
+  std::int64_t page_bytes() const { return 2 * num_layers * layer_size() * 4; }
   std::int64_t key_offset(int layer) const { return layer * layer_size(); }
   std::int64_t value_offset(int layer) const { return (num_layers + layer) * layer_size(); }
-  std::int64_t value_head_stride() const { return static_cast<std::int64_t>(head_dim) * kLanes; }
 };
 
 // Writes the key of one position into lane `lane` of transposed keys [hidden_size][kLanes].
-template <class Entry>
-void store_key(const float* key, int hidden_size, int lane, Entry* keys) {
-  for (std::int64_t i = 0; i < hidden_size; ++i) convert(key[i], keys[i * kLanes + lane]);
+inline void store_key(const float* key, int hidden_size, int lane, float* keys) {
+  for (std::int64_t i = 0; i < hidden_size; ++i) keys[i * kLanes + lane] = key[i];
 }
 
 // Writes key and value of `layer` at `position` (both [hidden_size]) into the page of that position.
@@ -100,7 +99,7 @@ class PageList {
   const void* value_row(int position) const {
     const PageLayout& layout = pool_.layout();
     const std::int64_t lane = position % kLanes;
-    return page_of(position) + (layout.value_offset(0) + lane * layout.head_dim) * layout.entry_size();
+    return page_of(position) + (layout.value_offset(0) + lane * layout.head_row()) * 4;
   }
 
  private:

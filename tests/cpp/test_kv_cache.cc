@@ -3,6 +3,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/bfloat16.h"
 #include "model/kv_cache.h"
 
 using namespace pyengine;
@@ -73,19 +74,24 @@ TEST_CASE("after random reorderings every hypothesis sees the keys and values of
   }
 }
 
-TEST_CASE("a cache of bfloat16 holds rounded keys and values in half the memory") {
-  const PageLayout layout{2, 2, 3, CacheType::kBfloat16}, whole{2, 2, 3, CacheType::kFloat32};
+TEST_CASE("a cache of bfloat16 holds rounded keys and values as pairs in half the memory") {
+  const PageLayout layout{2, 2, 64, CacheType::kBfloat16}, whole{2, 2, 64, CacheType::kFloat32};
   CHECK(2 * layout.page_bytes() == whole.page_bytes());
   PagePool pool(layout);
-  const std::vector<float> key = {1.0f, 1.00390625f, 1.01171875f, -3.14159274f, 100.25f, 0.0f};
-  const std::vector<float> rounded = {1.0f, 1.0f, 1.015625f, -3.140625f, 100.0f, 0.0f};
+  std::vector<float> key(128), value(128);
+  for (int i = 0; i < 128; ++i) {
+    key[i] = static_cast<float>(i + 1) * 1.001f;
+    value[i] = -key[i];
+  }
   std::byte* page = pool.acquire();
-  store_key_value(layout, 1, 19, key.data(), key.data(), page);
-  const auto* entries = reinterpret_cast<const Bfloat16*>(page);
-  for (int i = 0; i < 6; ++i) {
-    CHECK(widen(entries[layout.key_offset(1) + i * kLanes + 3]) == rounded[i]);
-    const std::int64_t value_at = layout.value_offset(1) + i / 3 * layout.value_head_stride() + 3 * 3 + i % 3;
-    CHECK(widen(entries[value_at]) == rounded[i]);
+  store_key_value(layout, 1, 19, key.data(), value.data(), page);
+  const auto* entries = reinterpret_cast<const Bf16Pair*>(page);
+  for (int i = 0; i < 128; ++i) {
+    const Bf16Pair keys = entries[layout.key_offset(1) + i / 2 * kLanes + 3];
+    CHECK((keys.bits >> (i % 2 * 16) & 0xffff) == round_to_bf16(key[i]).bits);
+    const int head = i / 64, d = i % 64, place = d / 32 * 16 + d % 16;
+    const Bf16Pair values = entries[layout.value_offset(1) + head * layout.head_stride() + 3 * 32 + place];
+    CHECK((values.bits >> (d % 32 / 16 * 16) & 0xffff) == round_to_bf16(value[i]).bits);
   }
 }
 

@@ -95,7 +95,8 @@ def test_isas_and_segments_agree(queries, keys, head_dim, rows, seed):
         assert_same_bits(kernels.attention(isa, q, k, v, scale, num_keys, owner), expected)
 
 
-@pytest.mark.parametrize(("queries", "keys", "head_dim"), SHAPES)
+@pytest.mark.parametrize("queries", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize(("keys", "head_dim"), [(1, 32), (17, 64), (45, 96), (130, 128)])
 def test_bfloat16_keys_and_values_compute_in_float32(isa, rng, queries, keys, head_dim):
     q, k, v, scale = problem(rng, queries, keys, head_dim)
     num_keys = rng.integers(1, keys + 1, queries)
