@@ -29,6 +29,7 @@ class ModelConfig:
     normalize_before: bool
     embed_scale: float
     layer_norm_eps: float
+    decoder_kind: str
     def __init__(self) -> None: ...
 
 class Weights:

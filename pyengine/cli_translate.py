@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from pyengine.errors import InputError, OptionError
-from pyengine.translator import ItemError, ItemTruncated, Translator
+from pyengine.inputs import ItemError, ItemTruncated
+from pyengine.route import Route
+from pyengine.translator import Translator
 
 MIN_CHUNK, MAX_CHUNK = 64, 4096
 """Lines translated in one call."""
@@ -24,6 +26,10 @@ CHUNK_SECONDS = 1.0
 
 BAR_DELAY = 2.0
 """Seconds of work before a progress bar appears."""
+
+
+LineTranslator = Callable[[list[str]], list[list[str]]]
+"""Lines to their translations, best first."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,12 @@ class Pace:
 
 
 def translate_lines(
-    arguments: argparse.Namespace, translator: Translator, options: dict[str, Any]
+    arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
 ) -> int:
     """Translate everything the arguments name; return the exit status."""
     translator.generation_options(**options)  # what is wrong shows before a file is opened
     translator.require_tokenizer()
-    options = {"truncate": arguments.truncate, **options}
+    translate = _line_translator(arguments, translator, options)
     pace = Pace()
     with ExitStack() as stack:
         chunks = _open_inputs(arguments, stack, pace)
@@ -63,22 +69,40 @@ def translate_lines(
         bar = stack.enter_context(_Bar(lambda: _count_inputs(arguments), output))
         for chunk in chunks:
             start = time.monotonic()
-            _translate_chunk(translator, chunk, options, output)
+            _translate_chunk(translate, chunk, output)
             output.flush()
             pace.learn(len(chunk), time.monotonic() - start)
             bar.update(len(chunk))
     return 0
 
 
-def _translate_chunk(
-    translator: Translator, chunk: list[Line], options: dict[str, Any], output: IO[str]
-) -> None:
+def _line_translator(
+    arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
+) -> LineTranslator:
+    """How lines are translated: as one sentence each, or with ``--split`` as texts."""
+    if arguments.split:
+        if arguments.truncate:
+            raise OptionError("--truncate: found with --split, which cuts nothing off")
+        return lambda lines: [[text] for text in translator.translate_text(lines, **options)]
+
+    def translate(lines: list[str]) -> list[list[str]]:
+        results: list[Any] = translator.translate(lines, truncate=arguments.truncate, **options)
+        return [[_flat(text) for text in (r if isinstance(r, list) else [r])] for r in results]
+
+    return translate
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split("\n"))  # one line, whatever it holds
+
+
+def _translate_chunk(translate: LineTranslator, chunk: list[Line], output: IO[str]) -> None:
     """Write the translations of ``chunk``; before an error, those of the lines before it."""
     try:
-        results = _translated(translator, chunk, options)
+        results = _translated(translate, chunk)
     except ItemError as error:
         if error.item > 0:
-            good = _translated(translator, chunk[: error.item], options)
+            good = _translated(translate, chunk[: error.item])
             _write(good, output)
             output.flush()
         where = chunk[error.item].where
@@ -87,24 +111,22 @@ def _translate_chunk(
     _write(results, output)
 
 
-def _translated(
-    translator: Translator, chunk: list[Line], options: dict[str, Any]
-) -> list[list[str]]:
+def _translated(translate: LineTranslator, chunk: list[Line]) -> list[list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ItemTruncated)
-        results: list[Any] = translator.translate([line.text for line in chunk], **options)
+        results = translate([line.text for line in chunk])
     for warning in caught:
         cut = warning.message
         if isinstance(cut, ItemTruncated):
             where = chunk[cut.item].where or f"sentence {cut.item + 1}"
             print(f"pyengine: warning: {where}: {cut.reason}", file=sys.stderr)
-    return [[result] if isinstance(result, str) else result for result in results]
+    return results
 
 
 def _write(results: list[list[str]], output: IO[str]) -> None:
     for best in results:
         for text in best:
-            output.write(" ".join(text.split("\n")) + "\n")  # one line each, whatever it holds
+            output.write(text + "\n")
 
 
 # --- inputs --------------------------------------------------------------------------------------

@@ -70,16 +70,17 @@ class Settings:
             cache_dir=resolve_cache_dir(cache_dir),
         )
 
-    @property
-    def computed_in(self) -> str:
+    def computed_in(self, stored: str) -> str:
         """The type of the weights that ``compute_type`` stands for.
 
-        "default" is what the files hold, and pyengine reads float32 files. "auto" is int8 unless
-        the scalar kernels run, whose int8 is no faster than their float32.
+        "auto" is int8 unless the scalar kernels run, whose int8 is no faster than their float32.
+
+        Args:
+            stored: what the files hold, "float32" or "int8".
         """
         if self.compute_type == "auto":
             return "float32" if self.isa == "scalar" else "int8"
-        return "float32" if self.compute_type == "default" else self.compute_type
+        return stored if self.compute_type == "default" else self.compute_type
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Loaded:
     model: ModelFolder
     weights: ModelWeights
     engine: _core.Engine
+    compute_type: str
 
 
 def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
@@ -99,8 +101,10 @@ def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
         InputTypeError: ``folder`` is no path.
     """
     model = read_folder(checked_folder(folder))
-    weights = load_weights(model, settings.computed_in, settings.cache_dir)
-    return Loaded(model, weights, _core.Engine(weights.packed, settings.isa, settings.threads))
+    compute_type = settings.computed_in(model.stored_type)
+    weights = load_weights(model, compute_type, settings.cache_dir)
+    engine = _core.Engine(weights.packed, settings.isa, settings.threads)
+    return Loaded(model, weights, engine, compute_type)
 
 
 def checked_folder(folder: Any) -> Path:

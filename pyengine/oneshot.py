@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from pyengine.errors import OptionError
+from pyengine.inputs import checked_texts
 from pyengine.loading import checked_folder
 from pyengine.options import SETTING_NAMES
+from pyengine.route import Route
 from pyengine.translator import Translator
 
 MAX_TRANSLATORS = 4
@@ -63,30 +66,66 @@ if hasattr(os, "register_at_fork"):
 
 @overload
 def translate(
-    text: str, model: str | os.PathLike[str], *, truncate: bool = ..., **options: Any
+    text: str,
+    model: str | os.PathLike[str] | None = ...,
+    *,
+    source: str | None = ...,
+    target: str | None = ...,
+    **options: Any,
 ) -> str: ...
 @overload
 def translate(
-    text: Sequence[str], model: str | os.PathLike[str], *, truncate: bool = ..., **options: Any
+    text: Sequence[str],
+    model: str | os.PathLike[str] | None = ...,
+    *,
+    source: str | None = ...,
+    target: str | None = ...,
+    **options: Any,
 ) -> list[str]: ...
 
 
 def translate(
     text: str | Sequence[str],
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
     *,
-    truncate: bool = False,
+    source: str | None = None,
+    target: str | None = None,
     **options: Any,
 ) -> str | list[str]:
-    """Translate one text, or a list of texts, with the model in a folder.
+    """Translate one text, or a list of texts, between two languages or with a model folder.
 
-    The translator is kept for the next call (the last four folders and settings are). Keywords are
-    those of :class:`~pyengine.Translator` (``compute_type``, ``threads``, ``batch_size``, ``isa``,
-    ``cache_dir``) and of :meth:`Translator.translate`, which also says what is returned and raised.
+    With ``source`` and ``target``, an installed model is used (``pyengine models`` lists them), or
+    two by way of English; the texts may be of any length (see :meth:`Translator.translate_text`).
+    With ``model``, the folder's model is, and each text is one sentence (see
+    :meth:`Translator.translate`).
+
+    Translators are kept for the next call, the last four.
+
+    Args:
+        text: what to translate.
+        model: a model folder.
+        source, target: codes of languages, such as "en" and "pt".
+        **options: those of :class:`~pyengine.Translator` (``compute_type``, ``threads``,
+            ``batch_size``, ``isa``, ``cache_dir``) and of the method named above, which also says
+            what is returned and raised.
+
+    Raises:
+        OptionError: neither a model nor both languages are given, or all of them.
+        ModelNotFoundError: no installed models connect the languages.
 
     Example::
 
+        pyengine.translate("It rains. We stay at home.", source="en", target="pt")
         pyengine.translate("A dog runs.", model="path/to/model", num_beams=4)
     """
     settings = {name: options.pop(name) for name in SETTING_NAMES if name in options}
-    return cache.get(model, settings).translate(text, truncate=truncate, **options)
+    if model is not None and source is None and target is None:
+        return cache.get(model, settings).translate(text, **options)
+    if model is not None or source is None or target is None:
+        given = {"model": model, "source": source, "target": target}
+        found = " and ".join(name for name, value in given.items() if value is not None)
+        raise OptionError(f"found {found or 'no model'}, expected model, or source and target")
+    route = Route(source, target, lambda folder: cache.get(folder, settings))
+    texts = [text] if isinstance(text, str) else checked_texts(text)
+    results = route.translate_text(texts, **options)
+    return results[0] if isinstance(text, str) else results

@@ -44,7 +44,7 @@ def pack_model(folder: str | os.PathLike[str], settings: Settings, for_all: bool
         CacheError: there is no cache folder, or it cannot be written.
     """
     model = read_folder(checked_folder(folder))
-    cache_dir, compute_type = _cache_dir(settings), settings.computed_in
+    cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
     weights, files = pack_weights(model, compute_type)
     try:
         stored = store_weights(model, compute_type, cache_dir, weights, files, for_all)
@@ -63,7 +63,7 @@ def check_packed(folder: str | os.PathLike[str], settings: Settings) -> PackedMo
         CacheError: it holds none, or one that is damaged or of other weights.
     """
     model = read_folder(checked_folder(folder))
-    cache_dir, compute_type = _cache_dir(settings), settings.computed_in
+    cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
     path = packed_path(cache_dir, model.path, compute_type)
     file = find_cached(model, compute_type, cache_dir)
     if file is None:

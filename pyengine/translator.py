@@ -18,7 +18,15 @@ from pyengine.errors import (
     InputError,
     InputTypeError,
     TokenizerMissingError,
-    TruncationWarning,
+)
+from pyengine.inputs import (
+    Ids,
+    ItemError,
+    ItemTruncated,
+    Offsets,
+    checked_texts,
+    is_blank,
+    packed,
 )
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
@@ -26,9 +34,6 @@ from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to
 if TYPE_CHECKING:
     from pyengine.models import ModelConfig
     from pyengine.text import Tokenizer
-
-Ids = NDArray[np.int32]
-Offsets = NDArray[np.int64]
 
 
 class Hypothesis(NamedTuple):
@@ -42,24 +47,6 @@ class Hypothesis(NamedTuple):
 
     ids: list[int]
     score: float
-
-
-class ItemError(InputError):
-    """An :class:`InputError` that knows which item of the batch is at fault."""
-
-    def __init__(self, item: int, message: str) -> None:
-        super().__init__(f"item {item}: {message}")
-        self.item = item
-        self.reason = message
-
-
-class ItemTruncated(TruncationWarning):
-    """A :class:`TruncationWarning` that knows which item of the batch was cut."""
-
-    def __init__(self, item: int, message: str) -> None:
-        super().__init__(f"item {item}: {message}")
-        self.item = item
-        self.reason = message
 
 
 class Translator:
@@ -112,6 +99,7 @@ class Translator:
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings)
         self._model, weights = self._loaded.model, self._loaded.weights
+        self._compute_type = self._loaded.compute_type
         self._parameters = weights.parameters
         self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
         self._batch_size = settings.batch_size
@@ -157,8 +145,8 @@ class Translator:
         """
         loaded = self._open()
         resolved = self._resolve(options)
-        texts = [text] if isinstance(text, str) else _checked_texts(text)
-        spoken = [i for i, sentence in enumerate(texts) if not _is_blank(sentence)]
+        texts = [text] if isinstance(text, str) else checked_texts(text)
+        spoken = [i for i, sentence in enumerate(texts) if not is_blank(sentence)]
         sources: list[list[int]] = [[] for _ in texts]
         if spoken:
             encoded = self._get_tokenizer().encode_batch([texts[i] for i in spoken])
@@ -217,6 +205,43 @@ class Translator:
         sources = self._encode_each(iter(texts), truncate)
         return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
 
+    @overload
+    def translate_text(self, text: str, *, language: str | None = ..., **options: Any) -> str: ...
+    @overload
+    def translate_text(
+        self, text: Sequence[str], *, language: str | None = ..., **options: Any
+    ) -> list[str]: ...
+
+    def translate_text(
+        self, text: str | Sequence[str], *, language: str | None = None, **options: Any
+    ) -> str | list[str]:
+        """Translate texts of any length, sentence by sentence.
+
+        White space between sentences, line breaks and paragraphs stay as they are. A sentence ends
+        at the end of its line at the latest; one that is too long (more than 128 tokens, or the
+        model's positions) is cut at its clause marks.
+
+        Args:
+            text: a text, or several.
+            language: code of the texts' language, whose rules say where sentences end; ``None``:
+                the model's source language if its folder tells, else English.
+            **options: see :meth:`translate`; one translation is returned of each text.
+
+        Raises:
+            OptionError: also for ``num_return_sequences`` above 1.
+            InputTypeError, UnknownOptionError, TokenizerMissingError, ClosedError: as
+                :meth:`translate`.
+
+        Example::
+
+            translator.translate_text("It rains. We stay at home.\\n\\nTomorrow we go out.")
+        """
+        from pyengine.whole_text import translate_texts
+
+        texts = [text] if isinstance(text, str) else checked_texts(text)
+        results = translate_texts(self, texts, language, options)
+        return results[0] if isinstance(text, str) else results
+
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` as the encoder sees them, with the end token.
 
@@ -246,7 +271,7 @@ class Translator:
             translator.generate(translator.encode_batch(["A dog runs.", "Two women talk."]))
         """
         self._open()
-        checked = _checked_texts(texts)
+        checked = checked_texts(texts)
         encoded = self._get_tokenizer().encode_batch(checked)
         return self._fitted(encoded, range(len(checked)), truncate)
 
@@ -327,8 +352,8 @@ class Translator:
             translator.score([[12, 7, 2]], [[5, 9, 2]])[0].sum()
         """
         loaded = self._open()
-        source_values, source_offsets = _packed("sources", sources, self.config.source_vocab_size)
-        target_values, target_offsets = _packed("targets", targets, self.config.vocab_size)
+        source_values, source_offsets = packed("sources", sources, self.config.source_vocab_size)
+        target_values, target_offsets = packed("targets", targets, self.config.vocab_size)
         if len(source_offsets) != len(target_offsets):
             raise InputError(
                 f"found {len(source_offsets) - 1} sources and {len(target_offsets) - 1} targets, "
@@ -423,7 +448,7 @@ class Translator:
     @property
     def compute_type(self) -> str:
         """The type the weights are computed in."""
-        return self._settings.computed_in
+        return self._compute_type
 
     @property
     def cache_file(self) -> Path | None:
@@ -485,7 +510,7 @@ class Translator:
             self._open()
             if not isinstance(text, str):
                 raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-            ids = [] if _is_blank(text) else self._get_tokenizer().encode(text)
+            ids = [] if is_blank(text) else self._get_tokenizer().encode(text)
             yield self._fitted([ids], [item], truncate)[0]
 
     def _fitted(
@@ -547,26 +572,3 @@ class Translator:
         ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size, stop)
         grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
         return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
-
-
-def _packed(which: str, sequences: Any, vocab_size: int) -> tuple[Ids, Offsets]:
-    """``_ragged.pack`` whose errors say which of two lists is at fault."""
-    try:
-        return _ragged.pack(sequences, vocab_size)
-    except (InputError, InputTypeError) as error:
-        raise type(error)(f"{which}: {error}") from None
-
-
-def _is_blank(text: str) -> bool:
-    return not text or text.isspace()
-
-
-def _checked_texts(texts: Any) -> list[str]:
-    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
-        raise InputTypeError(
-            f"text: expected text or a list of texts, found {type(texts).__name__}"
-        )
-    for item, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-    return list(texts)

@@ -25,6 +25,7 @@ from pyengine.bench.onnxruntime_loop import (
     GREEDY,
     GreedySearch,
     OnnxRuntimeModel,
+    exact_session,
     import_onnxruntime,
 )
 from pyengine.bench.peer import onnx_files, pad_token_id
@@ -142,7 +143,7 @@ def verify_model(
     texts = _encoded(translator, sentences)
     sources = [*texts, *random_sources(translator, RANDOM_LENGTHS, random.Random(SEED))]
     search = _greedy_search(translator, max_new_tokens)
-    peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads)
+    peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads, exact_session)
     tally = _Tally(TOLERANCES[translator.compute_type])
     for source in sources:
         expected = peer.greedy([source], search, keep_logits=True)

@@ -92,13 +92,15 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
         ModelFormatError, UnsupportedModelError: see ``read_tensors``.
     """
     from pyengine.models import read_tensors  # imports onnx, which takes 0.1 s
+    from pyengine.models.quantized import dequantized
 
     graphs = [model.encoder_path, model.decoder_path]
     states = file_states(model.path, graphs)
     tensors = read_tensors(model)
     states.update(file_states(model.path, tensors.files - set(graphs)))
     try:
-        packed = _core.Weights.pack(core_config(model.config), tensors, compute_type)
+        values = tensors if compute_type == "int8" else dequantized(tensors)
+        packed = _core.Weights.pack(core_config(model.config), values, compute_type)
     except ValueError as error:
         raise ModelFormatError(f"{str(model.path)!r}: {error}") from error
     return ModelWeights(packed, tensors.parameters), states

@@ -56,6 +56,18 @@ def attention(
     return linear(context.transpose(1, 0, 2).reshape(len(x), -1), tensors, f"{name}.out_proj")
 
 
+def ssru(x: np.ndarray, tensors: Tensors, name: str) -> np.ndarray:
+    """Simple recurrent unit, Kim et al. 2019: [rows, hidden] -> the relu of its states."""
+    fresh = linear(x, tensors, f"{name}.in_proj")
+    gates = 1 / (1 + np.exp(-linear(x, tensors, f"{name}.gate")))
+    state = np.zeros(x.shape[1])
+    states = []
+    for gate, value in zip(gates, fresh, strict=True):
+        state = gate * state + (1 - gate) * value
+        states.append(np.maximum(state, 0))
+    return np.array(states)
+
+
 def stack(
     config: ModelConfig,
     tensors: Tensors,
@@ -81,9 +93,13 @@ def stack(
         def leave(y: np.ndarray, which: str) -> np.ndarray:
             return y if config.normalize_before else norm(y, which)
 
-        y = enter(x, "self_attn_layer_norm")
-        y = attention(y, y, tensors, f"{layer}.self_attn", num_heads, causal=name == "decoder")
-        x = leave(x + y, "self_attn_layer_norm")
+        if name == "decoder" and config.decoder_kind == "ssru":
+            y = ssru(enter(x, "ssru_layer_norm"), tensors, f"{layer}.ssru")
+            x = leave(x + y, "ssru_layer_norm")
+        else:
+            y = enter(x, "self_attn_layer_norm")
+            y = attention(y, y, tensors, f"{layer}.self_attn", num_heads, causal=name == "decoder")
+            x = leave(x + y, "self_attn_layer_norm")
         if encoder_hidden_states is not None:
             y = enter(x, "encoder_attn_layer_norm")
             cross = f"{layer}.encoder_attn"

@@ -310,6 +310,32 @@ Floats embed(const std::string& isa, const Floats& token, float scale, const Flo
   return output;
 }
 
+// input and gate [size], state and hidden [size] -> their next values
+py::tuple ssru(const std::string& isa, const Floats& input, const Floats& gate, const Floats& state,
+               const Floats& hidden) {
+  const int size = static_cast<int>(input.size());
+  require(gate.size() == size && state.size() == size && hidden.size() == size,
+          "input, gate, state and hidden must be [size]");
+  Floats next_state = empty(size), next_hidden = empty(size);
+  std::copy_n(state.data(), size, next_state.mutable_data());
+  std::copy_n(hidden.data(), size, next_hidden.mutable_data());
+  select_kernels(isa).ssru(input.data(), gate.data(), size, next_state.mutable_data(),
+                           next_hidden.mutable_data());
+  return py::make_tuple(next_state, next_hidden);
+}
+
+// int8 weight [depth, columns] -> panels as pack_s8() gives them, and column sums [columns]
+py::tuple arrange_s8_weight(const py::array_t<std::int8_t>& weight) {
+  require(weight.ndim() == 2, "weight must be [depth, columns]");
+  const std::int64_t depth = weight.shape(0), columns = weight.shape(1);
+  Bytes panels({packed_size(1, columns) / kPanelWidth, (depth + kDepthGroup - 1) / kDepthGroup,
+                std::int64_t{kPanelWidth}, std::int64_t{kDepthGroup}});
+  Ints sums(columns);
+  arrange_s8(weight.data(), weight.strides(0), weight.strides(1), depth, columns, panels.mutable_data(),
+             sums.mutable_data());
+  return py::make_tuple(panels, sums);
+}
+
 py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
   const MaxSum result = select_kernels(isa).max_sum_exp(logits.data(), static_cast<int>(logits.size()));
   return py::make_tuple(result.max, result.sum);
@@ -361,6 +387,8 @@ void bind_kernels(py::module_& m) {
         arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false, arg("repeat") = 1);
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
+  k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
+  k.def("arrange_s8", &arrange_s8_weight, arg("weight"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
   k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
   k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);

@@ -39,6 +39,17 @@ void set_activation(ModelConfig& config, const std::string& wanted) {
   throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
 }
 
+std::string decoder_kind_name(const ModelConfig& config) {
+  return config.decoder_kind == DecoderKind::kSsru ? "ssru" : "self_attention";
+}
+
+void set_decoder_kind(ModelConfig& config, const std::string& wanted) {
+  if (wanted != "ssru" && wanted != "self_attention") {
+    throw std::invalid_argument("decoder_kind is '" + wanted + "', expected self_attention or ssru");
+  }
+  config.decoder_kind = wanted == "ssru" ? DecoderKind::kSsru : DecoderKind::kSelfAttention;
+}
+
 WeightType weight_type(const std::string& name) {
   if (name == "float32") return WeightType::kFloat32;
   if (name == "bfloat16") return WeightType::kBfloat16;
@@ -55,15 +66,17 @@ std::shared_ptr<const void> keep(T object) {
 
 TensorView read_tensor(const py::object& tensors, const std::string& name) {
   const py::object value = tensors[py::str(name)];
-  if (!py::isinstance<py::array_t<float>>(value)) {
-    throw std::invalid_argument("tensor " + name + " is not a float32 array");
+  const bool is_float = py::isinstance<py::array_t<float>>(value);
+  if (!is_float && !py::isinstance<py::array_t<std::int8_t>>(value)) {
+    throw std::invalid_argument("tensor " + name + " is not a float32 or int8 array");
   }
-  const auto array = py::reinterpret_borrow<py::array_t<float>>(value);
+  const auto array = py::reinterpret_borrow<py::array>(value);
   TensorView view;
-  view.data = array.data();
+  if (is_float) view.data = static_cast<const float*>(array.data());
+  if (!is_float) view.quantized = static_cast<const std::int8_t*>(array.data());
   for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
     view.shape.push_back(array.shape(axis));
-    view.strides.push_back(array.strides(axis) / static_cast<py::ssize_t>(sizeof(float)));
+    view.strides.push_back(array.strides(axis) / array.itemsize());
   }
   view.owner = keep(array);
   return view;
@@ -117,7 +130,8 @@ void bind_config(py::module_& m) {
       .def_property("activation", &activation_name, &set_activation)
       .def_readwrite("normalize_before", &ModelConfig::normalize_before)
       .def_readwrite("embed_scale", &ModelConfig::embed_scale)
-      .def_readwrite("layer_norm_eps", &ModelConfig::layer_norm_eps);
+      .def_readwrite("layer_norm_eps", &ModelConfig::layer_norm_eps)
+      .def_property("decoder_kind", &decoder_kind_name, &set_decoder_kind);
 }
 
 }  // namespace

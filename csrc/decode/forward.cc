@@ -32,7 +32,13 @@ void Forward::encode(std::span<Sentence* const> sentences) {
     Sentence& sentence = *sentences[i];
     const int length = offsets[i + 1] - offsets[i];
     sentence.source_cache.emplace(pages_, length);
-    sentence.target_cache.emplace(pages_, sentence.decoding->num_slots(), sentence.decoding->max_positions());
+    const int num_slots = sentence.decoding->num_slots();
+    if (config_.decoder_kind == DecoderKind::kSsru) {
+      const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
+      sentence.states.emplace(num_slots, size);
+    } else {
+      sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
+    }
     for (int position = 0; position < length; ++position) {
       positions[offsets[i] + position] = position;
       pages[offsets[i] + position] = sentence.source_cache->page_of(position);
@@ -50,16 +56,20 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
   auto* num_keys = workspace_.take<std::int32_t>(num_rows);
   auto* num_source_keys = workspace_.take<std::int32_t>(num_rows);
   auto* pages = workspace_.take<std::byte*>(num_rows);
+  auto* states = workspace_.take<float*>(num_rows);
   auto* groups = workspace_.take<AttentionGroup>(num_rows);  // at most one a row
   auto* source_groups = workspace_.take<AttentionGroup>(sentences.size());
   std::size_t num_groups = 0;
   int row = 0;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     Sentence& sentence = *sentences[i];
-    SelfCache& cache = *sentence.target_cache;
+    auto& cache = sentence.target_cache;
+    auto& recurrent = sentence.states;
     const auto rows = sentence.decoding->rows();
+    const auto parents = sentence.decoding->parents();
     source_groups[i] = {row, static_cast<int>(rows.size()), sentence.source_cache->keys()};
-    if (!sentence.decoding->parents().empty()) cache.reorder(sentence.decoding->parents());
+    if (cache && !parents.empty()) cache->reorder(parents);
+    if (recurrent && !parents.empty()) recurrent->reorder(parents);
     for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
       // The rows of one slot see the same keys, the last of them all.
       const int slot = rows[first].slot, first_row = row;
@@ -68,9 +78,11 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
         positions[row] = rows[end].position;
         num_keys[row] = rows[end].position + 1;
         num_source_keys[row] = static_cast<std::int32_t>(sentence.source.size());
-        pages[row] = cache.append(slot, rows[end].position);
+        if (cache) pages[row] = cache->append(slot, rows[end].position);
+        if (recurrent) states[row] = recurrent->of(slot);
       }
-      groups[num_groups++] = {first_row, row - first_row, cache.keys(slot, num_keys[row - 1], workspace_)};
+      if (!cache) continue;
+      groups[num_groups++] = {first_row, row - first_row, cache->keys(slot, num_keys[row - 1], workspace_)};
     }
   }
   return {row,
@@ -78,6 +90,7 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
           positions,
           num_keys,
           pages,
+          states,
           {groups, num_groups},
           num_source_keys,
           {source_groups, sentences.size()}};

@@ -17,7 +17,8 @@ struct Sentence {
   std::span<const std::int32_t> source;  // ids as the encoder sees them, never empty
   std::unique_ptr<Decoding> decoding;
   std::optional<CrossCache> source_cache;  // set by Forward::encode
-  std::optional<SelfCache> target_cache;   // set by Forward::encode
+  std::optional<SelfCache> target_cache;   // set by Forward::encode if the decoder attends to itself,
+  std::optional<SsruStates> states;        // or this if it recurs
   bool done = false;                       // set by Forward::step
 };
 

@@ -148,6 +148,10 @@ struct Kernels {
   // output[i] = token[i] * scale + position[i], multiplied and added with two roundings as the exporters do.
   void (*embed)(const float* token, float scale, const float* position, int size, float* output) noexcept;
 
+  // One step of a simple recurrent unit, Kim et al. 2019, section 2.2: with g = sigmoid(gate),
+  // state = g * state + (1 - g) * input; hidden += relu(state). All [size].
+  void (*ssru)(const float* input, const float* gate, int size, float* state, float* hidden) noexcept;
+
   // Maximum and sum of exponentials of logits[0 ... size - 1]; entries of -inf count nothing. If every
   // entry is -inf: {-inf, 0}.
   MaxSum (*max_sum_exp)(const float* logits, int size) noexcept;

@@ -66,6 +66,8 @@ inline Vec erf(Vec x) {
   return copy_sign(select(greater(t, broadcast(kSwitch)), large, small), x);
 }
 
+inline Vec sigmoid(Vec x) { return div(broadcast(1.0f), add(broadcast(1.0f), exp(sub(zero(), x)))); }
+
 // x * sigmoid(x). Error below 2.3 ulp.
 inline Vec silu(Vec x) { return div(x, add(broadcast(1.0f), exp(sub(zero(), x)))); }
 

@@ -149,6 +149,23 @@ void pack_s8(const float* weight, std::int64_t stride_k, std::int64_t stride_n, 
                  });
 }
 
+void arrange_s8(const std::int8_t* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
+                std::int64_t num_columns, std::int8_t* panels, std::int32_t* column_sums) {
+  std::fill_n(panels, packed_size_s8(depth, num_columns), 0);
+  for (std::int64_t n = 0; n < num_columns; ++n) {
+    const std::int8_t* from = weight + n * stride_n;
+    const std::int64_t first_column = n / kPanelWidth * kPanelWidth;
+    std::int8_t* to = panels + packed_size_s8(depth, first_column) + n % kPanelWidth * kDepthGroup;
+    std::int32_t sum = 0;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const std::int8_t value = from[k * stride_k];
+      to[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup] = value;
+      sum += value;
+    }
+    column_sums[n] = sum;
+  }
+}
+
 void unpack_column(const float* panels, std::int64_t depth, std::int64_t column, float* row) {
   const float* at = panels + column / kPanelWidth * kPanelWidth * depth + column % kPanelWidth;
   for (std::int64_t k = 0; k < depth; ++k) row[k] = at[k * kPanelWidth];

@@ -39,6 +39,16 @@ void embed(const float* token, float scale, const float* position, int size, flo
   });
 }
 
+void ssru(const float* input, const float* gate, int size, float* state, float* hidden) noexcept {
+  for_each_vector(size, [&](int i, int n) {
+    const Vec g = sigmoid(load_up_to(gate + i, n));
+    const Vec fresh = mul(sub(broadcast(1.0f), g), load_up_to(input + i, n));
+    const Vec next = fma(g, load_up_to(state + i, n), fresh);
+    store_up_to(state + i, n, next);
+    store_up_to(hidden + i, n, add(load_up_to(hidden + i, n), max(next, zero())));
+  });
+}
+
 // Exact, so its order does not matter; entries past `size` are not read. NaN is passed over.
 inline float max_of(const float* x, int size) {
   constexpr int kChains = 4;  // of one instruction's latency each

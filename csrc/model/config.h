@@ -5,6 +5,9 @@
 
 namespace pyengine {
 
+// How a decoder position sees those before it.
+enum class DecoderKind { kSelfAttention, kSsru };
+
 struct ModelConfig {
   int hidden_size = 0;
   int vocab_size = 0;         // of the decoder and the output projection
@@ -20,6 +23,7 @@ struct ModelConfig {
   bool normalize_before = false;  // pre-norm, with a last norm after each stack
   float embed_scale = 1.0f;       // token embeddings are multiplied by it, sqrt(hidden_size) in the paper
   float layer_norm_eps = 1e-5f;
+  DecoderKind decoder_kind = DecoderKind::kSelfAttention;
 };
 
 // Throws std::invalid_argument naming a size that is not positive, or that the heads do not divide.

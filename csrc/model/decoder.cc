@@ -1,9 +1,14 @@
 #include "model/decoder.h"
 
+#include <algorithm>
+
 #include "model/layers.h"
 
 namespace pyengine {
 namespace {
+
+// Multiply-adds that one entry of a recurrent state is worth: an exponential and a division.
+constexpr int kRecurrenceWork = 32;
 
 // Multiply-adds that writing one entry of a key, each to a cache line of its own, and of a value is worth.
 constexpr int kStoreWork = 16;
@@ -13,7 +18,7 @@ struct Pass {
   Rows rows;
   const PageLayout& layout;
   const DecoderBatch& batch;
-  float* query_key_value;  // [rows, 3 * hidden_size]; cross-attention uses [rows, hidden_size] of it
+  float* query_key_value;  // [rows, 3 * hidden_size]; cross-attention and SSRU use a part of it
   float* context;          // [rows, hidden_size], attention output before its projection
   float* inner;            // [rows, decoder_ffn_dim]
 };
@@ -60,7 +65,7 @@ void attend_and_project(const Pass& pass, std::span<const AttentionGroup> groups
 }
 
 template <NormOrder order>
-void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights, int layer) {
+void history_block(const Pass& pass, const SelfAttentionWeights& weights, int layer) {
   const Rows& rows = pass.rows;
   residual_block<order>(rows, weights.norm, [&](const float* input) {
     linear(rows.runtime, weights.query_key_value, input, rows.num_rows, Activation::kNone, nullptr,
@@ -72,6 +77,36 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights,
     operands.query_stride = 3 * size;
     operands.num_keys = pass.batch.num_keys;
     attend_and_project(pass, pass.batch.groups, operands, weights.output);
+  });
+}
+
+// Advances the states by all rows and adds what they give to the residual stream. Rows of one hypothesis
+// depend on each other, so the threads divide the hidden units.
+void recur(const Pass& pass, const float* input_and_gate, int layer) {
+  const Rows& rows = pass.rows;
+  const int size = rows.config.hidden_size;
+  const int num_vectors = (size + kLanes - 1) / kLanes;
+  const std::int64_t work = static_cast<std::int64_t>(rows.num_rows) * size * kRecurrenceWork;
+  const int parts = num_parts(work, rows.runtime.num_threads, num_vectors);
+  rows.runtime.pool.run(parts, rows.runtime.num_threads, [&](int part, int) {
+    const int first = part_begin(num_vectors, part, parts) * kLanes;
+    const int end = std::min(size, part_begin(num_vectors, part + 1, parts) * kLanes);
+    for (int row = 0; row < rows.num_rows; ++row) {
+      const float* input = input_and_gate + static_cast<std::int64_t>(row) * 2 * size + first;
+      rows.runtime.kernels.ssru(input, input + size, end - first,
+                                pass.batch.states[row] + layer * size + first,
+                                rows.hidden + static_cast<std::int64_t>(row) * size + first);
+    }
+  });
+}
+
+template <NormOrder order>
+void history_block(const Pass& pass, const SsruWeights& weights, int layer) {
+  const Rows& rows = pass.rows;
+  residual_block<order>(rows, weights.norm, [&](const float* input) {
+    linear(rows.runtime, weights.input_and_gate, input, rows.num_rows, Activation::kNone, nullptr,
+           pass.query_key_value);
+    recur(pass, pass.query_key_value, layer);
   });
 }
 
@@ -91,7 +126,7 @@ template <NormOrder order>
 void decoder_layers(const Pass& pass, const Weights& weights) {
   for (int i = 0; i < pass.rows.config.decoder_layers; ++i) {
     const DecoderLayerWeights& layer = weights.decoder_layers[i];
-    self_attention_block<order>(pass, layer.self_attention, i);
+    std::visit([&](const auto& history) { history_block<order>(pass, history, i); }, layer.history);
     cross_attention_block<order>(pass, layer.cross_attention, i);
     feed_forward_block<order>(pass.rows, layer.feed_forward, pass.inner);
   }

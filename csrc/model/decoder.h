@@ -17,6 +17,8 @@ struct DecoderBatch {
   const std::int32_t* positions;                  // [num_rows]
   const std::int32_t* num_keys;                   // [num_rows] position + 1
   std::byte* const* pages;                        // [num_rows] page that takes the row's key and value
+  float* const* states;                           // [num_rows] SSRU: state [layers][hidden_size] of the row's
+                                                  // hypothesis, whose rows come in order of position
   std::span<const AttentionGroup> groups;         // self-attention
   const std::int32_t* num_source_keys;            // [num_rows] length of the row's source sentence
   std::span<const AttentionGroup> source_groups;  // cross-attention

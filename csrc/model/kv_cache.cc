@@ -81,6 +81,13 @@ CrossCache::CrossCache(PagePool& pool, int num_positions) : pages_(pool, num_pos
   }
 }
 
+void SsruStates::reorder(std::span<const int> parents) {
+  std::swap(states_, previous_);
+  for (std::size_t i = 0; i < parents.size(); ++i) {
+    std::copy_n(previous_.data() + parents[i] * state_size_, state_size_, of(static_cast<int>(i)));
+  }
+}
+
 SelfCache::SelfCache(PagePool& pool, int num_slots, int max_positions)
     : max_positions_(max_positions),
       ancestors_(static_cast<std::size_t>(num_slots) * max_positions),

@@ -121,6 +121,25 @@ class CrossCache {
   std::vector<const void*> values_;
 };
 
+// The recurrent states of one sentence's hypotheses, which stand in place of a SelfCache in SSRU decoders:
+// a step replaces them, so nothing grows.
+class SsruStates {
+ public:
+  // `state_size` floats for each of `num_slots` hypotheses, all zero.
+  SsruStates(int num_slots, std::size_t state_size)
+      : state_size_(state_size), states_(num_slots * state_size), previous_(states_.size()) {}
+
+  // Hypothesis i becomes a continuation of hypothesis parents[i] of the step before.
+  void reorder(std::span<const int> parents);
+
+  float* of(int slot) { return states_.data() + slot * state_size_; }
+
+ private:
+  std::size_t state_size_;
+  std::vector<float> states_;    // [num_slots][state_size]
+  std::vector<float> previous_;  // the same before the last reordering
+};
+
 // Keys and values of the target positions of one sentence's hypotheses. A hypothesis writes into the slot
 // with its own number; where its ancestors' keys lie is a table of slots, so that a search which reorders
 // its hypotheses moves a few bytes a position and no keys.

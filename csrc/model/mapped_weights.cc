@@ -30,6 +30,12 @@ class Outline {
     return {linear(size, 3 * size), linear(size, size), layer_norm()};
   }
 
+  HistoryWeights history() const {
+    const int size = config_.hidden_size;
+    if (config_.decoder_kind == DecoderKind::kSsru) return SsruWeights{linear(size, 2 * size), layer_norm()};
+    return self_attention();
+  }
+
   CrossAttentionWeights cross_attention() const {
     const int size = config_.hidden_size;
     return {linear(size, size), linear(size, 2 * size), linear(size, size), layer_norm()};
@@ -73,7 +79,7 @@ Weights outline_weights(const ModelConfig& config, WeightType type) {
   weights.encoder_layers.assign(config.encoder_layers,
                                 {outline.self_attention(), outline.feed_forward(config.encoder_ffn_dim)});
   weights.decoder_embedding = outline.embedding(config.vocab_size);
-  weights.decoder_layers.assign(config.decoder_layers, {outline.self_attention(), outline.cross_attention(),
+  weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.cross_attention(),
                                                         outline.feed_forward(config.decoder_ffn_dim)});
   if (config.normalize_before) {
     weights.encoder_norm = outline.layer_norm();

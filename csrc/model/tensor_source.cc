@@ -20,6 +20,14 @@ void TensorSource::add(const std::string& name, Read read) { entries_[name] = {s
 bool TensorSource::has(const std::string& name) const { return entries_.count(name) != 0; }
 
 TensorView TensorSource::take(const std::string& name, std::initializer_list<std::int64_t> shape) {
+  TensorView tensor = take_weight(name, shape);
+  if (tensor.data == nullptr) {
+    throw std::invalid_argument("tensor " + name + " is int8, expected float32");
+  }
+  return tensor;
+}
+
+TensorView TensorSource::take_weight(const std::string& name, std::initializer_list<std::int64_t> shape) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     throw std::invalid_argument("tensor " + name + " is missing, expected shape " + to_string(shape));

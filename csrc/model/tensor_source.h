@@ -11,12 +11,14 @@
 
 namespace pyengine {
 
-// A float32 tensor of one or two dimensions, with any strides (in entries).
+// A tensor of one or two dimensions with any strides (in entries): float32, or int8 if `data` is null, which
+// only weights are that come with a scale for each output channel.
 struct TensorView {
   const float* data = nullptr;
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;
   std::shared_ptr<const void> owner;  // keeps the memory alive; null where something else does
+  const std::int8_t* quantized = nullptr;
 };
 
 // Each tensor is read when it is taken, and let go with its last view: a model is packed in the memory of its
@@ -29,9 +31,12 @@ class TensorSource {
 
   bool has(const std::string& name) const;
 
-  // Throws std::invalid_argument naming the tensor, its shape and `shape` if it is missing or differs, and
+  // A float32 tensor. Throws std::invalid_argument naming the tensor, what it is and what was expected, and
   // whatever reading it throws.
   TensorView take(const std::string& name, std::initializer_list<std::int64_t> shape);
+
+  // The same of a tensor that may be int8.
+  TensorView take_weight(const std::string& name, std::initializer_list<std::int64_t> shape);
 
   // Throws std::invalid_argument naming the tensors that were added and never taken.
   void check_all_taken() const;

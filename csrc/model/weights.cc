@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -18,10 +19,11 @@ Array<float> copy_vector(const TensorView& tensor) {
   return Array<float>(std::move(copy));
 }
 
-// Copies a matrix into rows that lie target_stride apart.
-void copy_rows(const TensorView& matrix, float* target, std::int64_t target_stride) {
+// Copies a matrix, whose values begin at `data`, into rows that lie target_stride apart.
+template <class T>
+void copy_rows(const TensorView& matrix, const T* data, T* target, std::int64_t target_stride) {
   for (std::int64_t row = 0; row < matrix.shape[0]; ++row) {
-    const float* source = matrix.data + row * matrix.strides[0];
+    const T* source = data + row * matrix.strides[0];
     for (std::int64_t i = 0; i < matrix.shape[1]; ++i) {
       target[row * target_stride + i] = source[i * matrix.strides[1]];
     }
@@ -30,7 +32,7 @@ void copy_rows(const TensorView& matrix, float* target, std::int64_t target_stri
 
 Array<float> copy_matrix(const TensorView& tensor) {
   AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0] * tensor.shape[1]));
-  copy_rows(tensor, copy.data(), tensor.shape[1]);
+  copy_rows(tensor, tensor.data, copy.data(), tensor.shape[1]);
   return Array<float>(std::move(copy));
 }
 
@@ -41,7 +43,7 @@ TensorView transposed(TensorView matrix) {
 }
 
 bool same_memory(const TensorView& a, const TensorView& b) {
-  return a.data == b.data && a.shape == b.shape && a.strides == b.strides;
+  return a.data == b.data && a.quantized == b.quantized && a.shape == b.shape && a.strides == b.strides;
 }
 
 PanelsF32 pack_f32_panels(const TensorView& weight) {
@@ -69,7 +71,17 @@ PanelsS8 pack_s8_panels(const TensorView& weight) {
           Array<std::int32_t>(std::move(column_sums))};
 }
 
-// Packs a weight [depth, columns].
+PanelsS8 arrange_s8_panels(const TensorView& weight, Array<float> scales) {
+  const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
+  AlignedBuffer<std::int8_t> values(static_cast<std::size_t>(packed_size_s8(depth, columns)));
+  AlignedBuffer<std::int32_t> column_sums(static_cast<std::size_t>(columns));
+  arrange_s8(weight.quantized, weight.strides[0], weight.strides[1], depth, columns, values.data(),
+             column_sums.data());
+  return {Array<std::int8_t>(std::move(values)), std::move(scales),
+          Array<std::int32_t>(std::move(column_sums))};
+}
+
+// Packs a float32 weight [depth, columns].
 Panels pack_panels(WeightType type, const TensorView& weight) {
   switch (type) {
     case WeightType::kInt8:
@@ -89,17 +101,16 @@ class Loader {
 
   // One product for several projections of the same input: [in, sum of outs], in the order of `names`.
   Linear linear(const std::vector<std::string>& names, int in_features, int out_features_each) {
-    const int count = static_cast<int>(names.size());
-    Linear result{in_features, count * out_features_each, {}, {}};
-    const std::int64_t columns = result.out_features;
-    AlignedBuffer<float> joined(count == 1 ? 0 : static_cast<std::size_t>(in_features * columns));
-    TensorView weight;
-    for (int i = 0; i < count; ++i) {
-      weight = source_.take(names[i] + ".weight", {in_features, out_features_each});
-      if (count > 1) copy_rows(weight, joined.data() + i * out_features_each, columns);
+    Linear result{in_features, static_cast<int>(names.size()) * out_features_each, {}, {}};
+    TensorView weight = source_.take_weight(names[0] + ".weight", {in_features, out_features_each});
+    AlignedBuffer<float> floats;
+    AlignedBuffer<std::int8_t> integers;
+    if (names.size() > 1) {
+      const Sizes shape{in_features, out_features_each};
+      weight = weight.quantized ? joined(names, shape, &TensorView::quantized, integers)
+                                : joined(names, shape, &TensorView::data, floats);
     }
-    if (count > 1) weight = {joined.data(), {in_features, columns}, {columns, 1}, nullptr};
-    result.panels = pack_panels(type_, weight);
+    result.panels = panels(weight, names, out_features_each);
     result.bias = bias(names, out_features_each);
     return result;
   }
@@ -111,16 +122,17 @@ class Loader {
   }
 
   Embedding embedding(const std::string& stack, int vocab_size) {
-    const TensorView tokens = source_.take(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size});
+    const std::string name = stack + ".embed_tokens";
+    const TensorView tokens = source_.take_weight(name + ".weight", {vocab_size, config_.hidden_size});
     const TensorView positions =
         source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
-    return {vocabulary_panels(transposed(tokens)), copy_matrix(positions)};
+    return {vocabulary_panels(transposed(tokens), name), copy_matrix(positions)};
   }
 
   Linear lm_head() {
     Linear result{config_.hidden_size, config_.vocab_size, {}, {}};
-    result.panels =
-        vocabulary_panels(source_.take("lm_head.weight", {config_.hidden_size, config_.vocab_size}));
+    const Sizes shape{config_.hidden_size, config_.vocab_size};
+    result.panels = vocabulary_panels(source_.take_weight("lm_head.weight", shape), "lm_head");
     result.bias = bias({"lm_head"}, config_.vocab_size);
     return result;
   }
@@ -133,6 +145,17 @@ class Loader {
     const int size = config_.hidden_size;
     return {linear({name + ".q_proj", name + ".k_proj", name + ".v_proj"}, size, size),
             linear({name + ".out_proj"}, size, size), layer_norm(name + "_layer_norm")};
+  }
+
+  SsruWeights ssru(const std::string& layer) {
+    const int size = config_.hidden_size;
+    return {linear({layer + ".ssru.in_proj", layer + ".ssru.gate"}, size, size),
+            layer_norm(layer + ".ssru_layer_norm")};
+  }
+
+  HistoryWeights history(const std::string& layer) {
+    if (config_.decoder_kind == DecoderKind::kSsru) return ssru(layer);
+    return self_attention(layer);
   }
 
   CrossAttentionWeights cross_attention(const std::string& layer) {
@@ -148,23 +171,62 @@ class Loader {
   }
 
  private:
+  // The weights of several projections side by side, [in, sum of outs], in `memory`; `data` is the member
+  // that holds their values.
+  template <class T>
+  TensorView joined(const std::vector<std::string>& names, Sizes shape, const T* TensorView::*data,
+                    AlignedBuffer<T>& memory) {
+    const std::int64_t depth = shape.begin()[0], each = shape.begin()[1];
+    const std::int64_t columns = static_cast<std::int64_t>(names.size()) * each;
+    memory = AlignedBuffer<T>(static_cast<std::size_t>(depth * columns));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const TensorView part = source_.take_weight(names[i] + ".weight", shape);
+      if (part.*data == nullptr) {
+        throw std::invalid_argument("tensor " + names[i] + ".weight is not of the type of " + names[0] +
+                                    ".weight");
+      }
+      copy_rows(part, part.*data, memory.data() + i * each, columns);
+    }
+    TensorView view;
+    view.*data = memory.data();
+    view.shape = {depth, columns};
+    view.strides = {columns, 1};
+    return view;
+  }
+
+  // Packs a weight [depth, columns] whose columns are those of `names`; what is int8 stays as it is.
+  Panels panels(const TensorView& weight, const std::vector<std::string>& names, int columns_each) {
+    if (weight.quantized == nullptr) return pack_panels(type_, weight);
+    if (type_ != WeightType::kInt8) {
+      throw std::invalid_argument("tensor " + names[0] + ".weight is int8, expected float32");
+    }
+    return arrange_s8_panels(weight, vectors(names, ".weight_scale", columns_each));
+  }
+
   // The panels of a token table or of the output projection, [hidden_size, vocab]: held once where the model
   // ties them.
-  Panels vocabulary_panels(const TensorView& weight) {
-    for (const auto& [view, panels] : vocabularies_) {
-      if (same_memory(view, weight)) return panels;
+  Panels vocabulary_panels(const TensorView& weight, const std::string& name) {
+    const int vocab_size = static_cast<int>(weight.shape[1]);
+    for (const auto& [view, known] : vocabularies_) {
+      if (!same_memory(view, weight)) continue;
+      if (weight.quantized != nullptr) source_.take(name + ".weight_scale", {vocab_size});
+      return known;
     }
-    vocabularies_.emplace_back(weight, pack_panels(type_, weight));
+    vocabularies_.emplace_back(weight, panels(weight, {name}, vocab_size));
     return vocabularies_.back().second;
   }
 
-  // The biases of several projections one after another, zeros where the model has none.
   Array<float> bias(const std::vector<std::string>& names, int size_each) {
+    return vectors(names, ".bias", size_each);
+  }
+
+  // The vectors names[i] + suffix one after another, zeros where the model has none.
+  Array<float> vectors(const std::vector<std::string>& names, const char* suffix, int size_each) {
     AlignedBuffer<float> joined(names.size() * size_each);
     std::fill_n(joined.data(), joined.size(), 0.0f);
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if (!source_.has(names[i] + ".bias")) continue;
-      const TensorView part = source_.take(names[i] + ".bias", {size_each});
+      if (!source_.has(names[i] + suffix)) continue;
+      const TensorView part = source_.take(names[i] + suffix, {size_each});
       for (int n = 0; n < size_each; ++n) joined.data()[i * size_each + n] = part.data[n * part.strides[0]];
     }
     return Array<float>(std::move(joined));
@@ -204,7 +266,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
   }
   for (int i = 0; i < config.decoder_layers; ++i) {
     const std::string name = "decoder.layers." + std::to_string(i);
-    weights.decoder_layers.push_back({loader.self_attention(name), loader.cross_attention(name),
+    weights.decoder_layers.push_back({loader.history(name), loader.cross_attention(name),
                                       loader.feed_forward(name, config.decoder_ffn_dim)});
   }
   if (config.normalize_before) {

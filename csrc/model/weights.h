@@ -55,6 +55,12 @@ struct SelfAttentionWeights {
   LayerNorm norm;
 };
 
+// Simple recurrent unit: what stands in place of self-attention, see Kernels::ssru.
+struct SsruWeights {
+  Linear input_and_gate;  // [hidden_size, 2 * hidden_size], one product for both
+  LayerNorm norm;
+};
+
 struct CrossAttentionWeights {
   Linear query;      // [hidden_size, hidden_size]
   Linear key_value;  // [hidden_size, 2 * hidden_size], applied once to each source token
@@ -73,8 +79,11 @@ struct EncoderLayerWeights {
   FeedForwardWeights feed_forward;
 };
 
+// How a position of the decoder sees those before it.
+using HistoryWeights = std::variant<SelfAttentionWeights, SsruWeights>;
+
 struct DecoderLayerWeights {
-  SelfAttentionWeights self_attention;
+  HistoryWeights history;
   CrossAttentionWeights cross_attention;
   FeedForwardWeights feed_forward;
 };
@@ -129,6 +138,13 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     visit_linear(part.output);
     visit_norm(part.norm);
   };
+  const auto visit_history = [&](auto& history) {
+    if (auto* attention = std::get_if<SelfAttentionWeights>(&history)) visit_self_attention(*attention);
+    if (auto* ssru = std::get_if<SsruWeights>(&history)) {
+      visit_linear(ssru->input_and_gate);
+      visit_norm(ssru->norm);
+    }
+  };
   const auto visit_feed_forward = [&](auto& part) {
     visit_linear(part.up);
     visit_linear(part.down);
@@ -143,7 +159,7 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
   visit_norm(weights.encoder_norm);
   visit_embedding(weights.decoder_embedding);
   for (auto& layer : weights.decoder_layers) {
-    visit_self_attention(layer.self_attention);
+    visit_history(layer.history);
     visit_linear(layer.cross_attention.query);
     visit_linear(layer.cross_attention.key_value);
     visit_linear(layer.cross_attention.output);

@@ -11,6 +11,8 @@ from pyengine.errors import ModelFormatError, UnsupportedModelError
 # transformers' "gelu" is the exact one, x * Phi(x) with erf; its tanh forms have other names.
 ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
 
+DECODER_KINDS = ("self_attention", "ssru")
+
 # No size in a real configuration comes near this; a larger one is a damaged file.
 MAX_SIZE = 1 << 24
 
@@ -31,6 +33,8 @@ class ModelConfig:
         normalize_before: pre-norm, with one more layer norm after each stack.
         embed_scale: factor on the token embeddings before the positions are added.
         layer_norm_eps: added to the variance in every layer norm.
+        decoder_kind: how a decoder position sees those before it: "self_attention" or "ssru", a
+            simple recurrent unit.
     """
 
     hidden_size: int
@@ -47,6 +51,17 @@ class ModelConfig:
     normalize_before: bool
     embed_scale: float
     layer_norm_eps: float
+    decoder_kind: str = "self_attention"
+
+    @property
+    def decoder_attends(self) -> bool:
+        """Whether the decoder has self-attention."""
+        return self.decoder_kind == "self_attention"
+
+    @property
+    def decoder_recurs(self) -> bool:
+        """Whether the decoder has simple recurrent units."""
+        return self.decoder_kind == "ssru"
 
     def __post_init__(self) -> None:
         for stack, num_heads in (
@@ -103,6 +118,15 @@ class ConfigFields:
                 f"{self._source}: {name} is {value!r}, supported are {', '.join(ACTIVATIONS)}"
             )
         return ACTIVATIONS[value]
+
+    def choice(self, name: str, values: tuple[str, ...]) -> str:
+        """One of `values`, the first if absent; UnsupportedModelError for another."""
+        value = self._get(name, values[0])
+        if value not in values:
+            raise UnsupportedModelError(
+                f"{self._source}: {name} is {value!r:.60}, supported are {', '.join(values)}"
+            )
+        return str(value)
 
     def _get(self, name: str, default: Any) -> Any:
         value = self._raw.get(name)

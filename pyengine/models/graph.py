@@ -21,7 +21,8 @@ from pyengine.models.storage import Span, external_span, read_graph
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, INT64 = 1, 7  # of TensorProto.DataType
+FLOAT, INT8, INT64 = 1, 3, 7  # of TensorProto.DataType
+READ_AS = {FLOAT: "<f4", INT8: "i1"}  # as little-endian NumPy types
 FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 # No real model comes near these; they bound the work that a hostile file can cause.
@@ -66,9 +67,9 @@ class Constant:
         self._values: weakref.ref[np.ndarray] | None = None
 
     @property
-    def is_float(self) -> bool:
-        """Of a floating-point type, whatever its width."""
-        return self._proto.data_type in FLOAT_TYPES
+    def may_be_weight(self) -> bool:
+        """Of int8 or a floating-point type, whatever its width."""
+        return self._proto.data_type == INT8 or self._proto.data_type in FLOAT_TYPES
 
     @property
     def size(self) -> int:
@@ -76,13 +77,13 @@ class Constant:
         return math.prod(self.dims)
 
     def array(self) -> np.ndarray:
-        """The values, float32 of shape `dims`, read-only.
+        """The values, float32 or int8 of shape `dims`, read-only.
 
         Read from the file, unless an array of an earlier call is still in use: then the same
         memory.
 
         Raises:
-            UnsupportedModelError: of another type than float32.
+            UnsupportedModelError: of another type.
             ModelFormatError: the stored data does not fit the shape, or cannot be reached.
         """
         values = self._values() if self._values else None
@@ -106,15 +107,13 @@ class Constant:
             if span is None:
                 yield start, self.array()[start : start + count]
             else:
-                part = span.part(4 * start * row_size, 4 * count * row_size)
-                yield start, part.read(self._where).reshape(count, *self.dims[1:])
+                width = self.dtype.itemsize * row_size
+                part = span.part(start * width, count * width).read(self._where, self.dtype.str)
+                yield start, part.reshape(count, *self.dims[1:])
 
     def check(self) -> Span | None:
         """Where the values lie, None if in the graph; raises what :meth:`array` does."""
-        proto, num_bytes = self._proto, 4 * self.size
-        if proto.data_type != FLOAT:
-            found = FLOAT_TYPES.get(proto.data_type, f"type {proto.data_type}")
-            raise UnsupportedModelError(f"{self._where} is {found}, supported is float32")
+        proto, num_bytes = self._proto, self.dtype.itemsize * self.size
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(
                 f"{self._where} has shape {list(self.dims)}, expected positive sizes"
@@ -146,13 +145,24 @@ class Constant:
         values = np.frombuffer(data[-8:], "<i8") if len(data) >= 8 else self._proto.int64_data
         return int(values[-1]) if len(values) else None
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, float32 or int8; raises UnsupportedModelError for another."""
+        kind = self._proto.data_type
+        if kind not in READ_AS:
+            found = FLOAT_TYPES.get(kind, f"type {kind}")
+            raise UnsupportedModelError(f"{self._where} is {found}, supported are float32 and int8")
+        return np.dtype(READ_AS[kind])
+
     def _read(self, span: Span | None) -> np.ndarray:
         """[size], in memory of its own."""
         if span:
-            return span.read(self._where)
+            return span.read(self._where, self.dtype.str)
         proto = self._proto
         is_raw = proto.HasField("raw_data")
-        return np.array(np.frombuffer(proto.raw_data, "<f4") if is_raw else proto.float_data, "<f4")
+        return np.array(
+            np.frombuffer(proto.raw_data, self.dtype) if is_raw else proto.float_data, self.dtype
+        )
 
     @property
     def _where(self) -> str:
@@ -194,10 +204,14 @@ class Operand:
     Attributes:
         constant: where the values come from.
         axes: permutation of its axes; () for none.
+        scale: what a DequantizeLinear multiplies int8 values with: one number, or one for each
+            entry of the constant's axis `scale_axis`; None without one.
     """
 
     constant: Constant
     axes: tuple[int, ...] = ()
+    scale: Constant | None = None
+    scale_axis: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -206,9 +220,26 @@ class Operand:
         return tuple(dims[axis] for axis in self.axes) if self.axes else dims
 
     def array(self) -> np.ndarray:
-        """float32 of `shape`; raises what Constant.array does."""
+        """float32 or int8 of `shape`, without the scale; raises what Constant.array does."""
         array = self.constant.array()
         return array.transpose(self.axes) if self.axes else array
+
+    def scales(self, axis: int) -> np.ndarray:
+        """The scale of each entry of `axis` of an int8 weight, float32.
+
+        Raises:
+            UnsupportedModelError: none, or one for each entry of another axis.
+        """
+        where = f"the int8 weight {self.constant.name!r}"
+        if self.scale is None:
+            raise UnsupportedModelError(f"{where} has no DequantizeLinear")
+        values = self.scale.array().ravel()
+        stored_axis = self.axes[axis] if self.axes else axis
+        if values.size not in (1, self.shape[axis]) or (
+            values.size > 1 and self.scale_axis % len(self.shape) != stored_axis
+        ):
+            raise UnsupportedModelError(f"{where} has no scale for each output channel")
+        return np.full(self.shape[axis], values, np.float32)
 
 
 @dataclass(eq=False)
@@ -230,8 +261,12 @@ class Scope:
     branches: dict[str, list[Scope]] = field(default_factory=dict)
 
     def constant(self, name: str) -> Operand | None:
-        """The constant `name`, seen through Identity, Cast and Transpose; None if it varies."""
+        """The constant `name`, None if it varies.
+
+        It is seen through Identity, Cast, Transpose and DequantizeLinear without zero point.
+        """
         axes: tuple[int, ...] = ()
+        scale, scale_axis = None, 0
         scope: Scope | None = self
         for _ in range(32):  # longer chains do not occur, and a damaged file may hold a cycle
             while scope and name not in scope.constants and name not in scope.producers:
@@ -240,9 +275,16 @@ class Scope:
                 return None
             if name in scope.constants:
                 constant = scope.constants[name]
-                return Operand(constant, axes) if len(axes) in (0, len(constant.dims)) else None
+                if len(axes) not in (0, len(constant.dims)):
+                    return None
+                return Operand(constant, axes, scale, scale_axis)
             node = scope.producers[name]
-            if node.op_type not in ("Identity", "Cast", "Transpose") or not node.inputs:
+            if node.op_type == "DequantizeLinear" and len(node.inputs) == 2 and scale is None:
+                found = scope.constant(node.inputs[1])
+                if found is None:
+                    return None
+                scale, scale_axis = found.constant, node.attribute("axis", 1)
+            elif node.op_type not in ("Identity", "Cast", "Transpose") or not node.inputs:
                 return None
             if node.op_type == "Transpose":
                 axes = _compose(node, axes)

@@ -10,12 +10,17 @@ import numpy as np
 
 from pyengine.errors import UnsupportedModelError
 from pyengine.models.checks import check_graph
-from pyengine.models.config import ModelConfig
+from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.families import FAMILIES
+from pyengine.models.firefox import read_firefox
+from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
+from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
-from pyengine.models.stored import StoredTensor, StoredTensors
+from pyengine.models.stored import ArrayTensors, StoredScales, StoredTensor, StoredTensors
+
+STORED_TYPES = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,15 @@ class ModelFolder:
         config: the architecture.
         raw_config: config.json.
         generation_config: defaults of the generation options, in transformers' names.
-        encoder_path, decoder_path: the ONNX files.
+        encoder_path, decoder_path: the files that hold the weights.
         decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
         tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
             them, each read when it is asked for. Linear weights are [in, out]. Arrays are read-only
             and may be views of each other or of any strides: a tied output projection is the token
-            table transposed.
+            table transposed. A weight "x.weight" may be int8: it then comes with "x.weight_scale",
+            float32 [out], of a token table [rows], and means int8 * scale.
+        stored_type: of the weights in the files, "float32" or "int8".
+        firefox: the files of a Firefox Translations model; None for an ONNX folder.
     """
 
     path: Path
@@ -45,6 +53,8 @@ class ModelFolder:
     decoder_path: Path
     decoder_with_past_path: Path | None
     tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    stored_type: str = "float32"
+    firefox: FirefoxFiles | None = None
 
 
 def read_model(folder: str | Path) -> ModelFolder:
@@ -52,7 +62,8 @@ def read_model(folder: str | Path) -> ModelFolder:
 
     Args:
         folder: holds config.json, optionally generation_config.json, and encoder_model.onnx with
-            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/.
+            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/. Or a
+            Firefox Translations model, without config.json.
 
     Raises:
         ModelNotFoundError: the folder or one of these files does not exist.
@@ -66,6 +77,8 @@ def read_model(folder: str | Path) -> ModelFolder:
 def read_folder(folder: str | Path) -> ModelFolder:
     """The same without tensors: no ONNX file is opened, and its errors are not found."""
     path = Path(folder)
+    if not (path / "config.json").exists() and (firefox := find_firefox_files(path)):
+        return _firefox_folder(path, firefox)
     files = find_onnx_files(path)
     raw_config = read_json_object(path / "config.json")
     generation_config = read_generation_config(path, raw_config)
@@ -84,13 +97,32 @@ def read_folder(folder: str | Path) -> ModelFolder:
         encoder_path=files.encoder,
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
+        stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
     )
 
 
-def read_tensors(model: ModelFolder) -> StoredTensors:
+def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
+    model = read_firefox(files)
+    return ModelFolder(
+        path=path,
+        model_type=model.raw_config["model_type"],
+        config=model.config,
+        raw_config=model.raw_config,
+        generation_config=model.generation_config,
+        encoder_path=files.model,
+        decoder_path=files.model,
+        decoder_with_past_path=None,
+        stored_type="int8" if holds_int8(model.tensors) else "float32",
+        firefox=files,
+    )
+
+
+def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     """The tensors of a folder; raises what :func:`read_model` does."""
+    if model.firefox is not None:
+        return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
     table = FAMILIES[model.model_type].table
-    tensors: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor | StoredScales] = {}
     for stack, path in (("encoder", model.encoder_path), ("decoder", model.decoder_path)):
         graph = Graph(path)
         check_graph(graph, stack, model.config)

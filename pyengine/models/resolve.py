@@ -1,11 +1,15 @@
 """From the table of tensors to values: every row is found in the graph, and no weight is left."""
 
+import dataclasses
 from collections.abc import Iterator
+
+import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Constant, Graph, Node, Operand
-from pyengine.models.stored import StoredTensor, same_values, shared
+from pyengine.models.quantized import SCALE
+from pyengine.models.stored import StoredScales, StoredTensor, same_values, shared
 from pyengine.models.tensors import Kind, Row, modules_of
 
 # Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
@@ -28,9 +32,9 @@ def resolve_tensors(
     table: tuple[Row, ...],
     stack: str,
     config: ModelConfig,
-    tensors: dict[str, StoredTensor],
+    tensors: dict[str, StoredTensor | StoredScales],
 ) -> None:
-    """Adds the canonical tensors of one stack.
+    """Adds the canonical tensors of one stack, float32, or int8 weights with their scales.
 
     Args:
         graph: the file of that stack.
@@ -60,6 +64,10 @@ def resolve_tensors(
             )
         weight = _one_value(graph, f"{name}.weight", weights, shape)
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
+        if weight.constant.dtype == np.int8:
+            scales = StoredScales(weights[0], 0 if row.kind is Kind.TABLE else 1)
+            scales.array()  # raises for a weight without
+            tensors[f"{name}.weight{SCALE}"] = scales
         biases = list(_operands(nodes, _BIASES[row.kind]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
@@ -68,7 +76,8 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.bias not found: {where} has the operators "
                 f"{_op_types(nodes)}, expected {' or '.join(_BIASES[row.kind])} with a constant"
             )
-        used.update(operand.constant for operand in (*weights, *biases))
+        for operand in (*weights, *biases):
+            used.update(constant for constant in (operand.constant, operand.scale) if constant)
     _refuse_unused(graph, used)
 
 
@@ -106,7 +115,7 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
     if not node.attribute("transB", 0) or len(operand.shape) != 2:
         return operand
     first, second = operand.axes or (0, 1)
-    return Operand(operand.constant, (second, first))
+    return dataclasses.replace(operand, axes=(second, first))
 
 
 def _one_value(
@@ -137,7 +146,7 @@ def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
     for constant in graph.constants():
         least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
         if (
-            constant.is_float
+            constant.may_be_weight
             and constant.size > 1
             and len(constant.dims) >= least_rank
             and constant not in used

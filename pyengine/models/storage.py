@@ -44,17 +44,19 @@ class Span:
         with self._open(owner):
             pass
 
-    def read(self, owner: str) -> np.ndarray:
-        """float32, little-endian, [length / 4].
+    def read(self, owner: str, dtype: str) -> np.ndarray:
+        """All of it as a vector.
 
         Args:
             owner: whose data it is, for errors.
+            dtype: of the numbers, such as "<f4".
 
         Raises:
             ModelFormatError: the file ends before, or cannot be read.
         """
         with self._open(owner) as file:
-            return np.fromfile(file, "<f4", self.length // 4, offset=self.offset)
+            count = self.length // np.dtype(dtype).itemsize
+            return np.fromfile(file, dtype, count, offset=self.offset)
 
     @contextlib.contextmanager
     def _open(self, owner: str) -> Iterator[BinaryIO]:

@@ -59,6 +59,7 @@ class Row:
 # A table that both stacks share stands under the module "shared" in an exported decoder.
 _E = "embed_tokens|shared"
 _D = "hidden_size"
+_ATTENDS, _RECURS = "decoder_attends", "decoder_recurs"
 
 # fmt: off
 ENCODER_DECODER: tuple[Row, ...] = (
@@ -77,11 +78,15 @@ ENCODER_DECODER: tuple[Row, ...] = (
     Row("decoder.embed_tokens",                       Kind.TABLE,  ("vocab_size", _D), _E,
         copy_of="encoder.embed_tokens"),
     Row("decoder.embed_positions",                    Kind.TABLE,  ("max_positions", _D)),
-    Row("decoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.self_attn_layer_norm",    Kind.NORM,   (_D,)),
+    Row("decoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_D, _D), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn_layer_norm",    Kind.NORM,   (_D,), when=_ATTENDS),
+    Row("decoder.layers.{i}.ssru.in_proj",            Kind.LINEAR, (_D, _D), bias=False,
+        when=_RECURS),
+    Row("decoder.layers.{i}.ssru.gate",               Kind.LINEAR, (_D, _D), when=_RECURS),
+    Row("decoder.layers.{i}.ssru_layer_norm",         Kind.NORM,   (_D,), when=_RECURS),
     Row("decoder.layers.{i}.encoder_attn.q_proj",     Kind.LINEAR, (_D, _D)),
     Row("decoder.layers.{i}.encoder_attn.k_proj",     Kind.LINEAR, (_D, _D)),
     Row("decoder.layers.{i}.encoder_attn.v_proj",     Kind.LINEAR, (_D, _D)),

@@ -1,10 +1,10 @@
-"""Our reference Transformer, as tools/reference writes it: Marian's fields and two more."""
+"""Our reference Transformer, as tools/reference writes it: Marian's fields and three more."""
 
 import dataclasses
 from typing import Any
 
 from pyengine.models import marian
-from pyengine.models.config import ConfigFields, ModelConfig
+from pyengine.models.config import DECODER_KINDS, ConfigFields, ModelConfig
 
 MODEL_TYPE = "transformer"
 
@@ -24,4 +24,5 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
         marian.read_config(paper | raw),
         normalize_before=fields.flag("normalize_before", False),
         layer_norm_eps=fields.positive("layer_norm_eps", 1e-5),
+        decoder_kind=fields.choice("decoder_kind", DECODER_KINDS),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
+from pyengine.models.firefox_files import find_firefox_files
 from pyengine.text import fast, marian, spiece
 from pyengine.text.tokenizer import Tokenizer
 
@@ -19,17 +20,28 @@ class Family(NamedTuple):
     load: Callable[[Path, dict[str, Any]], Tokenizer]
 
 
+def _load_shared(folder: Path, config: dict[str, Any]) -> Tokenizer:
+    path = folder / spiece.SHARED_FILES[0]
+    return spiece.SpieceTokenizer(path, path, config)
+
+
+def _load_pair(folder: Path, config: dict[str, Any]) -> Tokenizer:
+    source, target = (folder / name for name in spiece.PAIR_FILES)
+    return spiece.SpieceTokenizer(source, target, config)
+
+
 FAMILIES = (
     # The first row whose files are all there, and whose model_type fits, decides. MarianMT comes
     # before tokenizer.json: some exports carry both, and transformers uses the SentencePiece files.
     Family(marian.FILES, None, lambda folder, config: marian.MarianTokenizer(folder)),
-    Family(spiece.FILES, "transformer", spiece.SpieceTokenizer),
+    Family(spiece.SHARED_FILES, "transformer", _load_shared),
+    Family(spiece.PAIR_FILES, "transformer", _load_pair),
     Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
 )
 
 
 def load_tokenizer(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of a model folder, decided by the table :data:`FAMILIES`.
+    """The tokenizer of a model folder: Firefox's, or one decided by the table :data:`FAMILIES`.
 
     Args:
         folder: the model folder; tokenizer files lie at its top.
@@ -40,6 +52,8 @@ def load_tokenizer(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
         ModelFormatError: a tokenizer file is damaged or not this model's; the message names it.
     """
     folder = Path(folder)
+    if files := find_firefox_files(folder):
+        return spiece.SpieceTokenizer(files.source_vocab, files.target_vocab, raw_config)
     for family in FAMILIES:
         if _fits(family, raw_config) and not _missing(family, folder):
             return family.load(folder, raw_config)

@@ -13,13 +13,14 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.binary_file import read_file
 
 
 class SentencePieceModel:
     """One SentencePiece file.
 
     Args:
-        path: a serialised SentencePiece model (``.spm``, ``.model``).
+        path: a serialised SentencePiece model (``.spm``, ``.model``), gzipped if it ends in ".gz".
 
     Raises:
         ModelFormatError: the file cannot be read, or is no SentencePiece model. The methods raise
@@ -30,7 +31,7 @@ class SentencePieceModel:
         self.path = path
         self._processor = SentencePieceProcessor()
         with self._naming_the_file():
-            self._processor.LoadFromSerializedProto(path.read_bytes())
+            self._processor.LoadFromSerializedProto(read_file(path))
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())

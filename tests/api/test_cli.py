@@ -150,7 +150,7 @@ def test_info_shows_zeros() -> None:
     [
         ((), 2, "the following arguments are required: command"),
         (("translte",), 2, "invalid choice: 'translte'"),
-        (("translate", "x"), 2, "required: -m/--model"),
+        (("translate", "x"), 2, "expected --model MODEL, or --from"),
         (
             ("translate", "-m", "MODEL", "--num-baems=4", "a"),
             2,

@@ -71,12 +71,22 @@ class RandomModel {
     add_norm(name + "_layer_norm");
   }
 
+  void add_ssru(const std::string& layer) {
+    add(layer + ".ssru.in_proj.weight", {config_.hidden_size, config_.hidden_size}, 0.3f);
+    add_linear(layer + ".ssru.gate", config_.hidden_size, config_.hidden_size);
+    add_norm(layer + ".ssru_layer_norm");
+  }
+
   void add_stack(const std::string& stack, int vocab_size, int num_layers, int ffn_dim, bool is_decoder) {
     add(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size}, 0.5f);
     add(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size}, 0.5f);
     for (int i = 0; i < num_layers; ++i) {
       const std::string layer = stack + ".layers." + std::to_string(i);
-      add_attention(layer + ".self_attn");
+      if (is_decoder && config_.decoder_kind == DecoderKind::kSsru) {
+        add_ssru(layer);
+      } else {
+        add_attention(layer + ".self_attn");
+      }
       if (is_decoder) add_attention(layer + ".encoder_attn");
       add_linear(layer + ".fc1", config_.hidden_size, ffn_dim);
       add_linear(layer + ".fc2", ffn_dim, config_.hidden_size);

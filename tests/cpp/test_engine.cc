@@ -36,9 +36,10 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 TEST_CASE("a sentence's result depends on nothing but the sentence") {
-  for (const bool normalize_before : {false, true}) {
-    ModelConfig config = small_config();
-    config.normalize_before = normalize_before;
+  ModelConfig pre_norm = small_config(), ssru = small_config();
+  pre_norm.normalize_before = true;
+  ssru.decoder_kind = DecoderKind::kSsru;
+  for (const ModelConfig& config : {small_config(), pre_norm, ssru}) {
     RandomModel model(config);
     const Sources sources(20, 40, config.source_vocab_size);
     for (const int num_beams : {1, 4}) {
@@ -78,7 +79,9 @@ TEST_CASE("a batch of more tokens than the encoder takes at once gives what each
 }
 
 TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 2);
   const Sources sources(12, 30, config.source_vocab_size);
@@ -103,7 +106,9 @@ TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
 }
 
 TEST_CASE("a decoder step allocates nothing") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 2);
   const Sources sources(8, 30, config.source_vocab_size);

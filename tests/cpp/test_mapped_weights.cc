@@ -37,9 +37,13 @@ constexpr WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, We
 }  // namespace
 
 TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
+  DecoderKind decoder_kind = DecoderKind::kSelfAttention;
+  SUBCASE("self-attention") {}
+  SUBCASE("SSRU") { decoder_kind = DecoderKind::kSsru; }
   for (const bool normalize_before : {false, true}) {
     ModelConfig config = small_config();
     config.normalize_before = normalize_before;
+    config.decoder_kind = decoder_kind;
     RandomModel model(config);
     const Sources sources(6, 30, config.source_vocab_size);
     for (const WeightType type : kTypes) {

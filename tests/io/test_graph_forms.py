@@ -8,7 +8,7 @@ import pytest
 import tiny_onnx
 from onnx import helper, numpy_helper
 
-from pyengine.errors import ModelFormatError
+from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models import read_model
 
 
@@ -38,6 +38,48 @@ def test_values_match_the_initializers(plain: Path) -> None:
     stored = numpy_helper.to_array(tiny_onnx.initializer(decoder, product))
     assert np.array_equal(tensors["decoder.layers.0.fc1.weight"], stored)
     assert tensors["lm_head.bias"].shape == (tiny_onnx.VOCAB,)
+
+
+def quantize(encoder: onnx.ModelProto, axis: int | None, *more: str) -> np.ndarray:
+    """fc1's weight as int8 ones behind a DequantizeLinear; its scales, one or one an `axis`."""
+    product = tiny_onnx.node(encoder, "fc1/MatMul")
+    weight = tiny_onnx.initializer(encoder, product.input[1])
+    shape = numpy_helper.to_array(weight).shape
+    weight.CopyFrom(numpy_helper.from_array(np.ones(shape, np.int8), weight.name))
+    scale = np.float32(0.5) if axis is None else np.arange(1, shape[axis] + 1, dtype=np.float32)
+    encoder.graph.initializer.append(numpy_helper.from_array(np.asarray(scale), "fc1_scale"))
+    inputs = [weight.name, "fc1_scale", *more]
+    attributes = {} if axis is None else {"axis": axis}
+    node = helper.make_node(
+        "DequantizeLinear", inputs, ["wide"], "/layers.0/fc1/DequantizeLinear", **attributes
+    )
+    replace(encoder, product, node, product)
+    next(n for n in encoder.graph.node if n.name == product.name).input[1] = "wide"
+    return scale
+
+
+@pytest.mark.parametrize("axis", [None, 1, -1])
+def test_int8_weights(tmp_path: Path, axis: int | None) -> None:
+    encoder = tiny_onnx.encoder()
+    scale = quantize(encoder, axis)
+    tensors = read_model(tiny_onnx.write(tmp_path, encoder)).tensors
+    name = "encoder.layers.0.fc1.weight"
+    assert tensors[name].dtype == np.int8 and (tensors[name] == 1).all()
+    found = tensors[f"{name}_scale"]
+    assert found.shape == (tiny_onnx.FFN,) and np.array_equal(found, np.full_like(found, scale))
+
+
+def test_int8_weights_with_other_scales(tmp_path: Path) -> None:
+    encoder = tiny_onnx.encoder()
+    quantize(encoder, axis=0)
+    with pytest.raises(UnsupportedModelError, match="no scale for each output channel"):
+        read_model(tiny_onnx.write(tmp_path / "axis", encoder))
+    encoder = tiny_onnx.encoder()
+    quantize(encoder, None, "zero_point")
+    zero = numpy_helper.from_array(np.asarray(np.int8(3)), "zero_point")
+    encoder.graph.initializer.append(zero)
+    with pytest.raises(UnsupportedModelError, match=r"encoder\.layers\.0\.fc1\.weight not found"):
+        read_model(tiny_onnx.write(tmp_path / "zero", encoder))
 
 
 @pytest.mark.parametrize("transposed", [0, 1])

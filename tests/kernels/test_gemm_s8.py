@@ -110,6 +110,18 @@ def test_pack(rng, depth, columns):
 
 
 @pytest.mark.parametrize(("depth", "columns"), SHAPES)
+def test_arrange_is_pack_of_integers(rng, depth, columns):
+    w = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
+    w[0] = 127  # so that the scale of each column is 1
+    panels, scales, sums = kernels.pack_s8(w.astype(np.float32))
+    assert set(scales) == {1.0}
+    for view in (w, np.asfortranarray(w)):
+        arranged, arranged_sums = kernels.arrange_s8(view)
+        np.testing.assert_array_equal(arranged, panels)
+        np.testing.assert_array_equal(arranged_sums, sums)
+
+
+@pytest.mark.parametrize(("depth", "columns"), SHAPES)
 def test_is_the_defined_product(isa, rng, depth, columns):
     x, w, b = normal(rng, 13, depth), normal(rng, depth, columns), normal(rng, columns)
     assert_same_bits(gemm_s8(isa, x, w, b), product(x, w, b))

@@ -42,6 +42,28 @@ def test_embed_rounds_twice(isa, rng, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_ssru(isa, rng, size):
+    value, gate, state, hidden = (normal(rng, size) * 4 for _ in range(4))
+    next_state, next_hidden = kernels.ssru(isa, value, gate, state, hidden)
+    g = 1 / (1 + np.exp(-gate.astype(np.float64)))
+    expected = g * state + (1 - g) * value
+    magnitude = np.abs(g * state) + np.abs(value)
+    assert_within(next_state, expected, EPS * 8 * magnitude)
+    added = np.maximum(next_state, 0)
+    assert_same_bits(next_hidden, hidden + added)
+    scalar_state, scalar_hidden = kernels.ssru("scalar", value, gate, state, hidden)
+    assert_same_bits(next_state, scalar_state)
+    assert_same_bits(next_hidden, scalar_hidden)
+
+
+def test_ssru_gates_that_are_open_or_shut(isa):
+    gate = np.array([200.0, -200.0, 88.0, -88.0] * 9)
+    state, hidden = kernels.ssru(isa, np.full(36, 3.0), gate, np.full(36, -2.0), np.zeros(36))
+    np.testing.assert_allclose(state, [-2.0, 3.0] * 18, rtol=1e-6)
+    np.testing.assert_allclose(hidden, [0.0, 3.0] * 18, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("banned", [0.0, 0.5])
 def test_max_sum_exp(isa, rng, size, banned):
     x = normal(rng, size) * 5

@@ -1,0 +1,1 @@
+"""Models of other engines, written as the ONNX folder that pyengine reads."""

@@ -1,0 +1,75 @@
+"""Which files a Firefox Translations (Bergamot) folder holds; each may be gzipped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyengine.errors import ModelFormatError, ModelNotFoundError
+
+# The endings of a model file, best first: int8 with the activations' multipliers, int8, float32.
+_MODELS = (".intgemm.alphas.bin", ".intgemm8.bin", ".bin", ".npz")
+_PAIR = re.compile(r"\.([a-z]{2})([a-z]{2})\.")
+
+
+@dataclass(frozen=True)
+class FirefoxFiles:
+    """The files of a folder.
+
+    Attributes:
+        model: ``model*.bin`` or ``model*.npz``.
+        source_vocab, target_vocab: SentencePiece models; one file where the languages share it.
+        shortlist: ``lex*.bin``; ``None`` without one.
+    """
+
+    model: Path
+    source_vocab: Path
+    target_vocab: Path
+    shortlist: Path | None
+
+    @property
+    def languages(self) -> tuple[str, str] | None:
+        """The codes in the model's name, as in "model.enpt.intgemm.alphas.bin"."""
+        pair = _PAIR.search(self.model.name)
+        return (pair[1], pair[2]) if pair else None
+
+
+def find_firefox_files(folder: Path) -> FirefoxFiles | None:
+    """The files of a Firefox folder; ``None`` where no file is a Marian model.
+
+    Raises:
+        ModelNotFoundError: a model is there, but no vocabulary.
+        ModelFormatError: several files could be the same one.
+    """
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    for ending in _MODELS:
+        if model := _only(folder, [name for name in names if _is(name, "model", ending)]):
+            break
+    else:
+        return None
+
+    def vocab(prefix: str) -> Path | None:
+        return _only(folder, [name for name in names if _is(name, prefix, ".spm")])
+
+    shared = vocab("vocab")
+    source, target = vocab("srcvocab") or shared, vocab("trgvocab") or shared
+    if source is None or target is None:
+        raise ModelNotFoundError(
+            f"{str(folder)!r} holds {model.name}, but lacks vocab*.spm, or srcvocab*.spm and "
+            "trgvocab*.spm"
+        )
+    shortlist = _only(folder, [name for name in names if _is(name, "lex", ".bin")])
+    return FirefoxFiles(model, source, target, shortlist)
+
+
+def _is(name: str, prefix: str, ending: str) -> bool:
+    return name.startswith(prefix) and name.removesuffix(".gz").endswith(ending)
+
+
+def _only(folder: Path, names: list[str]) -> Path | None:
+    """The one file; where it is there both plain and gzipped, the plain one."""
+    kept = [name for name in names if name.removesuffix(".gz") == name or name[:-3] not in names]
+    if len(kept) > 1:
+        raise ModelFormatError(f"{str(folder)!r} holds {' and '.join(kept)}, expected one of them")
+    return folder / kept[0] if kept else None

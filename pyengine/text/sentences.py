@@ -1,0 +1,93 @@
+"""A whole text as the sentences that are translated and the white space that stays as it was.
+
+A line is a paragraph: sentences do not run over the end of a line, so every line break stays where
+it was. Within a line, the library sentencex finds the sentences by the rules of the language.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pyengine.text.clauses import split_clauses
+from pyengine.text.surrogates import replace_lone_surrogates
+
+# sentencex 1.0.32 panics where a white space of several bytes is between an initial and its full
+# stop ("J\u00a0."), so it gets to see plain spaces in their place.
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+
+
+@dataclass
+class SplitText:
+    """A text in alternation: gap, sentence, gap, ... sentence, gap.
+
+    Attributes:
+        sentences: the parts to translate, without white space at either end.
+        gaps: the white space around them, one more than the sentences; may be empty strings.
+    """
+
+    sentences: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=lambda: [""])
+
+    def add(self, part: str) -> None:
+        """Append the next part of the text."""
+        sentence = part.strip()
+        if not sentence:
+            self.gaps[-1] += part
+            return
+        start = part.index(sentence)
+        self.gaps[-1] += part[:start]
+        self.sentences.append(sentence)
+        self.gaps.append(part[start + len(sentence) :])
+
+    def join(self, translations: list[str]) -> str:
+        """The text with its sentences replaced.
+
+        Where two sentences touched, as in Chinese, a space goes between translations that are
+        written with spaces.
+        """
+        pieces = [self.gaps[0]]
+        for i, translation in enumerate(translations):
+            line = " ".join(translation.splitlines())  # a line stays a line
+            if i > 0 and not self.gaps[i] and _need_a_space(pieces[-2], line):
+                line = " " + line
+            pieces += [line, self.gaps[i + 1]]
+        return "".join(pieces)
+
+
+def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitText:
+    """Split a text of any length.
+
+    Args:
+        text: any string; a lone surrogate counts as U+FFFD.
+        language: code of the text's language, such as "en"; one that sentencex does not know is
+            split by general rules.
+        fits: whether a sentence is short enough to be translated at once; one that is not is cut
+            at its clause marks.
+    """
+    split = SplitText()
+    for line in replace_lone_surrogates(text).splitlines(keepends=True):
+        for sentence in _sentences(line, language):
+            for part in split_clauses(sentence, fits):
+                split.add(part)
+    return split
+
+
+def _sentences(line: str, language: str) -> Iterator[str]:
+    import sentencex
+
+    start = 0
+    for sentence in sentencex.segment(language, _WIDE_SPACE.sub(" ", line)):
+        yield line[start : start + len(sentence)]
+        start += len(sentence)
+
+
+def _need_a_space(before: str, after: str) -> bool:
+    return bool(before and after) and not (_is_wide(before[-1]) or _is_wide(after[0]))
+
+
+def _is_wide(character: str) -> bool:
+    """Of a script written without spaces between sentences: Chinese, Japanese, its punctuation."""
+    return unicodedata.east_asian_width(character) in "WF"

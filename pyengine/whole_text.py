@@ -1,0 +1,40 @@
+"""Texts of any length through a translator that takes sentences."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pyengine.errors import OptionError
+from pyengine.models.languages import languages_of, primary_language
+from pyengine.text.sentences import split_text
+
+if TYPE_CHECKING:
+    from pyengine.translator import Translator
+
+MAX_SENTENCE_TOKENS = 128
+"""Source tokens of one sentence at most: models see few longer ones in training, and Bergamot's
+engine cuts there too."""
+
+
+def translate_texts(
+    translator: Translator, texts: list[str], language: str | None, options: dict[str, Any]
+) -> list[str]:
+    """What :meth:`Translator.translate_text` does, for several texts.
+
+    All their sentences are translated in one call. Each is turned into tokens twice, once to see
+    whether it fits, which costs a hundredth of translating it.
+    """
+    count = translator.generation_options(**options).num_return_sequences
+    if count > 1:
+        raise OptionError(f"num_return_sequences: found {count}, expected 1 for whole texts")
+    limit = min(translator.max_source_length, MAX_SENTENCE_TOKENS)
+
+    def fits(sentence: str) -> bool:
+        return len(translator.encode(sentence)) <= limit
+
+    code = language or (languages_of(translator.path) or ("en", ""))[0]
+    splits = [split_text(text, primary_language(code), fits) for text in texts]
+    sentences = [sentence for split in splits for sentence in split.sentences]
+    translations = iter(translator.translate(sentences, **options))
+    return [split.join(list(islice(translations, len(split.sentences)))) for split in splits]

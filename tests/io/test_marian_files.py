@@ -1,0 +1,192 @@
+"""Marian's model files: what is written is read back, and no file crashes the readers."""
+
+from __future__ import annotations
+
+import doctest
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_marian import YAML, binary, npz, quantize, random_tensors
+
+from pyengine.errors import ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from pyengine.models import flat_yaml
+from pyengine.models.binary_file import read_file
+from pyengine.models.firefox_files import find_firefox_files
+from pyengine.models.marian_binary import read_marian_binary
+from pyengine.models.marian_npz import read_marian_npz
+
+TENSORS = random_tensors(1, vocab_size=40)
+QUANTIZED = quantize(TENSORS)
+CHANGES = st.lists(st.tuples(st.integers(0, 9000), st.binary(min_size=1, max_size=9)), max_size=4)
+FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_float32_binary_and_npz(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(binary(TENSORS))
+    (tmp_path / "model.npz").write_bytes(npz(TENSORS))
+    for file in (
+        read_marian_binary(tmp_path / "model.bin"),
+        read_marian_npz(tmp_path / "model.npz"),
+    ):
+        assert file.yaml == YAML
+        assert list(file.tensors) == list(TENSORS)
+        for name, tensor in file.tensors.items():
+            assert not tensor.is_quantized
+            np.testing.assert_array_equal(tensor.values, TENSORS[name])
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.bin.gz"])
+def test_int8_binary(tmp_path: Path, name: str) -> None:
+    content = binary(TENSORS, QUANTIZED)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    tensors = read_marian_binary(path).tensors
+    assert len(QUANTIZED) == 1 + 2 * 6 + 2 * 8
+    for matrix, (values, multiplier) in QUANTIZED.items():
+        tensor = tensors[matrix]
+        assert tensor.is_quantized and tensor.multiplier == multiplier
+        np.testing.assert_array_equal(tensor.values, values)
+        bound = 0.5 / multiplier * 1.001
+        np.testing.assert_allclose(tensor.dequantized(), TENSORS[matrix], rtol=0, atol=bound)
+    assert tensors["Wemb_QuantMultA"].values.tolist() == [[9.0]]
+
+
+@FUZZ
+@given(
+    cut=st.integers(0, 3000),
+    changes=st.lists(
+        st.tuples(st.integers(0, 6000), st.binary(min_size=1, max_size=9)), max_size=4
+    ),
+)
+def test_damaged_binaries(tmp_path: Path, cut: int, changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(binary(TENSORS, QUANTIZED))
+    for position, replacement in changes:
+        content[position : position + len(replacement)] = replacement
+    path = tmp_path / "model.bin"
+    path.write_bytes(content[: len(content) - cut])
+    try:
+        file = read_marian_binary(path)
+    except ModelFormatError as error:
+        assert "model.bin" in str(error)
+    else:
+        assert sum(t.values.nbytes for t in file.tensors.values()) <= len(content)
+
+
+HUGE = st.sampled_from([2**16 + 1, 2**31, 2**32, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1)
+
+
+@FUZZ
+@given(field=st.integers(0, 40), value=HUGE)
+def test_sizes_that_are_lies(tmp_path: Path, field: int, value: int) -> None:
+    content = bytearray(binary(TENSORS, QUANTIZED))
+    struct.pack_into("<Q", content, 8 * field, value)
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=r"model\.bin"):
+        read_marian_binary(path)
+        raise ModelFormatError("model.bin: a value that happens to be right")
+
+
+@FUZZ
+@given(
+    cut=st.integers(0, 3000),
+    changes=st.lists(
+        st.tuples(st.integers(0, 9000), st.binary(min_size=1, max_size=5)), max_size=4
+    ),
+)
+def test_damaged_archives(tmp_path: Path, cut: int, changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(npz(TENSORS))
+    for position, replacement in changes:
+        content[position : position + len(replacement)] = replacement
+    path = tmp_path / "model.npz"
+    path.write_bytes(content[: len(content) - cut])
+    try:
+        read_marian_npz(path)
+    except ModelFormatError as error:
+        assert "model.npz" in str(error)
+
+
+def test_archives_that_are_no_models(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    path.write_bytes(npz({"x": np.zeros((2, 2))}))
+    with pytest.raises(UnsupportedModelError, match="'x' is float64, supported is float32"):
+        read_marian_npz(path)
+    path.write_bytes(npz({"x": np.zeros((5000, 5000), np.float32)}))  # 100 MB in 100 kB
+    with pytest.raises(ModelFormatError, match="arrays of 100000"):
+        read_marian_npz(path)
+
+
+def test_gzip_bombs_and_damage(tmp_path: Path) -> None:
+    path = tmp_path / "model.bin.gz"
+    path.write_bytes(gzip.compress(bytes(100_000_000)))
+    with pytest.raises(ModelFormatError, match="expands to more than"):
+        read_file(path)
+    for content in (b"", b"\x1f\x8b", gzip.compress(b"model")[:-5], b"plain"):
+        path.write_bytes(content)
+        if content:
+            with pytest.raises(ModelFormatError, match=r"model\.bin\.gz: cannot be read"):
+                read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (
+            ["model.enpt.intgemm.alphas.bin", "vocab.enpt.spm", "lex.50.50.enpt.s2t.bin"],
+            ("model.enpt.intgemm.alphas.bin", "vocab.enpt.spm", "vocab.enpt.spm", ("en", "pt")),
+        ),
+        (
+            [
+                "model.npz",
+                "model.enja.intgemm8.bin.gz",
+                "srcvocab.enja.spm",
+                "trgvocab.enja.spm.gz",
+            ],
+            (
+                "model.enja.intgemm8.bin.gz",
+                "srcvocab.enja.spm",
+                "trgvocab.enja.spm.gz",
+                ("en", "ja"),
+            ),
+        ),
+        (
+            ["model.bin", "model.bin.gz", "vocab.spm"],
+            ("model.bin", "vocab.spm", "vocab.spm", None),
+        ),
+    ],
+)
+def test_files_of_a_folder(tmp_path: Path, names: list[str], found: tuple[object, ...]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    files = find_firefox_files(tmp_path)
+    assert files is not None
+    vocabs = files.source_vocab.name, files.target_vocab.name
+    assert (files.model.name, *vocabs, files.languages) == found
+    assert (files.shortlist is not None) == any(name.startswith("lex") for name in names)
+
+
+def test_folders_that_do_not_fit(tmp_path: Path) -> None:
+    assert find_firefox_files(tmp_path / "nowhere") is None
+    (tmp_path / "vocab.spm").touch()
+    assert find_firefox_files(tmp_path) is None
+    (tmp_path / "model.a.bin").touch()
+    (tmp_path / "model.b.bin").touch()
+    with pytest.raises(ModelFormatError, match=r"model\.a\.bin and model\.b\.bin, expected one"):
+        find_firefox_files(tmp_path)
+    (tmp_path / "model.b.bin").unlink()
+    (tmp_path / "vocab.spm").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"holds model\.a\.bin, but lacks vocab"):
+        find_firefox_files(tmp_path)
+
+
+def test_yaml() -> None:
+    assert doctest.testmod(flat_yaml).failed == 0
+    assert flat_yaml.read_flat_yaml("a: [x, 'y z', ]\n  nested: 1\n- b\n:\nc:\n- d")["a"] == [
+        "x",
+        "y z",
+    ]

@@ -1,0 +1,85 @@
+"""Whole texts: nothing is lost between the sentences, and what is too long is cut well."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyengine.text.clauses import split_clauses
+from pyengine.text.sentences import SplitText, split_text
+from pyengine.text.surrogates import replace_lone_surrogates
+
+texts = st.lists(
+    st.sampled_from(
+        [*'aB.!?,;: \t\n\r"()。\uff01\uff0c、\u00a0\u3000\u2028\u2014', "Mr. ", "\r\n", "e\u0301"]
+    )
+    | st.characters(codec=None, exclude_categories=[]),
+    max_size=60,
+).map("".join)
+LANGUAGES = st.sampled_from(["en", "pt", "zh", "hi", "", "no such language"])
+
+
+def split(text: str, limit: int = 1000, language: str = "en") -> SplitText:
+    return split_text(text, language, lambda sentence: len(sentence) <= limit)
+
+
+@given(text=texts, limit=st.integers(1, 70), language=LANGUAGES)
+def test_gaps_and_sentences_are_the_text(text: str, limit: int, language: str) -> None:
+    parts = split(text, limit, language)
+    assert len(parts.gaps) == len(parts.sentences) + 1
+    both = [part for pair in zip(parts.gaps, [*parts.sentences, ""], strict=True) for part in pair]
+    assert "".join(both) == replace_lone_surrogates(text)
+    assert all(gap.strip() == "" for gap in parts.gaps)
+    for sentence in parts.sentences:
+        assert sentence == sentence.strip() != ""
+        assert len(sentence.splitlines()) == 1
+
+
+def test_sentences_lines_and_paragraphs() -> None:
+    parts = split("  Mr. Smith left.  It rains!\n\n- one\r\n\tTwo. Three\n")
+    assert parts.sentences == ["Mr. Smith left.", "It rains!", "- one", "Two.", "Three"]
+    assert parts.gaps == ["  ", "  ", "\n\n", "\r\n\t", " ", "\n"]
+    assert parts.join(list("ABCDE")) == "  A  B\n\nC\r\n\tD E\n"
+
+
+def test_white_space_of_several_bytes_before_a_full_stop() -> None:
+    assert split("J\u00a0. Smith\u3000. Yes.").gaps[0] == ""
+
+
+def test_a_translation_never_adds_a_line() -> None:
+    assert split("One. Two.").join(["a\nb", "c\u2028d"]) == "a b c d"
+
+
+def test_a_space_between_sentences_that_touched() -> None:
+    parts = split("你好。世界\uff01", language="zh")
+    assert parts.sentences == ["你好。", "世界\uff01"]
+    assert parts.join(["Hello.", "World!"]) == "Hello. World!"
+    assert parts.join(["今日は。", "世界\uff01"]) == "今日は。世界\uff01"
+    assert parts.join(["", "World!"]) == "World!"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "limit", "parts"),
+    [
+        ("short", 5, ["short"]),
+        ("one, two; three, four", 12, ["one, two; ", "three, four"]),  # the clause, not the comma
+        ("costs 1,000 or at 12:30 then", 14, ["costs 1,000 or ", "at 12:30 then"]),
+        ("eins zwei drei vier", 10, ["eins zwei ", "drei vier"]),
+        ("一二三\uff0c四五六七", 5, ["一二三\uff0c", "四五六七"]),
+        ("abcdefgh", 2, ["ab", "cd", "ef", "gh"]),
+        ("a; bcdefghijklmnop", 9, ["a; bcdefg", "hijklmnop"]),  # not at the edge
+    ],
+)
+def test_where_a_long_sentence_is_cut(sentence: str, limit: int, parts: list[str]) -> None:
+    found = split_clauses(sentence, lambda part: len(part.strip()) <= limit)
+    assert found == parts
+
+
+def test_a_very_long_text_without_any_mark() -> None:
+    parts = split_clauses("x" * 100_000, lambda part: len(part) <= 100)
+    assert len(parts) == 1024 and max(map(len, parts)) <= 100
+
+
+def test_nothing_fits() -> None:
+    assert split_clauses("ab; c", lambda part: False) == list("ab; c")
