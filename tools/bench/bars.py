@@ -118,14 +118,16 @@ def in_flight_over(other: str) -> Callable[[Results], Measured | None]:
 
 
 def kernel_share(name: str) -> Callable[[Results], Measured | None]:
-    """A kernel's share of the peak that was measured beside it."""
+    """The lowest share that a kernel of this bar has of the peak that was measured beside it."""
 
     def measure(results: Results) -> Measured | None:
-        for row in results.extras.get("kernels", {}).get("rows", []):
-            if row["bar"] == name:
-                shown = f"{row['value']:,.0f} of {row['peak']:,.0f} {row['unit']}"
-                return Measured(PERCENT * row["value"] / row["peak"], shown)
-        return None
+        rows = results.extras.get("kernels", {}).get("rows", [])
+        ours = [row for row in rows if row["bar"] == name]
+        if not ours:
+            return None
+        row = min(ours, key=lambda row: row["value"] / row["peak"])
+        shown = f"{row['value']:,.0f} of {row['peak']:,.0f} {row['unit']}, {row['name']}"
+        return Measured(PERCENT * row["value"] / row["peak"], shown)
 
     return measure
 

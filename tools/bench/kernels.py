@@ -1,7 +1,7 @@
 """The kernels of the best instruction set against the machine's peaks, measured in the same run.
 
 The peaks come from ``peaks.cc``, which is compiled when it is needed. They are measured before and
-after the kernels, and the better figure counts, as the best time of each kernel does.
+after the kernels, and the better figure counts; of each kernel it is the median.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -209,11 +210,11 @@ def _reading(size: int) -> str:
 
 
 def _seconds(call: Call, tries: int) -> float:
-    """Best time of a run; what a call does around its runs is taken out."""
+    """Median time of a run; what a call does around its runs is taken out."""
     begin = time.perf_counter()
     call(3)
     repeat = 2 + int(0.01 / max((time.perf_counter() - begin) / 3, 1e-7))
-    return min(_difference(call, repeat) for _ in range(tries))
+    return statistics.median(_difference(call, repeat) for _ in range(tries))
 
 
 def _difference(call: Call, repeat: int) -> float:
