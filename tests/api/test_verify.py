@@ -115,7 +115,9 @@ def test_a_differing_token_is_wrong_only_if_the_candidates_are_apart() -> None:
 def test_nothing_that_is_no_number_is_faithful() -> None:
     broken = tally([[float("nan"), 1.0]], [[1.0, 2.0]])
     assert not broken.max_difference <= 1e-4
-    report = VerifyReport("m", "1", "float32", "avx2", 1, 1, 1, broken.max_difference, 0.0, 1.0, 0)
+    report = VerifyReport(
+        "m", "1", "float32", "avx2", 1, 1, 1, broken.max_difference, 0.0, 1.0, 1.0, 0
+    )
     assert not report.faithful
 
 
@@ -125,8 +127,9 @@ def test_smaller_types_have_bounds_of_their_own(text_model: Path, compute_type: 
         report = verify_model(translator, SENTENCES)
     assert report.faithful
     assert report.compute_type == compute_type
+    assert 0.97 <= report.equal_tokens_of_text <= 1
     assert 1e-4 < report.mean_difference < report.max_difference < report.tolerance
-    assert dataclasses.replace(report, equal_tokens=0.96).faithful is False
+    assert dataclasses.replace(report, equal_tokens_of_text=0.96).faithful is False
     assert dataclasses.replace(report, compute_type="float32").faithful is False
 
 

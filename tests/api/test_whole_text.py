@@ -8,7 +8,8 @@ import pytest
 
 from pyengine import OptionError, Translator, UnknownOptionError
 from pyengine.errors import InputTypeError
-from tests.api.conftest import Cli
+
+from .conftest import Cli
 
 FIRST, SECOND = "A man is riding a bicycle.", "Two dogs run."
 
