@@ -39,6 +39,7 @@ class _Call(threading.Thread, Generic[Item, Result]):
         self._chunk = chunk
         self._results: list[Result] | None = None
         self._error: BaseException | None = None
+        self._done = threading.Event()
         self.start()
 
     def run(self) -> None:
@@ -49,10 +50,21 @@ class _Call(threading.Thread, Generic[Item, Result]):
             self._error = error
         finally:
             _at_work.discard(self)
+            self._done.set()
+
+    def wait(self) -> None:
+        """Wait for the end; at once in a forked child, which has no such thread.
+
+        A Ctrl-C inside ``Thread.join`` makes Python 3.11 take a running thread for an ended one, so
+        that the next join returns early; an event has no such state.
+        """
+        if self.is_alive():
+            self._done.wait()
+        self.join()
 
     def results(self) -> list[Result]:
         """Wait for the results, or raise what the work raised."""
-        self.join()
+        self.wait()
         if self._error is not None:
             raise self._error
         if self._results is None:  # the thread does not exist in a forked child
@@ -73,7 +85,7 @@ def _end(calls: tuple[_Call[Item, Result], ...]) -> None:
     for call in calls:
         call.stop.set()
     for call in calls:
-        call.join()
+        call.wait()
 
 
 def in_order(
