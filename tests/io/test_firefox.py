@@ -166,6 +166,8 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("type: transformer", "type: s2s", UnsupportedModelError, "type is 's2s'"),
         ("dim-emb: 40", "dim-emb: 48", ModelFormatError, "has shape"),
         ("dim-emb: 40", "dim-emb: many", ModelFormatError, "dim-emb is 'many', expected a size"),
+        ("dim-emb: 40", "dim-emb: 16000000", ModelFormatError, "has shape"),  # 30 GB of positions
+        ("dim-emb: 40", f"dim-emb: {'9' * 5000}", ModelFormatError, "expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
         ("heads: 4", "heads: 3", ModelFormatError, "multiple"),
@@ -179,6 +181,14 @@ def test_models_that_are_not_run(
     (tmp_path / "model.bin").write_bytes(binary(tensors, yaml=YAML.replace(line, changed)))
     write_vocabulary(tmp_path / "vocab.spm", 40)
     with pytest.raises(error, match=message):
+        read_model(tmp_path)
+
+
+def test_a_token_table_without_dimensions(tmp_path: Path) -> None:
+    tensors = {**random_tensors(1, 40), "Wemb": np.array(1, np.float32)}
+    (tmp_path / "model.bin").write_bytes(binary(tensors))
+    write_vocabulary(tmp_path / "vocab.spm", 40)
+    with pytest.raises(ModelFormatError, match=r"'Wemb' has shape \[\]"):
         read_model(tmp_path)
 
 
