@@ -30,6 +30,7 @@ from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
+from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
 SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 5 * i % 23)] + [0] for i in range(12)]
@@ -90,6 +91,22 @@ def test_stored_int8_weights_are_used_as_they_are(folder: Path) -> None:
         assert translator.compute_type == "int8"
         weights = sum(v[0].size for v in quantized.values())
         assert translator.engine.weight_bytes < 1.5 * weights + 200_000  # int8, the table held once
+
+
+@pytest.mark.parametrize("compute_type", ["int8", "float32"])
+def test_tables_that_share_integers_but_not_scales(folder: Path, compute_type: str) -> None:
+    """Logits are linear in the scales of the output projection, but for its bias."""
+    model = read_model(folder)
+    ids = np.array(SOURCES[5], np.int32), np.array([VOCAB, 5, 9], np.int32)
+
+    def logits_with(factor: float) -> np.ndarray:
+        tensors = {**model.tensors, "lm_head.bias": np.zeros(VOCAB + 1, np.float32)}
+        tensors["lm_head.weight_scale"] = tensors["lm_head.weight_scale"] * np.float32(factor)
+        values = tensors if compute_type == "int8" else dequantized(tensors)
+        weights = _core.Weights.pack(core_config(model.config), values, compute_type)
+        return np.asarray(_core.Engine(weights).logits(*ids))
+
+    np.testing.assert_array_equal(logits_with(2), 2 * logits_with(1))
 
 
 def test_int8_is_close_to_float32(folder: Path) -> None:
