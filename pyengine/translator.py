@@ -198,7 +198,7 @@ class Translator(LoadedModel):
             **options: see :meth:`translate`; one translation is returned of each text.
 
         Raises:
-            OptionError: also for ``num_return_sequences`` above 1.
+            OptionError: also for ``num_return_sequences`` above 1, and a ``language`` that is none.
             InputTypeError, UnknownOptionError, TokenizerMissingError, ClosedError: as
                 :meth:`translate`.
 
