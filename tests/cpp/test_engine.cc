@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -196,6 +198,50 @@ TEST_CASE("a stop during the last step is not lost") {
   CHECK_THROWS_AS(engine.generate(sources.ragged(), small_options(1, 2), 1, [] { return true; }),
                   Interrupted);
 }
+
+#if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
+TEST_CASE("a forked child is told of callers that waited while nobody drove") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.weights(), select_kernels(""), 1);
+  const Sources sources(8, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(1, 20);
+  std::atomic<bool> second_is_asked{false}, forked{false};
+  std::thread first([&] {  // drives until the second is asked
+    const auto stop = [&] {
+      second_is_asked.wait(false);
+      return true;
+    };
+    CHECK_THROWS_AS(engine.generate(sources.ragged(), options, 4, stop), Interrupted);
+  });
+  std::thread second([&] {
+    const auto ask = [&] {
+      second_is_asked = true;
+      second_is_asked.notify_all();
+      forked.wait(false);
+      return false;
+    };
+    engine.generate(sources.ragged(), options, 4, ask);
+  });
+  first.join();
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      generate(engine, sources.ragged(), options, 4);
+    } catch (const ForkedAtWork&) {
+      _exit(0);
+    }
+    _exit(1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  forked = true;
+  forked.notify_all();
+  second.join();
+}
+#endif
 
 TEST_CASE("what does not fit is refused with a message") {
   ModelConfig config = small_config();
