@@ -258,6 +258,13 @@ TEST_CASE("what does not fit is refused with a message") {
     CHECK_THROWS_WITH_AS(model.weights(), "tensors that the architecture has no place for: decoder.extra",
                          std::invalid_argument);
   }
+  SUBCASE("threads") {
+    for (const int count : {-1, 0, 256, 1 << 30}) {
+      const auto make = [&] { Engine(config, model.weights(), select_kernels(""), count); };
+      const std::string message = "num_threads is " + std::to_string(count) + ", expected 1 to 255";
+      CHECK_THROWS_WITH_AS(make(), message.c_str(), std::invalid_argument);
+    }
+  }
   SUBCASE("ids and lengths") {
     Engine engine(config, model.weights(), select_kernels(""), 1);
     const std::vector<std::int32_t> ids{3, 50};
