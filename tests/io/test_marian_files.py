@@ -234,6 +234,9 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "model.b.bin").touch()
     with pytest.raises(ModelFormatError, match=r"model\.a\.bin and model\.b\.bin, expected one"):
         find_firefox_files(tmp_path)
+    (tmp_path / "config.json").touch()
+    assert find_firefox_files(tmp_path) is None
+    (tmp_path / "config.json").unlink()
     (tmp_path / "model.b.bin").unlink()
     (tmp_path / "vocab.spm").unlink()
     with pytest.raises(ModelNotFoundError, match=r"holds model\.a\.bin, but lacks vocab"):
