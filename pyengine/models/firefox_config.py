@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
@@ -10,6 +11,8 @@ from pyengine.models.marian_binary import MarianFile
 
 MAX_POSITIONS = 512
 """Rows of the table of positions. Marian computes any; OPUS-MT's models stop here."""
+
+_SIZE = re.compile(r"[1-9][0-9]{0,6}")  # below MAX_SIZE of config.py
 
 LAYER_NORM_EPS = 1e-6  # marian-dev, src/layers/generic.h
 
@@ -58,18 +61,23 @@ def raw_config_of(file: MarianFile) -> dict[str, Any]:
 
     def size(name: str) -> int:
         value = options.get(name)
-        if not isinstance(value, str) or not value.isascii() or not value.isdigit():
+        if not isinstance(value, str) or not _SIZE.fullmatch(value):
             raise ModelFormatError(f"{file.name}: {name} is {value!r:.40}, expected a size")
         return int(value)
 
+    width, heads = size("dim-emb"), size("transformer-heads")
+    if width % heads:
+        raise ModelFormatError(
+            f"{file.name}: dim-emb is {width}, expected a multiple of transformer-heads {heads}"
+        )
     return {
         "model_type": "transformer",
         "decoder_kind": "ssru",
-        "d_model": size("dim-emb"),
+        "d_model": width,
         "encoder_layers": size("enc-depth"),
         "decoder_layers": size("dec-depth"),
-        "encoder_attention_heads": size("transformer-heads"),
-        "decoder_attention_heads": size("transformer-heads"),
+        "encoder_attention_heads": heads,
+        "decoder_attention_heads": heads,
         "encoder_ffn_dim": size("transformer-dim-ffn"),
         "decoder_ffn_dim": size("transformer-dim-ffn"),
         "activation_function": "relu",
