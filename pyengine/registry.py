@@ -74,7 +74,7 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
     for model in models:
         pairs.setdefault((model.source, model.target), model)
     for legs in ([(start, end)], [(start, PIVOT), (PIVOT, end)]):
-        if all(leg in pairs for leg in legs):
+        if start != end and all(leg in pairs for leg in legs):
             return [pairs[leg] for leg in legs]
     known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
     raise ModelNotFoundError(
@@ -105,5 +105,5 @@ def _models_in(root: Path) -> list[Path]:
     return sorted(
         path
         for path in root.iterdir()
-        if (path / "config.json").is_file() or any(path.glob("model*.bin*"))
+        if any(any(path.glob(name)) for name in ("config.json", "model*.bin*", "model*.npz*"))
     )

@@ -1,5 +1,7 @@
 """Is the engine faithful? The folder's ONNX files in onnxruntime against the engine's logits.
 
+A Firefox model is converted to ONNX first.
+
 onnxruntime translates greedily; the engine is then given onnxruntime's own tokens (teacher
 forcing), so that one early flip does not make the rest meaningless, and the logits of every
 position are compared.
@@ -15,8 +17,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,7 +153,8 @@ def verify_model(
     texts = _encoded(translator, sentences)
     sources = [*texts, *random_sources(translator, RANDOM_LENGTHS, random.Random(SEED))]
     search = _greedy_search(translator, max_new_tokens)
-    peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads, exact_session)
+    with _onnx_folder(translator.path) as folder:
+        peer = OnnxRuntimeModel(onnx_files(folder), translator.threads, exact_session)
     tally = _Tally(TOLERANCES[translator.compute_type])
     equal_tokens_of_text = 1.0
     for number, source in enumerate(sources, 1):
@@ -172,6 +178,19 @@ def verify_model(
         equal_tokens_of_text=equal_tokens_of_text,
         wrong_tokens=tally.wrong,
     )
+
+
+@contextmanager
+def _onnx_folder(folder: Path) -> Iterator[Path]:
+    """The folder itself; for a Firefox model, a temporary one with what it converts to."""
+    from pyengine.convert.firefox import convert
+
+    if (folder / "config.json").exists():
+        yield folder
+    else:
+        with TemporaryDirectory() as name:
+            convert(folder, Path(name, "model"))
+            yield Path(name, "model")
 
 
 class _Tally:

@@ -27,6 +27,8 @@ def models(tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("opus-mt-en-de", "second_en-de", "fr-en", "without-a-language"):
         (root / name).symlink_to(text_model, target_is_directory=True)
     (root / "notes-en-pt").mkdir()  # no model
+    (root / "old-en-fr").mkdir()
+    (root / "old-en-fr" / "model.npz").touch()  # a damaged one
     (root / "README-en-it").write_text("")
     monkeypatch.setenv("PYENGINE_MODELS", str(root))
     monkeypatch.setattr(registry, "PACKAGES", {})
@@ -37,6 +39,7 @@ def test_models_of_the_folder(models: Path) -> None:
     found = [(model.source, model.target, model.path.name) for model in installed_models()]
     assert found == [
         ("fr", "en", "fr-en"),
+        ("en", "fr", "old-en-fr"),
         ("en", "de", "opus-mt-en-de"),
         ("en", "de", "second_en-de"),
     ]
@@ -46,8 +49,13 @@ def test_routes(models: Path) -> None:
     assert [model.path.name for model in find_route("en", "de")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("EN_gb", "de-AT")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("fr", "de")] == ["fr-en", "opus-mt-en-de"]
-    with pytest.raises(ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-de, en-de"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-fr, en-de, en-de"
+    ):
         find_route("de", "fr")
+    (models / "en-fr").symlink_to(models / "fr-en")
+    with pytest.raises(ModelNotFoundError, match=r"'fr' to 'FR'"):
+        find_route("fr", "FR")
     with pytest.raises(InputTypeError, match="target: expected the code"):
         find_route("de", 3)  # type: ignore[arg-type]
 
