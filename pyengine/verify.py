@@ -41,10 +41,10 @@ from pyengine.errors import OptionError, TokenizerMissingError
 if TYPE_CHECKING:
     from pyengine.translator import Translator
 
-TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2, "int8": 1e-1}
+TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2, "int8": 2e-1}
 """Largest relative difference of a faithful engine for each type of its weights. Seen on models of
-32 to 512 hidden units: float32 1e-6, bfloat16 2e-3 to 1.7e-2, int8 9e-3 to 3e-2 on sentences and up
-to 7.8e-2 on random ids."""
+32 to 512 hidden units: float32 8e-6, bfloat16 2e-3 to 1.7e-2, int8 9e-3 to 3e-2; of Firefox's tiny
+models in int8, 3e-2 on the mean and 1.2e-1 at the worst of 3,000 positions."""
 
 MIN_EQUAL_TOKENS = 0.97
 """Share of a sentence's positions where a faithful engine prefers onnxruntime's token, at least."""
