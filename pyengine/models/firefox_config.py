@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.config import MAX_SIZE
 from pyengine.models.flat_yaml import read_flat_yaml
 from pyengine.models.marian_binary import MarianFile
 
 MAX_POSITIONS = 512
 """Rows of the table of positions. Marian computes any; OPUS-MT's models stop here."""
 
-_SIZE = re.compile(r"[1-9][0-9]{0,6}")  # below MAX_SIZE of config.py
+_SIZE = re.compile(r"[0-9]{1,9}")
 
 LAYER_NORM_EPS = 1e-6  # marian-dev, src/layers/generic.h
 
@@ -61,9 +62,10 @@ def raw_config_of(file: MarianFile) -> dict[str, Any]:
 
     def size(name: str) -> int:
         value = options.get(name)
-        if not isinstance(value, str) or not _SIZE.fullmatch(value):
+        number = int(value) if isinstance(value, str) and _SIZE.fullmatch(value) else 0
+        if not 1 <= number <= MAX_SIZE:
             raise ModelFormatError(f"{file.name}: {name} is {value!r:.40}, expected a size")
-        return int(value)
+        return number
 
     width, heads = size("dim-emb"), size("transformer-heads")
     if width % heads:
