@@ -26,10 +26,12 @@ from pyengine.bench.onnxruntime_loop import (
     OnnxRuntimeModel,
     exact_session,
 )
+from pyengine.bench.peer import onnx_files
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
+from pyengine.verify import verify_model
 from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
@@ -139,6 +141,16 @@ def test_onnxruntime_gives_the_same_tokens(converted: Path) -> None:
     assert [row[0].ids for row in found] == [ids[:-1] if ids[-1] == 0 else ids for ids in expected]
 
 
+def test_verify_converts_by_itself(folder: Path, converted: Path) -> None:
+    with Translator(folder, "float32") as translator:
+        report = verify_model(translator, max_new_tokens=8)
+    assert report.faithful and report.sentences > 0
+    with Translator(converted, "float32") as translator:
+        assert verify_model(translator, max_new_tokens=8).max_difference == report.max_difference
+    with pytest.raises(ModelNotFoundError, match="pyengine convert writes them"):
+        onnx_files(folder)
+
+
 def test_converted_weights_are_int8(converted: Path) -> None:
     model = read_model(converted)
     stored = sum(array.nbytes for name, array in model.tensors.items() if "encoder" in name)
@@ -187,7 +199,9 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("dim-emb: 40", f"dim-emb: {'9' * 5000}", ModelFormatError, "expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
-        ("heads: 4", "heads: 3", ModelFormatError, "multiple"),
+        ("heads: 4", "heads: 3", ModelFormatError, "model.bin: dim-emb is 40, expected a multiple"),
+        ("heads: 4", "heads: 0", ModelFormatError, "transformer-heads is '0', expected a size"),
+        ("dim-ffn: 52", "dim-ffn: 99999999", ModelFormatError, "'99999999', expected a size"),
         (YAML, "", ModelFormatError, "no configuration"),
     ],
 )
@@ -227,6 +241,9 @@ def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
         pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"),
     ):
         translator.encode(TEXT)
+    with pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"):
+        convert(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_gzipped_files(tmp_path: Path, folder: Path) -> None:
