@@ -41,12 +41,13 @@ def convert(folder: Path, out: Path) -> None:
         files.source_vocab, files.target_vocab, model.raw_config
     )  # or it is not its own
     out.mkdir(parents=True, exist_ok=True)
-    stored_type = "int8" if holds_int8(model.tensors) else "float32"
-    _write_json(out / "config.json", {**model.raw_config, "stored_type": stored_type})
     _write_json(out / "generation_config.json", model.generation_config)
     _write_text_files(files, out)
     write_encoder(model.config, model.tensors, out / "encoder_model.onnx")
     write_decoder(model.config, model.tensors, out / "decoder_model.onnx")
+    # Last: with it, the folder is a model.
+    stored_type = "int8" if holds_int8(model.tensors) else "float32"
+    _write_json(out / "config.json", {**model.raw_config, "stored_type": stored_type})
 
 
 def _write_text_files(files: FirefoxFiles, out: Path) -> None:

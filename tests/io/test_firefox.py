@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import model_twin
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from tiny_marian import YAML, binary, quantize, random_tensors, write_folder, write_vocabulary
@@ -257,6 +259,17 @@ def test_the_command(tmp_path: Path, folder: Path, converted: Path) -> None:
     assert main(["convert", str(folder), str(tmp_path / "out")]) == 0
     for path in converted.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_conversion_that_failed_can_be_repeated(
+    tmp_path: Path, folder: Path, converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+        patch.setattr(onnx, "save", Mock(side_effect=[None, OSError("the disk is full")]))
+        convert(folder, tmp_path)
+    convert(folder, tmp_path)
+    for path in converted.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_convert_refuses(tmp_path: Path, folder: Path, converted: Path) -> None:
