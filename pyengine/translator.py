@@ -42,7 +42,7 @@ class Hypothesis(NamedTuple):
     Attributes:
         ids: without the decoder start token and without the end token.
         score: sum of the log-probabilities / (generated tokens, end token included) **
-            ``length_penalty``.
+            ``length_penalty``; with a shortlist, probabilities over the sentence's candidates.
     """
 
     ids: list[int]
@@ -71,13 +71,17 @@ class Translator:
             can; later ones map that file, and all processes share its memory. ``None``:
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
             ``False``: keep none.
+        shortlist: whether a translation is chosen from the candidates of its sentence alone, which
+            the folder's lexical shortlist (``lex*.bin``) gives, instead of the whole vocabulary:
+            much faster, and rarely another translation. ``None``: if the folder holds one.
 
     Raises:
-        ModelNotFoundError: the folder or one of its files does not exist.
+        ModelNotFoundError: the folder or one of its files does not exist; or it holds no shortlist
+            and ``shortlist`` is true.
         ModelFormatError: a file is damaged, or not what the configuration says.
         UnsupportedModelError: an architecture that pyengine does not run.
-        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa`` or ``cache_dir`` is out
-            of range.
+        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa``, ``cache_dir`` or
+            ``shortlist`` is out of range.
 
     Example::
 
@@ -93,13 +97,14 @@ class Translator:
         batch_size: int | None = None,
         isa: str | None = None,
         cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
+        shortlist: bool | None = None,
     ) -> None:
-        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir)
+        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir, shortlist)
         self._settings = settings
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings)
         self._model, weights = self._loaded.model, self._loaded.weights
-        self._compute_type = self._loaded.compute_type
+        self._compute_type, self._shortlist = self._loaded.compute_type, self._loaded.shortlist
         self._parameters = weights.parameters
         self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
         self._batch_size = settings.batch_size
@@ -331,9 +336,9 @@ class Translator:
     ) -> list[NDArray[np.float32]]:
         """Log-probability of every given target id, given the source and the ids before it.
 
-        No option takes part: the model's own distribution. The float32 sum, first to last, over
-        ``ids + [end token]`` of a hypothesis is its unnormalised score to the bit when no option
-        changed its probabilities.
+        No option takes part, nor a shortlist: the model's own distribution. The float32 sum, first
+        to last, over ``ids + [end token]`` of a hypothesis is its unnormalised score to the bit
+        when no option and no shortlist changed its probabilities.
 
         Args:
             sources: ids of each source, as in :meth:`generate`.
@@ -459,6 +464,11 @@ class Translator:
     def from_cache(self) -> bool:
         """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
         return self._from_cache
+
+    @property
+    def shortlist(self) -> Path | None:
+        """The file of the lexical shortlist that is used; ``None`` if none is."""
+        return self._shortlist
 
     @property
     def threads(self) -> int:

@@ -102,6 +102,26 @@ void quantize_panel(const float* panel, std::int64_t depth, const ColumnScales& 
   }
 }
 
+// What a column has in one step of an int8 panel.
+struct Group {
+  std::int8_t values[kDepthGroup];
+};
+
+template <typename Cell>
+void gather_cells(const Cell* panels, std::int64_t num_steps, const std::int32_t* columns,
+                  std::int64_t num_columns, Cell* gathered) {
+  const std::int64_t padded = (num_columns + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
+  for (std::int64_t n = 0; n < padded; ++n) {
+    Cell* to = gathered + n / kPanelWidth * kPanelWidth * num_steps + n % kPanelWidth;
+    if (n >= num_columns) {
+      for (std::int64_t step = 0; step < num_steps; ++step) to[step * kPanelWidth] = {};
+      continue;
+    }
+    const Cell* from = panels + columns[n] / kPanelWidth * kPanelWidth * num_steps + columns[n] % kPanelWidth;
+    for (std::int64_t step = 0; step < num_steps; ++step) to[step * kPanelWidth] = from[step * kPanelWidth];
+  }
+}
+
 }  // namespace
 
 std::int64_t packed_size(std::int64_t depth, std::int64_t num_columns) {
@@ -186,6 +206,22 @@ void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, s
     const std::int8_t value = at[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup];
     row[k] = static_cast<float>(value) * scale;
   }
+}
+
+void gather_columns(const float* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, float* gathered) {
+  gather_cells(panels, depth, columns, num_columns, gathered);
+}
+
+void gather_columns(const Bfloat16* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, Bfloat16* gathered) {
+  gather_cells(panels, depth, columns, num_columns, gathered);
+}
+
+void gather_columns(const std::int8_t* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, std::int8_t* gathered) {
+  gather_cells(reinterpret_cast<const Group*>(panels), (depth + kDepthGroup - 1) / kDepthGroup, columns,
+               num_columns, reinterpret_cast<Group*>(gathered));
 }
 
 }  // namespace pyengine
