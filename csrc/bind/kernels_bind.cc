@@ -336,6 +336,21 @@ py::tuple arrange_s8_weight(const py::array_t<std::int8_t>& weight) {
   return py::make_tuple(panels, sums);
 }
 
+// panels as pack(), pack_bf16() or pack_s8() gives them -> those of some of their columns
+template <class Stored, class Value>
+py::array_t<Stored> gather_panels(const py::array_t<Stored, py::array::c_style>& panels, std::int64_t depth,
+                                  const Ints& columns) {
+  std::vector<py::ssize_t> shape(panels.shape(), panels.shape() + panels.ndim());
+  for (py::ssize_t i = 0; i < columns.size(); ++i) {
+    require(columns.data()[i] >= 0 && columns.data()[i] < shape[0] * kPanelWidth, "a column is not there");
+  }
+  shape[0] = packed_size(1, columns.size()) / kPanelWidth;
+  py::array_t<Stored> gathered(shape);
+  gather_columns(reinterpret_cast<const Value*>(panels.data()), depth, columns.data(), columns.size(),
+                 reinterpret_cast<Value*>(gathered.mutable_data()));
+  return gathered;
+}
+
 py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
   const MaxSum result = select_kernels(isa).max_sum_exp(logits.data(), static_cast<int>(logits.size()));
   return py::make_tuple(result.max, result.sum);
@@ -389,6 +404,11 @@ void bind_kernels(py::module_& m) {
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
   k.def("arrange_s8", &arrange_s8_weight, arg("weight"));
+  k.def("gather_columns", &gather_panels<float, float>, arg("panels"), arg("depth"), arg("columns"));
+  k.def("gather_columns", &gather_panels<std::uint16_t, Bfloat16>, arg("panels"), arg("depth"),
+        arg("columns"));
+  k.def("gather_columns", &gather_panels<std::int8_t, std::int8_t>, arg("panels"), arg("depth"),
+        arg("columns"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
   k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
   k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);

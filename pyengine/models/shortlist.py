@@ -75,8 +75,7 @@ def _check_vocabularies(name: str, num_sources: int, largest: int, config: Model
         )
     if largest >= config.vocab_size:
         raise ModelFormatError(
-            f"{name}: found the target id {largest}, the model's vocabulary has "
-            f"{config.vocab_size}"
+            f"{name}: found the target id {largest}, the model's vocabulary has {config.vocab_size}"
         )
 
 
