@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
@@ -10,6 +11,8 @@ from pyengine.models.marian_binary import MarianFile
 
 MAX_POSITIONS = 512
 """Rows of the table of positions. Marian computes any; OPUS-MT's models stop here."""
+
+_SIZE = re.compile(r"[0-9]{1,9}")
 
 LAYER_NORM_EPS = 1e-6  # marian-dev, src/layers/generic.h
 
@@ -58,7 +61,7 @@ def raw_config_of(file: MarianFile) -> dict[str, Any]:
 
     def size(name: str) -> int:
         value = options.get(name)
-        if not isinstance(value, str) or not value.isascii() or not value.isdigit():
+        if not isinstance(value, str) or not _SIZE.fullmatch(value):
             raise ModelFormatError(f"{file.name}: {name} is {value!r:.40}, expected a size")
         return int(value)
 

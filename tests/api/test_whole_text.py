@@ -44,6 +44,10 @@ def test_options_and_types(text_translator: Translator) -> None:
         text_translator.translate_text(FIRST, truncate=True)
     with pytest.raises(InputTypeError, match="item 1"):
         text_translator.translate_text([FIRST, 3])  # type: ignore[list-item]
+    with pytest.raises(InputTypeError, match="language: expected the code of a language, found b"):
+        text_translator.translate_text(FIRST, language=b"en")  # type: ignore[call-overload]
+    with pytest.raises(OptionError, match="language: found '\\\\ud800', expected the code"):
+        text_translator.translate_text(FIRST, language="\ud800")
 
 
 def test_split_on_the_command_line(

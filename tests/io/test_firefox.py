@@ -30,6 +30,7 @@ from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
+from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
 SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 5 * i % 23)] + [0] for i in range(12)]
@@ -90,6 +91,22 @@ def test_stored_int8_weights_are_used_as_they_are(folder: Path) -> None:
         assert translator.compute_type == "int8"
         weights = sum(v[0].size for v in quantized.values())
         assert translator.engine.weight_bytes < 1.5 * weights + 200_000  # int8, the table held once
+
+
+@pytest.mark.parametrize("compute_type", ["int8", "float32"])
+def test_tables_that_share_integers_but_not_scales(folder: Path, compute_type: str) -> None:
+    """Logits are linear in the scales of the output projection, but for its bias."""
+    model = read_model(folder)
+    ids = np.array(SOURCES[5], np.int32), np.array([VOCAB, 5, 9], np.int32)
+
+    def logits_with(factor: float) -> np.ndarray:
+        tensors = {**model.tensors, "lm_head.bias": np.zeros(VOCAB + 1, np.float32)}
+        tensors["lm_head.weight_scale"] = tensors["lm_head.weight_scale"] * np.float32(factor)
+        values = tensors if compute_type == "int8" else dequantized(tensors)
+        weights = _core.Weights.pack(core_config(model.config), values, compute_type)
+        return np.asarray(_core.Engine(weights).logits(*ids))
+
+    np.testing.assert_array_equal(logits_with(2), 2 * logits_with(1))
 
 
 def test_int8_is_close_to_float32(folder: Path) -> None:
@@ -166,6 +183,8 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("type: transformer", "type: s2s", UnsupportedModelError, "type is 's2s'"),
         ("dim-emb: 40", "dim-emb: 48", ModelFormatError, "has shape"),
         ("dim-emb: 40", "dim-emb: many", ModelFormatError, "dim-emb is 'many', expected a size"),
+        ("dim-emb: 40", "dim-emb: 16000000", ModelFormatError, "has shape"),  # 30 GB of positions
+        ("dim-emb: 40", f"dim-emb: {'9' * 5000}", ModelFormatError, "expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
         ("heads: 4", "heads: 3", ModelFormatError, "multiple"),
@@ -179,6 +198,14 @@ def test_models_that_are_not_run(
     (tmp_path / "model.bin").write_bytes(binary(tensors, yaml=YAML.replace(line, changed)))
     write_vocabulary(tmp_path / "vocab.spm", 40)
     with pytest.raises(error, match=message):
+        read_model(tmp_path)
+
+
+def test_a_token_table_without_dimensions(tmp_path: Path) -> None:
+    tensors = {**random_tensors(1, 40), "Wemb": np.array(1, np.float32)}
+    (tmp_path / "model.bin").write_bytes(binary(tensors))
+    write_vocabulary(tmp_path / "vocab.spm", 40)
+    with pytest.raises(ModelFormatError, match=r"'Wemb' has shape \[\]"):
         read_model(tmp_path)
 
 

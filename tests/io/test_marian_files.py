@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import gzip
+import io
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,22 @@ def test_int8_binary(tmp_path: Path, name: str) -> None:
         bound = 0.5 / multiplier * 1.001
         np.testing.assert_allclose(tensor.dequantized(), TENSORS[matrix], rtol=0, atol=bound)
     assert tensors["Wemb_QuantMultA"].values.tolist() == [[9.0]]
+
+
+def test_the_name_of_the_file_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.Wemb.bin"
+    path.write_bytes(binary(TENSORS, QUANTIZED))
+    name = "encoder_l1_ffn_W1"
+    np.testing.assert_array_equal(read_marian_binary(path).tensors[name].values, QUANTIZED[name][0])
+
+
+def test_multipliers_without_an_inverse(tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    for multiplier in (0.0, -1.0, 1e-40, np.inf, np.nan):
+        wrong = {**QUANTIZED, "Wemb": (QUANTIZED["Wemb"][0], multiplier)}
+        path.write_bytes(binary(TENSORS, wrong))
+        with pytest.raises(ModelFormatError, match=r"'Wemb' has the multiplier"):
+            read_marian_binary(path)
 
 
 @FUZZ
@@ -111,6 +129,45 @@ def test_damaged_archives(tmp_path: Path, cut: int, changes: list[tuple[int, byt
         assert "model.npz" in str(error)
 
 
+@FUZZ
+@given(
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=3),
+    cut=st.integers(0, 200),
+)
+def test_damaged_small_archives(tmp_path, method, changes, cut):
+    """So small that the changes hit the archive's own fields."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr("x.npy", npy("'<f4'", "(25,)", bytes(range(100))))
+    content = bytearray(stream.getvalue())
+    for position, value in changes:
+        content[position % len(content)] = value
+    path = tmp_path / "model.npz"
+    path.write_bytes(content[: len(content) - cut])
+    try:
+        read_marian_npz(path)
+    except ModelFormatError as error:
+        assert "model.npz" in str(error)
+
+
+def npy(dtype: str, shape: str, data: bytes) -> bytes:
+    header = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+@pytest.mark.parametrize("dtype", ["'|V0'", "'<U0'", "[]", "('<f4', (2,))", "'<f4'", "'|O'"])
+@pytest.mark.parametrize(
+    ("shape", "size"), [("(2, 2)", 0), ("(True,)", 4), ("(2,)", 16), (f"({'1,' * 40})", 4)]
+)
+def test_headers_that_are_lies(tmp_path, dtype, shape, size):
+    path = tmp_path / "model.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(dtype, shape, bytes(size)))
+    with pytest.raises(ModelFormatError, match=r"model\.npz: 'x' holds"):
+        read_marian_npz(path)
+
+
 def test_archives_that_are_no_models(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     path.write_bytes(npz({"x": np.zeros((2, 2))}))
@@ -126,11 +183,10 @@ def test_gzip_bombs_and_damage(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(bytes(100_000_000)))
     with pytest.raises(ModelFormatError, match="expands to more than"):
         read_file(path)
-    for content in (b"", b"\x1f\x8b", gzip.compress(b"model")[:-5], b"plain"):
+    for content in (b"\x1f\x8b", gzip.compress(b"model")[:-5], b"plain"):
         path.write_bytes(content)
-        if content:
-            with pytest.raises(ModelFormatError, match=r"model\.bin\.gz: cannot be read"):
-                read_file(path)
+        with pytest.raises(ModelFormatError, match=r"model\.bin\.gz: cannot be read"):
+            read_file(path)
 
 
 @pytest.mark.parametrize(
