@@ -150,7 +150,9 @@ Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernel
       forward_(config_, weights_, kernels_, num_threads),
       scheduler_(forward_) {
   check(num_threads >= 1 && num_threads <= ThreadPool::kMaxThreads, "num_threads must be between 1 and 255");
-  if (shortlist_) check_shortlist(*shortlist_, config_);
+  if (!shortlist_) return;
+  check_shortlist(*shortlist_, config_);
+  add_candidate_table(weights_);
 }
 
 void Engine::check_source(std::span<const std::int32_t> source) const {

@@ -57,7 +57,7 @@ void Forward::select_candidates(std::span<Sentence* const> sentences) {
   runtime_.pool.run(static_cast<int>(sentences.size()), runtime_.num_threads, [&](int index, int) {
     Sentence& sentence = *sentences[index];
     if (sentence.candidates.empty()) return;
-    sentence.candidate_head = select_columns(weights_.lm_head, sentence.candidates);
+    sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -102,23 +103,18 @@ void quantize_panel(const float* panel, std::int64_t depth, const ColumnScales& 
   }
 }
 
-// What a column has in one step of an int8 panel.
-struct Group {
-  std::int8_t values[kDepthGroup];
-};
-
-template <typename Cell>
-void gather_cells(const Cell* panels, std::int64_t num_steps, const std::int32_t* columns,
-                  std::int64_t num_columns, Cell* gathered) {
+template <typename Weight>
+void gather(const Weight* panels, std::int64_t depth, const std::int32_t* columns, std::int64_t num_columns,
+            Weight* gathered) {
   const std::int64_t padded = (num_columns + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
   for (std::int64_t n = 0; n < padded; ++n) {
-    Cell* to = gathered + n / kPanelWidth * kPanelWidth * num_steps + n % kPanelWidth;
+    Weight* to = gathered + n / kPanelWidth * kPanelWidth * depth + n % kPanelWidth;
     if (n >= num_columns) {
-      for (std::int64_t step = 0; step < num_steps; ++step) to[step * kPanelWidth] = {};
+      for (std::int64_t k = 0; k < depth; ++k) to[k * kPanelWidth] = {};
       continue;
     }
-    const Cell* from = panels + columns[n] / kPanelWidth * kPanelWidth * num_steps + columns[n] % kPanelWidth;
-    for (std::int64_t step = 0; step < num_steps; ++step) to[step * kPanelWidth] = from[step * kPanelWidth];
+    const Weight* from = panels + columns[n] / kPanelWidth * kPanelWidth * depth + columns[n] % kPanelWidth;
+    for (std::int64_t k = 0; k < depth; ++k) to[k * kPanelWidth] = from[k * kPanelWidth];
   }
 }
 
@@ -210,18 +206,27 @@ void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, s
 
 void gather_columns(const float* panels, std::int64_t depth, const std::int32_t* columns,
                     std::int64_t num_columns, float* gathered) {
-  gather_cells(panels, depth, columns, num_columns, gathered);
+  gather(panels, depth, columns, num_columns, gathered);
 }
 
 void gather_columns(const Bfloat16* panels, std::int64_t depth, const std::int32_t* columns,
                     std::int64_t num_columns, Bfloat16* gathered) {
-  gather_cells(panels, depth, columns, num_columns, gathered);
+  gather(panels, depth, columns, num_columns, gathered);
 }
 
-void gather_columns(const std::int8_t* panels, std::int64_t depth, const std::int32_t* columns,
-                    std::int64_t num_columns, std::int8_t* gathered) {
-  gather_cells(reinterpret_cast<const Group*>(panels), (depth + kDepthGroup - 1) / kDepthGroup, columns,
-               num_columns, reinterpret_cast<Group*>(gathered));
+void unpack_table(const std::int8_t* panels, std::int64_t depth, std::int64_t num_columns,
+                  std::int8_t* table) {
+  const std::int64_t stride = table_stride(static_cast<int>(depth));
+  std::fill_n(table, num_columns * stride, 0);
+  for (std::int64_t first = 0; first < num_columns; first += kPanelWidth) {
+    const std::int8_t* panel = panels + packed_size_s8(depth, first);
+    const std::int64_t width = std::min<std::int64_t>(kPanelWidth, num_columns - first);
+    for (std::int64_t k = 0; k < depth; k += kDepthGroup, panel += kPanelWidth * kDepthGroup) {
+      for (std::int64_t n = 0; n < width; ++n) {
+        std::memcpy(table + (first + n) * stride + k, panel + n * kDepthGroup, kDepthGroup);
+      }
+    }
+  }
 }
 
 }  // namespace pyengine

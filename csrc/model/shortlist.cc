@@ -1,5 +1,6 @@
 #include "model/shortlist.h"
 
+#include <algorithm>
 #include <bit>
 #include <stdexcept>
 #include <string>
@@ -33,10 +34,12 @@ FloatPanels select_columns(const FloatPanels& panels, std::int64_t depth,
   return {select_panels(panels.values, depth, packed_size(depth, num_columns), columns)};
 }
 
-PanelsS8 select_columns(const PanelsS8& panels, std::int64_t depth, std::span<const std::int32_t> columns) {
-  const auto num_columns = static_cast<std::int64_t>(columns.size());
-  return {select_panels(panels.values, depth, packed_size_s8(depth, num_columns), columns),
-          select(panels.scales, columns), select(panels.column_sums, columns)};
+GatheredS8 select_columns(const PanelsS8& panels, const Array<std::int8_t>& table,
+                          std::span<const std::int32_t> columns) {
+  AlignedBuffer<std::int32_t> rows(columns.size());
+  std::copy(columns.begin(), columns.end(), rows.data());
+  return {table, Array<std::int32_t>(std::move(rows)), select(panels.scales, columns),
+          select(panels.column_sums, columns)};
 }
 
 }  // namespace
@@ -75,13 +78,27 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
   return ids;
 }
 
-Linear select_columns(const Linear& weight, std::span<const std::int32_t> columns) {
-  return {
-      weight.in_features, static_cast<int>(columns.size()),
-      std::visit(
-          [&](const auto& panels) -> Panels { return select_columns(panels, weight.in_features, columns); },
-          weight.panels),
-      select(weight.bias, columns)};
+void add_candidate_table(Weights& weights) {
+  const Linear& lm_head = weights.lm_head;
+  const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
+  if (panels == nullptr) return;
+  const std::size_t stride = table_stride(lm_head.in_features);
+  AlignedBuffer<std::int8_t> table(lm_head.out_features * stride);
+  unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
+  weights.lm_head_table = Array<std::int8_t>(std::move(table));
+}
+
+Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids) {
+  const Linear& lm_head = weights.lm_head;
+  Linear selected{lm_head.in_features, static_cast<int>(ids.size()), {}, select(lm_head.bias, ids)};
+  if (const auto* panels = std::get_if<PanelsS8>(&lm_head.panels)) {
+    selected.panels = select_columns(*panels, weights.lm_head_table, ids);
+  } else if (const auto* f32 = std::get_if<PanelsF32>(&lm_head.panels)) {
+    selected.panels = select_columns(*f32, lm_head.in_features, ids);
+  } else {
+    selected.panels = select_columns(std::get<PanelsBf16>(lm_head.panels), lm_head.in_features, ids);
+  }
+  return selected;
 }
 
 }  // namespace pyengine

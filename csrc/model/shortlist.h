@@ -26,7 +26,12 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config);
 std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const std::int32_t> source,
                                      std::span<const std::int32_t> always, int vocab_size);
 
-// The product with those columns of `weight` only.
-Linear select_columns(const Linear& weight, std::span<const std::int32_t> columns);
+// Prepares int8 weights for select_candidates(): the columns of their output projection as the rows of a
+// table.
+void add_candidate_table(Weights& weights);
+
+// The output projection with the columns of those ids only. Of floats they are copied, in 0.5 ms for a
+// thousand; of int8, exact in whatever order, they stay in the table of add_candidate_table().
+Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids);
 
 }  // namespace pyengine
