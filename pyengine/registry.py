@@ -72,7 +72,7 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
     for model in models:
         pairs.setdefault((model.source, model.target), model)
     for legs in ([(start, end)], [(start, PIVOT), (PIVOT, end)]):
-        if all(leg in pairs for leg in legs):
+        if start != end and all(leg in pairs for leg in legs):
             return [pairs[leg] for leg in legs]
     known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
     raise ModelNotFoundError(

@@ -49,15 +49,16 @@ class Translator(LoadedModel):
 
     Args:
         model: folder as an ONNX exporter wrote it (``config.json``, ``encoder_model.onnx``,
-            ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files).
+            ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files), or that of a
+            Firefox Translations model.
         compute_type: what the weights are held and multiplied as. ``"default"`` is what the files
             hold; ``"float32"``; ``"bfloat16"``: weights rounded to half the bytes, sums in float32;
             ``"int8"``: weights and activations in 8 bits (a scale for each output channel and each
             row), sums in int32; ``"auto"``: the fastest on this processor, so int8 with SIMD.
         threads: threads that compute; ``None``: the cores this process may use.
         batch_size: sentences decoded together at most; ``None``: 32.
-        isa: ``"avx512"``, ``"avx2"`` or ``"scalar"``; ``None``: the environment variable
-            ``PYENGINE_ISA`` if set, else the best of this processor.
+        isa: ``"avx512vnni"``, ``"avx512"``, ``"avxvnni"``, ``"avx2"`` or ``"scalar"``; ``None``:
+            the environment variable ``PYENGINE_ISA`` if set, else the best of this processor.
         cache_dir: folder where packed weights are kept. The first load writes them there if it
             can; later ones map that file, and all processes share its memory. ``None``:
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);

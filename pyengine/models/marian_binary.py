@@ -86,7 +86,8 @@ def read_marian_binary(path: Path) -> MarianFile:
     for length, _, rank, _ in headers:
         if not 1 <= length <= MAX_NAME or rank > MAX_RANK:
             raise ModelFormatError(
-                f"{path.name}: a tensor has a name of {length} bytes and rank {rank}"
+                f"{path.name}: a tensor has a name of {length} bytes and rank {rank}, expected at "
+                f"most {MAX_NAME} and {MAX_RANK}"
             )
     names = [_name(cursor, length) for length, *_ in headers]
     shapes = [cursor.integers("the shapes", "<i4", rank) for _, _, rank, _ in headers]

@@ -51,6 +51,9 @@ def test_routes(models: Path) -> None:
     assert [model.path.name for model in find_route("fr", "de")] == ["fr-en", "opus-mt-en-de"]
     with pytest.raises(ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-cs, en-de"):
         find_route("de", "fr")
+    (models / "second_en-fr").symlink_to(models / "fr-en")
+    with pytest.raises(ModelNotFoundError, match=r"'fr' to 'FR'"):
+        find_route("fr", "FR")
     with pytest.raises(InputTypeError, match="target: expected the code"):
         find_route("de", 3)  # type: ignore[arg-type]
 

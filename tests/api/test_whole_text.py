@@ -55,9 +55,11 @@ def test_split_on_the_command_line(
 ) -> None:
     first, second = text_translator.translate([FIRST, SECOND])
     path = tmp_path / "in.txt"
-    path.write_text(f"{FIRST}   {SECOND}\n\n {SECOND}\n", newline="")
-    done = cli("translate", "-m", text_model, "--split", "-i", path)
-    assert (done.returncode, done.stdout) == (0, f"{first}   {second}\n\n {second}\n")
+    out = tmp_path / "out.txt"
+    path.write_text(f"\ufeff{FIRST}   {SECOND}\r\n\n {SECOND}\n", newline="")
+    done = cli("translate", "-m", text_model, "--split", "-i", path, "-o", out)
+    assert done.returncode == 0
+    assert out.read_bytes().decode() == f"{first}   {second}\r\n\n {second}\n"
     done = cli("translate", "-m", text_model, "--split", f"{FIRST}\n{SECOND}")
     assert (done.returncode, done.stdout) == (0, f"{first}\n{second}\n")
     done = cli("translate", "-m", text_model, "--split", "--truncate", FIRST)

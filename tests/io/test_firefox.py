@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import model_twin
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from tiny_marian import YAML, binary, quantize, random_tensors, write_folder, write_vocabulary
@@ -26,10 +28,12 @@ from pyengine.bench.onnxruntime_loop import (
     OnnxRuntimeModel,
     exact_session,
 )
+from pyengine.bench.peer import onnx_files
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
+from pyengine.verify import verify_model
 from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
@@ -139,6 +143,16 @@ def test_onnxruntime_gives_the_same_tokens(converted: Path) -> None:
     assert [row[0].ids for row in found] == [ids[:-1] if ids[-1] == 0 else ids for ids in expected]
 
 
+def test_verify_converts_by_itself(folder: Path, converted: Path) -> None:
+    with Translator(folder, "float32") as translator:
+        report = verify_model(translator, max_new_tokens=8)
+    assert report.faithful and report.sentences > 0
+    with Translator(converted, "float32") as translator:
+        assert verify_model(translator, max_new_tokens=8).max_difference == report.max_difference
+    with pytest.raises(ModelNotFoundError, match="pyengine convert writes them"):
+        onnx_files(folder)
+
+
 def test_converted_weights_are_int8(converted: Path) -> None:
     model = read_model(converted)
     stored = sum(array.nbytes for name, array in model.tensors.items() if "encoder" in name)
@@ -187,7 +201,9 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("dim-emb: 40", f"dim-emb: {'9' * 5000}", ModelFormatError, "expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
-        ("heads: 4", "heads: 3", ModelFormatError, "multiple"),
+        ("heads: 4", "heads: 3", ModelFormatError, "model.bin: dim-emb is 40, expected a multiple"),
+        ("heads: 4", "heads: 0", ModelFormatError, "transformer-heads is '0', expected a size"),
+        ("dim-ffn: 52", "dim-ffn: 99999999", ModelFormatError, "'99999999', expected a size"),
         (YAML, "", ModelFormatError, "no configuration"),
     ],
 )
@@ -227,6 +243,9 @@ def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
         pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"),
     ):
         translator.encode(TEXT)
+    with pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"):
+        convert(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_gzipped_files(tmp_path: Path, folder: Path) -> None:
@@ -240,6 +259,17 @@ def test_the_command(tmp_path: Path, folder: Path, converted: Path) -> None:
     assert main(["convert", str(folder), str(tmp_path / "out")]) == 0
     for path in converted.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_conversion_that_failed_can_be_repeated(
+    tmp_path: Path, folder: Path, converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+        patch.setattr(onnx, "save", Mock(side_effect=[None, OSError("the disk is full")]))
+        convert(folder, tmp_path)
+    convert(folder, tmp_path)
+    for path in converted.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_convert_refuses(tmp_path: Path, folder: Path, converted: Path) -> None:

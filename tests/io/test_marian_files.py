@@ -6,6 +6,7 @@ import doctest
 import gzip
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from pyengine.models.marian_npz import read_marian_npz
 
 TENSORS = random_tensors(1, vocab_size=40)
 QUANTIZED = quantize(TENSORS)
+BINARY = binary(TENSORS, QUANTIZED)
 CHANGES = st.lists(st.tuples(st.integers(0, 9000), st.binary(min_size=1, max_size=9)), max_size=4)
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -76,17 +78,17 @@ def test_multipliers_without_an_inverse(tmp_path: Path) -> None:
 
 @FUZZ
 @given(
-    cut=st.integers(0, 3000),
+    left=st.integers(0, 9000) | st.just(len(BINARY)),  # the tables are the first 6 kB
     changes=st.lists(
         st.tuples(st.integers(0, 6000), st.binary(min_size=1, max_size=9)), max_size=4
     ),
 )
-def test_damaged_binaries(tmp_path: Path, cut: int, changes: list[tuple[int, bytes]]) -> None:
-    content = bytearray(binary(TENSORS, QUANTIZED))
+def test_damaged_binaries(tmp_path: Path, left: int, changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(BINARY)
     for position, replacement in changes:
         content[position : position + len(replacement)] = replacement
     path = tmp_path / "model.bin"
-    path.write_bytes(content[: len(content) - cut])
+    path.write_bytes(content[:left])
     try:
         file = read_marian_binary(path)
     except ModelFormatError as error:
@@ -101,13 +103,29 @@ HUGE = st.sampled_from([2**16 + 1, 2**31, 2**32, 2**63, 2**64 - 1]) | st.integer
 @FUZZ
 @given(field=st.integers(0, 40), value=HUGE)
 def test_sizes_that_are_lies(tmp_path: Path, field: int, value: int) -> None:
-    content = bytearray(binary(TENSORS, QUANTIZED))
+    content = bytearray(BINARY)
     struct.pack_into("<Q", content, 8 * field, value)
     path = tmp_path / "model.bin"
     path.write_bytes(content)
     with pytest.raises(ModelFormatError, match=r"model\.bin"):
         read_marian_binary(path)
         raise ModelFormatError("model.bin: a value that happens to be right")
+
+
+@pytest.mark.parametrize("value", [2**20, 2**32, 2**60, 2**64 - 1])
+@pytest.mark.parametrize("field", range(1, 10))
+def test_memory_is_bounded_by_the_file(tmp_path: Path, field: int, value: int) -> None:
+    content = bytearray(BINARY)
+    struct.pack_into("<Q", content, 8 * field, value)
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match=r"model\.bin"):
+            read_marian_binary(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(content) + 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @FUZZ
@@ -234,6 +252,9 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "model.b.bin").touch()
     with pytest.raises(ModelFormatError, match=r"model\.a\.bin and model\.b\.bin, expected one"):
         find_firefox_files(tmp_path)
+    (tmp_path / "config.json").touch()
+    assert find_firefox_files(tmp_path) is None
+    (tmp_path / "config.json").unlink()
     (tmp_path / "model.b.bin").unlink()
     (tmp_path / "vocab.spm").unlink()
     with pytest.raises(ModelNotFoundError, match=r"holds model\.a\.bin, but lacks vocab"):
