@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -86,6 +87,13 @@ void add_candidate_table(Weights& weights) {
   AlignedBuffer<std::int8_t> table(lm_head.out_features * stride);
   unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
   weights.lm_head_table = Array<std::int8_t>(std::move(table));
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(lm_head.out_features));
+  std::iota(ids.begin(), ids.end(), 0);
+  for (Embedding* embedding : {&weights.encoder_embedding, &weights.decoder_embedding}) {
+    const auto* tokens = std::get_if<PanelsS8>(&embedding->tokens);
+    if (tokens == nullptr || tokens->values.data() != panels->values.data()) continue;
+    embedding->tokens = select_columns(*panels, weights.lm_head_table, ids);
+  }
 }
 
 Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids) {

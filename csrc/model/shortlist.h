@@ -27,7 +27,7 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
                                      std::span<const std::int32_t> always, int vocab_size);
 
 // Prepares int8 weights for select_candidates(): the columns of their output projection as the rows of a
-// table.
+// table, which then serves as the token table of a model that ties the two.
 void add_candidate_table(Weights& weights);
 
 // The output projection with the columns of those ids only. Of floats they are copied, in 0.5 ms for a
