@@ -156,7 +156,7 @@ Block take_block(const Runtime& runtime, const VocabularyRows& group,
 }
 
 // One run of columns for all rows of a block: product, then its reductions. logits [rows][kRunWidth].
-template <class WeightPanels, class Rows>
+template <class Rows>
 void project_run(const Kernels& kernels, const Block& block, const Rows& rows, int run, int thread,
                  float* logits) {
   const Linear& lm_head = *block.lm_head;
@@ -169,7 +169,14 @@ void project_run(const Kernels& kernels, const Block& block, const Rows& rows, i
                       .residual = nullptr,
                       .output = logits,
                       .output_stride = kRunWidth};
-  multiply_block(kernels, std::get<WeightPanels>(lm_head.panels), rows, block.first_row, first_column, args);
+  std::visit(
+      [&](const auto& panels) {
+        // All blocks take the same rows, though their columns may lie in panels or apart.
+        if constexpr (requires { multiply_block(kernels, panels, rows, 0, 0, args); }) {
+          multiply_block(kernels, panels, rows, block.first_row, first_column, args);
+        }
+      },
+      lm_head.panels);
   for (int row = 0; row < num_rows; ++row) {
     reduce_run(kernels, block.queries[row],
                {run, first_column, args.num_columns, logits + static_cast<std::int64_t>(row) * kRunWidth},
@@ -186,14 +193,13 @@ void project_blocks(const Runtime& runtime, std::span<const Block> blocks, const
   const std::size_t size = static_cast<std::size_t>(most_rows) * kRunWidth;
   float* logits = runtime.workspace.take<float>(runtime.num_threads * size);
   std::visit(
-      [&]<class WeightPanels>(const WeightPanels& panels) {
+      [&](const auto& panels) {
         const auto rows =
             prepare_rows(runtime, panels, hidden, num_rows, blocks.front().lm_head->in_features);
         runtime.pool.run(num_tasks, runtime.num_threads, [&](int task, int thread) {
           const auto after = [](int number, const Block& block) { return number < block.first_task; };
           const Block& block = *(std::upper_bound(blocks.begin(), blocks.end(), task, after) - 1);
-          project_run<WeightPanels>(runtime.kernels, block, rows, task - block.first_task, thread,
-                                    logits + thread * size);
+          project_run(runtime.kernels, block, rows, task - block.first_task, thread, logits + thread * size);
         });
       },
       blocks.front().lm_head->panels);
