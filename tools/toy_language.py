@@ -5,10 +5,12 @@ search tests need: several plausible tokens at each step, and sentences that end
 different lengths.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 # Shares of the four continuations of a word, and of the sentence's end.
 SHARES = (0.42, 0.22, 0.14, 0.10, 0.12)
@@ -33,14 +35,14 @@ class ToyLanguage:
         allowed = [token for token in range(1, num_targets) if token != padding]
         self._next = self._rng.choice(allowed, (NUM_TOPICS, NUM_CLASSES, 4))
         self._num_sources = num_sources
-        self._padding = padding
+        self.padding = padding
 
     def batch(self, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Sources [size, length + 1] with end token, targets [size, length + 2] (-100: none)."""
         sources = self._rng.integers(1, self._num_sources - 1, (size, length))
         targets = np.full((size, length + 2), -100)
         for row, source in zip(targets, sources, strict=True):
-            word = self._padding
+            word = self.padding
             for i in range(length + 2):
                 choice = self._rng.choice(5, p=SHARES) if i else 0
                 word = self._next[source[0] % NUM_TOPICS, word % NUM_CLASSES, choice % 4]
@@ -50,18 +52,31 @@ class ToyLanguage:
         return np.pad(sources, ((0, 0), (0, 1))), targets
 
 
-def teach(model: PreTrainedModel, language: ToyLanguage, steps: int, max_length: int) -> None:
-    """Trains `model` in place on sentences of up to `max_length` tokens."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def teach(
+    logits_of: Callable[[Tensor, Tensor], Tensor],
+    parameters: Iterable[nn.Parameter],
+    language: ToyLanguage,
+    steps: int,
+    max_length: int,
+) -> None:
+    """Trains a model in place on sentences of up to `max_length` tokens.
+
+    Args:
+        logits_of: the model: source ids and decoder input ids -> logits.
+        parameters: of the model; those that need no gradient stay as they are.
+        language: what it learns.
+        steps: updates of 32 sentences.
+        max_length: of the sources.
+    """
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
-    start = model.config.decoder_start_token_id
     loss = torch.zeros(())
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
         sources, targets = map(torch.from_numpy, language.batch(32, 1 + step * 7 % max_length))
-        inputs = functional.pad(targets[:, :-1].clamp(min=0), (1, 0), value=start)
-        logits = model(sources, decoder_input_ids=inputs).logits
+        inputs = functional.pad(targets[:, :-1].clamp(min=0), (1, 0), value=language.padding)
+        logits = logits_of(sources, inputs)
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()

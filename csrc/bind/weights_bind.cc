@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/mapped_weights.h"
+#include "model/shortlist.h"
 
 namespace py = pybind11;
 
@@ -96,7 +97,9 @@ PackedWeights pack(const ModelConfig& config, const py::object& tensors, const s
 PackedWeights map(const ModelConfig& config, const py::buffer& buffer,
                   const std::vector<std::uint64_t>& offsets, const std::string& compute_type) {
   py::buffer_info info = buffer.request();
-  if (info.itemsize != 1 || info.ndim != 1) throw std::invalid_argument("packed weights: not bytes");
+  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
+    throw std::invalid_argument("packed weights: not bytes one after another");
+  }
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(info.ptr),
                                          static_cast<std::size_t>(info.size));
   return {config, map_weights(config, weight_type(compute_type), keep(std::move(info)), bytes, offsets)};
@@ -112,6 +115,18 @@ std::vector<py::array> arrays(const py::object& self) {
     views.push_back(std::move(view));
   });
   return views;
+}
+
+template <class T>
+Array<T> as_array(const py::array_t<T, py::array::c_style>& values) {
+  return Array<T>(keep(values), values.data(), static_cast<std::size_t>(values.size()));
+}
+
+// The arrays are not copied.
+Shortlist make_shortlist(std::int32_t num_first,
+                         const py::array_t<std::uint64_t, py::array::c_style>& offsets,
+                         const py::array_t<std::uint32_t, py::array::c_style>& entries) {
+  return {num_first, as_array(offsets), as_array(entries)};
 }
 
 void bind_config(py::module_& m) {
@@ -144,6 +159,8 @@ void bind_weights(py::module_& m) {
       .def_static("map", &map, py::arg("config"), py::arg("buffer"), py::arg("offsets"),
                   py::arg("compute_type"))
       .def("arrays", &arrays);
+  py::class_<Shortlist>(m, "Shortlist")
+      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"));
 }
 
 }  // namespace pyengine

@@ -1,4 +1,6 @@
-"""Ids and scores equal to those of transformers' ``generate``, recorded in golden files."""
+"""Ids and scores equal to those in golden files: by transformers' ``generate``, and by
+tools/reference/search.py for the model that transformers does not know.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ MODELS = {
     "marian_merged": FIXTURES / "marian-merged",
     "marian_external": FIXTURES / "marian-external",
     "marian_odd": FIXTURES / "marian-odd",
+    "transformer_ssru": FIXTURES / "transformer-ssru",
     "multi30k_search": TEXT_MODEL,
     "multi30k_processors": TEXT_MODEL,
 }
@@ -87,7 +90,7 @@ def translator_of(file: str) -> Translator:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_generate_equals_transformers(case: Case) -> None:
+def test_generate_equals_the_golden_search(case: Case) -> None:
     found = translator_of(case.file).generate(case.sources, **case.options)
     for row, ids, scores in zip(found, case.ids, case.scores, strict=True):
         assert [hypothesis.ids for hypothesis in row] == ids
