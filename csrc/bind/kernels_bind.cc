@@ -47,7 +47,8 @@ Activation activation_named(const std::string& name) {
   if (name == "relu") return Activation::kRelu;
   if (name == "silu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
-  throw std::invalid_argument("activation must be none, relu, silu or gelu, not " + name);
+  if (name == "gelu_tanh") return Activation::kGeluTanh;
+  throw std::invalid_argument("activation must be none, relu, silu, gelu or gelu_tanh, not " + name);
 }
 
 // Runs `kernel` so many times without the GIL: once for a test, often for a measurement.
@@ -302,6 +303,24 @@ Floats layer_norm(const std::string& isa, const Floats& input, const Floats& gam
   return output;
 }
 
+Floats rms_norm(const std::string& isa, const Floats& input, const Floats& gamma, float epsilon) {
+  require(input.ndim() == 2 && gamma.size() == input.shape(1), "input [rows, size], gamma [size]");
+  Floats output = empty(rows_of(input), columns_of(input));
+  select_kernels(isa).rms_norm(input.data(), rows_of(input), columns_of(input), gamma.data(), epsilon,
+                               output.mutable_data());
+  return output;
+}
+
+// gate_and_value [rows, 2 * size] -> [rows, size]
+Floats gate(const std::string& isa, const Floats& gate_and_value, const std::string& activation) {
+  require(gate_and_value.ndim() == 2 && gate_and_value.shape(1) % 2 == 0,
+          "gate_and_value must be [rows, 2 * size]");
+  Floats output = empty(rows_of(gate_and_value), columns_of(gate_and_value) / 2);
+  select_kernels(isa).gate(gate_and_value.data(), rows_of(output), columns_of(output),
+                           activation_named(activation), output.mutable_data());
+  return output;
+}
+
 Floats embed(const std::string& isa, const Floats& token, float scale, const Floats& position) {
   require(token.ndim() == 1 && token.size() == position.size(), "token and position must be [size]");
   Floats output = empty(static_cast<int>(token.size()));
@@ -386,6 +405,8 @@ void bind_kernels(py::module_& m) {
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
         arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false, arg("repeat") = 1);
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
+  k.def("rms_norm", &rms_norm, arg("isa"), arg("input"), arg("gamma"), arg("epsilon"));
+  k.def("gate", &gate, arg("isa"), arg("gate_and_value"), arg("activation"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
   k.def("arrange_s8", &arrange_s8_weight, arg("weight"));

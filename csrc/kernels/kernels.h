@@ -19,7 +19,7 @@ inline constexpr int kLanes = 16;
 // Output columns in one panel of a packed weight. Constant: the packed layout is the same everywhere.
 inline constexpr int kPanelWidth = 32;
 
-enum class Activation { kNone, kRelu, kSilu, kGelu };
+enum class Activation { kNone, kRelu, kSilu, kGelu, kGeluTanh };
 
 // The upper half of a float32: a weight of half the bytes that widens to float32 exactly.
 struct Bfloat16 {
@@ -144,6 +144,16 @@ struct Kernels {
   // rows contiguous [num_rows, size]; output may be input.
   void (*layer_norm)(const float* input, int num_rows, int size, const float* gamma, const float* beta,
                      float epsilon, float* output) noexcept;
+
+  // Root mean square normalisation, Zhang and Sennrich 2019: x / sqrt(mean(x^2) + epsilon) * gamma, rows as
+  // in layer_norm.
+  void (*rms_norm)(const float* input, int num_rows, int size, const float* gamma, float epsilon,
+                   float* output) noexcept;
+
+  // A gated linear unit, Shazeer 2020: output = activation(gate) * value, of rows [2 * size] that hold the
+  // gate and then the value; output [num_rows, size].
+  void (*gate)(const float* gate_and_value, int num_rows, int size, Activation activation,
+               float* output) noexcept;
 
   // output[i] = token[i] * scale + position[i], multiplied and added with two roundings as the exporters do.
   void (*embed)(const float* token, float scale, const float* position, int size, float* output) noexcept;

@@ -27,7 +27,7 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.num_queries = tile.num_rows;
   args.num_heads = std::min(kHeadTile, operands.num_heads - head);
   args.head_dim = operands.head_dim;
-  args.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(operands.head_dim)));
+  args.scale = operands.scale;
   args.num_keys = operands.num_keys + tile.first_row;
   args.segments = keys.segments.data();
   args.num_segments = static_cast<int>(keys.segments.size());
@@ -44,6 +44,11 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
 }
 
 }  // namespace
+
+float attention_scale(const ModelConfig& config, int head_dim) {
+  if (!config.scale_attention) return 1.0f;
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+}
 
 void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
             const AttentionOperands& operands) {

@@ -21,6 +21,7 @@ struct AttentionOperands {
   void (*attention)(const AttentionArgs& args) noexcept;  // the kernel for the type of keys and values
   int num_heads;
   int head_dim;
+  float scale;         // of the scores
   const float* query;  // [rows][num_heads * head_dim], rows query_stride apart
   std::int64_t query_stride;
   const std::int32_t* num_keys;  // [rows] keys that each row sees
@@ -32,8 +33,11 @@ struct AttentionOperands {
 };
 
 // "Attention Is All You Need" 3.2.2 without the projections: for each head
-// output = softmax(query keys^T / sqrt(head_dim)) values.
+// output = softmax(scale * query keys^T) values.
 void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
             const AttentionOperands& operands);
+
+// 1 / sqrt(head_dim), or 1 for models that fold it into their weights.
+float attention_scale(const ModelConfig& config, int head_dim);
 
 }  // namespace pyengine

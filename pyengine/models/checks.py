@@ -9,7 +9,8 @@ from pyengine.models.graph import Graph, Node
 
 _LAYER = re.compile(r"(?:^|/)layers\.(\d{1,5})(?:/|$)")
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
-_ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Gelu": "gelu"}
+_ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Tanh": "gelu_tanh"}
+_GELU_FORMS = {"none": "gelu", "tanh": "gelu_tanh"}  # by the operator's attribute `approximate`
 # Operators that may stand before it, or beside it in a decomposed form.
 _BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
 
@@ -31,7 +32,7 @@ def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
     layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
     num_layers = getattr(config, f"{stack}_layers")
     _expect(file, f"{stack}_layers", max(layers, default=-1) + 1, num_layers)
-    head_dim = config.hidden_size // getattr(config, f"{stack}_num_heads")
+    head_dim = getattr(config, f"{stack}_head_dim")
     for i in layers:
         for node in graph.at(f"layers.{i}/self_attn/q_proj"):
             for found_dim in _head_dims(graph, node):
@@ -41,7 +42,7 @@ def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
             epsilon = node.attribute("epsilon", 1e-5)
-            _expect(file, "the layer norm's epsilon", epsilon, config.layer_norm_eps)
+            _expect(file, "the layer norm's epsilon", epsilon, config.norm_eps)
     for i in layers:
         for node in graph.at(f"layers.{i}/fc1"):
             if node.op_type == "DequantizeLinear":  # of the weight
@@ -96,8 +97,8 @@ def _activation(graph: Graph, node: Node) -> str:
         for consumer in pending:
             if consumer.op_type in _ACTIVATION_OPERATORS:
                 return _ACTIVATION_OPERATORS[consumer.op_type]
-            if consumer.op_type == "Tanh":
-                return "a tanh form of gelu"
+            if consumer.op_type == "Gelu":
+                return _GELU_FORMS.get(consumer.attribute("approximate", "none"), "an unknown gelu")
         followed = [consumer for consumer in pending if consumer.op_type in _BETWEEN]
         pending = {reader for consumer in followed for reader in graph.consumers(consumer)}
     return f"none known after {node.path}"

@@ -31,10 +31,12 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
         decoder_layers=fields.size("decoder_layers"),
         encoder_num_heads=fields.size("encoder_attention_heads"),
         decoder_num_heads=fields.size("decoder_attention_heads"),
+        encoder_head_dim=fields.head_dim(hidden_size, "encoder_attention_heads"),
+        decoder_head_dim=fields.head_dim(hidden_size, "decoder_attention_heads"),
         encoder_ffn_dim=fields.size("encoder_ffn_dim"),
         decoder_ffn_dim=fields.size("decoder_ffn_dim"),
         activation=fields.activation("activation_function", "gelu"),
         normalize_before=False,
         embed_scale=math.sqrt(hidden_size) if fields.flag("scale_embedding", False) else 1.0,
-        layer_norm_eps=1e-5,
+        norm_eps=1e-5,
     )

@@ -168,7 +168,7 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("dim-emb: 40", "dim-emb: many", ModelFormatError, "dim-emb is 'many', expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
-        ("heads: 4", "heads: 3", ModelFormatError, "multiple"),
+        ("heads: 4", "heads: 3", ModelFormatError, "divisor"),
         (YAML, "", ModelFormatError, "no configuration"),
     ],
 )
