@@ -120,6 +120,13 @@ class ConfigFields:
             raise self._wrong(name, value, f"an integer from 1 to {MAX_SIZE}")
         return value
 
+    def index(self, name: str, default: int | None = None) -> int:
+        """An integer of at least 0; ModelFormatError if absent without default, or another."""
+        value = self._get(name, default)
+        if type(value) is not int or not 0 <= value < MAX_SIZE:
+            raise self._wrong(name, value, f"an integer from 0 to {MAX_SIZE - 1}")
+        return value
+
     def head_dim(self, hidden_size: int, name: str) -> int:
         """The width of one of so many heads as the field `name` says, which divide `hidden_size`.
 

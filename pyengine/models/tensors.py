@@ -104,7 +104,7 @@ ENCODER_DECODER: tuple[Row, ...] = (
         copy_of="decoder.embed_tokens"),
 )
 # fmt: on
-"""MarianMT and our reference Transformer."""
+"""BART and the families derived from it, and our reference Transformer."""
 
 
 def modules_of(

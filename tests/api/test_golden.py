@@ -20,6 +20,10 @@ MODELS = {
     "marian_merged": FIXTURES / "marian-merged",
     "marian_external": FIXTURES / "marian-external",
     "marian_odd": FIXTURES / "marian-odd",
+    "bart": FIXTURES / "bart",
+    "mbart": FIXTURES / "mbart",
+    "pegasus": FIXTURES / "pegasus",
+    "m2m": FIXTURES / "m2m",
     "multi30k_search": TEXT_MODEL,
     "multi30k_processors": TEXT_MODEL,
 }
