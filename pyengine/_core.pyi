@@ -33,6 +33,8 @@ class ModelConfig:
     normalize_before: bool
     normalize_embeddings: bool
     embed_scale: float
+    relative_buckets: int
+    relative_max_distance: int
     scale_attention: bool
     logit_scale: float
     norm_eps: float

@@ -47,10 +47,37 @@ def activate(x: np.ndarray, activation: str) -> np.ndarray:
 
 
 class Heads(NamedTuple):
-    """The attention heads of a stack, and whether their scores are scaled."""
+    """The attention heads of a stack, whether their scores are scaled, and what is added to them:
+    [heads, queries, keys], or 0."""
 
     count: int
     scaled: bool
+    bias: np.ndarray | int = 0
+
+
+def relative_bucket(distance: int, num_buckets: int, max_distance: int, both_ways: bool) -> int:
+    """T5's bucket of a key's position less its query's, by Raffel et al. 2020, section 2.1."""
+    if both_ways:
+        half = num_buckets // 2
+        far = relative_bucket(-abs(distance), half, max_distance, False)
+        return far + (half if distance > 0 else 0)
+    exact, past = num_buckets // 2, -distance
+    if past < exact:
+        return past
+    growth = math.log(past / exact) / math.log(max_distance / exact) * (num_buckets - exact)
+    return min(exact + int(growth + 1e-6), num_buckets - 1)
+
+
+def relative_bias(config: ModelConfig, tensors: Tensors, name: str, length: int) -> np.ndarray:
+    """What self-attention adds to its scores, [heads, length, length]; 0 for keys to come."""
+    table = tensors[f"{name}.relative_attention_bias.weight"]
+    bias = np.zeros((table.shape[1], length, length))
+    sizes = config.relative_buckets, config.relative_max_distance
+    for query in range(length):
+        for key in range(length if name == "encoder" else query + 1):
+            bucket = relative_bucket(key - query, *sizes, both_ways=name == "encoder")
+            bias[:, query, key] = table[bucket]
+    return bias
 
 
 def attention(
@@ -66,6 +93,7 @@ def attention(
     scores = query @ key.transpose(0, 2, 1)
     if shape.scaled:
         scores /= math.sqrt(query.shape[-1])
+    scores += shape.bias
     if causal:
         scores += np.triu(np.full(scores.shape[1:], -np.inf), k=1)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
@@ -121,6 +149,9 @@ def stack(
 ) -> np.ndarray:
     """The encoder, or the decoder given the encoder's output: ids -> [len(ids), hidden_size]."""
     heads = Heads(getattr(config, f"{name}_num_heads"), config.scale_attention)
+    own = heads
+    if config.position_kind == "relative":
+        own = heads._replace(bias=relative_bias(config, tensors, name, len(ids)))
     x = embed(config, tensors, ids, name)
     for i in range(getattr(config, f"{name}_layers")):
         layer = f"{name}.layers.{i}"
@@ -138,7 +169,7 @@ def stack(
             x = leave(x + y, "ssru_layer_norm")
         else:
             y = enter(x, "self_attn_layer_norm")
-            y = attention(y, y, tensors, f"{layer}.self_attn", heads, causal=name == "decoder")
+            y = attention(y, y, tensors, f"{layer}.self_attn", own, causal=name == "decoder")
             x = leave(x + y, "self_attn_layer_norm")
         if encoder_hidden_states is not None:
             y = enter(x, "encoder_attn_layer_norm")

@@ -27,8 +27,8 @@ constexpr Named<Activation> kActivations[] = {{"relu", Activation::kRelu},
                                               {"gelu_tanh", Activation::kGeluTanh}};
 constexpr Named<NormKind> kNormKinds[] = {{"layer_norm", NormKind::kLayerNorm},
                                           {"rms_norm", NormKind::kRmsNorm}};
-constexpr Named<PositionKind> kPositionKinds[] = {{"none", PositionKind::kNone},
-                                                  {"table", PositionKind::kTable}};
+constexpr Named<PositionKind> kPositionKinds[] = {
+    {"none", PositionKind::kNone}, {"table", PositionKind::kTable}, {"relative", PositionKind::kRelative}};
 constexpr Named<DecoderKind> kDecoderKinds[] = {{"self_attention", DecoderKind::kSelfAttention},
                                                 {"ssru", DecoderKind::kSsru}};
 
@@ -140,6 +140,8 @@ void bind_config(py::module_& m) {
       .def_readwrite("normalize_before", &ModelConfig::normalize_before)
       .def_readwrite("normalize_embeddings", &ModelConfig::normalize_embeddings)
       .def_readwrite("embed_scale", &ModelConfig::embed_scale)
+      .def_readwrite("relative_buckets", &ModelConfig::relative_buckets)
+      .def_readwrite("relative_max_distance", &ModelConfig::relative_max_distance)
       .def_readwrite("scale_attention", &ModelConfig::scale_attention)
       .def_readwrite("logit_scale", &ModelConfig::logit_scale)
       .def_readwrite("norm_eps", &ModelConfig::norm_eps);

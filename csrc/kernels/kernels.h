@@ -92,6 +92,7 @@ inline constexpr int kAttentionRows = 4;
 
 // Scaled dot-product attention of several heads, for queries that see the same keys:
 // softmax(scale * q k^T) v, "Attention Is All You Need" 3.2.1. Query i sees positions 0 ... num_keys[i] - 1.
+// The biased kernels add a number to each scaled score, Raffel et al. 2020, section 2.1.
 struct AttentionArgs {
   const float* query;  // [num_queries, num_heads * head_dim], rows query_stride apart
   std::int64_t query_stride;
@@ -107,6 +108,9 @@ struct AttentionArgs {
   const void* const* values;       // [max num_keys] row of each position, layer 0, head 0
   std::int64_t value_offset;       // added to each row: this layer and first head; then [head_dim]
   std::int64_t value_head_stride;  // from a head's part of a row to the next head's
+  const float* const* biases;      // [num_queries] biased kernels: those of positions 0, 1, ..., head 0
+  std::int64_t bias_offset;        // added to each: this call's first head
+  std::int64_t bias_head_stride;   // from a head's biases to the next head's
   float* scores;                   // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
   std::int64_t scores_stride;      // >= max num_keys rounded up to kLanes; a multiple of kLanes
   float* output;                   // [num_queries, num_heads * head_dim], rows output_stride apart
@@ -139,6 +143,8 @@ struct Kernels {
   // strides count floats or pairs.
   void (*attention_f32)(const AttentionArgs& args) noexcept;
   void (*attention_bf16)(const AttentionArgs& args) noexcept;
+  void (*attention_biased_f32)(const AttentionArgs& args) noexcept;
+  void (*attention_biased_bf16)(const AttentionArgs& args) noexcept;
 
   // Layer normalisation over the last axis, Ba et al. 2016: (x - mean) / sqrt(var + epsilon) * gamma + beta,
   // rows contiguous [num_rows, size]; output may be input.

@@ -36,6 +36,9 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.values = keys.values.data();
   args.value_offset = operands.value_offset + head * operands.value_head_stride;
   args.value_head_stride = operands.value_head_stride;
+  args.biases = operands.biases ? operands.biases + tile.first_row : nullptr;
+  args.bias_offset = head * operands.bias_head_stride;
+  args.bias_head_stride = operands.bias_head_stride;
   args.scores = nullptr;
   args.scores_stride = (static_cast<std::int64_t>(keys.values.size()) + kLanes - 1) / kLanes * kLanes;
   args.output = operands.output + tile.first_row * hidden_size + head_begin;

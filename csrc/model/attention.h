@@ -29,6 +29,8 @@ struct AttentionOperands {
   std::int64_t key_head_stride;  // see AttentionArgs
   std::int64_t value_offset;     // of this layer, from the row of a value
   std::int64_t value_head_stride;
+  const float* const* biases = nullptr;  // [rows] of the biased kernels, see AttentionArgs
+  std::int64_t bias_head_stride = 0;
   float* output;  // [rows, num_heads * head_dim]
 };
 

@@ -23,6 +23,12 @@ void check_config(const ModelConfig& config) {
   positive(config.decoder_head_dim, "decoder_head_dim");
   positive(config.encoder_ffn_dim, "encoder_ffn_dim");
   positive(config.decoder_ffn_dim, "decoder_ffn_dim");
+  if (config.position_kind == PositionKind::kRelative) {
+    if (config.relative_buckets < 4) throw std::invalid_argument("relative_buckets is below 4");
+    if (config.relative_max_distance <= config.relative_buckets / 2) {
+      throw std::invalid_argument("relative_max_distance is not above half of relative_buckets");
+    }
+  }
   if (config.position_offset < 0) throw std::invalid_argument("position_offset is negative");
 }
 

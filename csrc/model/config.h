@@ -13,7 +13,8 @@ enum class NormKind { kLayerNorm, kRmsNorm };
 // How tokens know their positions.
 enum class PositionKind {
   kNone,
-  kTable,  // a row of a table is added to each token's embedding
+  kTable,     // a row of a table is added to each token's embedding
+  kRelative,  // a number for each distance is added to each score of self-attention
 };
 
 struct ModelConfig {
@@ -36,9 +37,11 @@ struct ModelConfig {
   bool normalize_before = false;  // pre-norm, with a last norm after each stack
   bool normalize_embeddings = false;
   PositionKind position_kind = PositionKind::kTable;
-  float embed_scale = 1.0f;     // token embeddings are multiplied by it, sqrt(hidden_size) in the paper
-  bool scale_attention = true;  // scores are divided by sqrt(head_dim)
-  float logit_scale = 1.0f;     // of pre-norm models: the last hidden states are multiplied by it
+  float embed_scale = 1.0f;       // token embeddings are multiplied by it, sqrt(hidden_size) in the paper
+  int relative_buckets = 0;       // rows of the tables of distances
+  int relative_max_distance = 0;  // from it on, all distances are one bucket
+  bool scale_attention = true;    // scores are divided by sqrt(head_dim)
+  float logit_scale = 1.0f;       // of pre-norm models: the last hidden states are multiplied by it
   float norm_eps = 1e-5f;
   DecoderKind decoder_kind = DecoderKind::kSelfAttention;
 

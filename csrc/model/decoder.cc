@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/layers.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -18,6 +19,7 @@ struct Pass {
   Rows rows;
   const PageLayout& layout;
   const DecoderBatch& batch;
+  const float* const* biases;  // [rows] of relative positions, or null
   float* query_key_value;  // [rows, 3 * attention_size], of cross-attention the query alone; SSRU: [rows, 2 *
                            // hidden_size]
   float* context;          // [rows, attention_size], attention output before its projection
@@ -41,6 +43,16 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   operands.key_head_stride = operands.value_head_stride = pass.layout.head_stride();
   operands.output = pass.context;
   return operands;
+}
+
+// Lets self-attention see relative positions, where the model has them.
+void add_biases(const Pass& pass, AttentionOperands& operands) {
+  if (pass.biases == nullptr) return;
+  const Kernels& kernels = pass.rows.runtime.kernels;
+  operands.attention =
+      pass.layout.type == CacheType::kFloat32 ? kernels.attention_biased_f32 : kernels.attention_biased_bf16;
+  operands.biases = pass.biases;
+  operands.bias_head_stride = bias_row_size(pass.rows.config, Sight::kBackwards);
 }
 
 // Writes keys and values of one layer: of row i at key_value + i * stride, first the key, then the value.
@@ -78,6 +90,7 @@ void history_block(const Pass& pass, const SelfAttentionWeights& weights, int la
     AttentionOperands operands = operands_of(pass, layer);
     operands.query_stride = 3 * size;
     operands.num_keys = pass.batch.num_keys;
+    add_biases(pass, operands);
     attend_and_project(pass, pass.batch.groups, operands, weights.output);
   });
 }
@@ -147,6 +160,7 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
       .rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
       .layout = layout,
       .batch = batch,
+      .biases = bias_rows(config, weights.decoder_bias, batch.positions, num_rows, workspace),
       .query_key_value = workspace.take<float>(std::max(3 * attention_count, 2 * hidden_count)),
       .context = workspace.take<float>(attention_count),
       .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};

@@ -4,6 +4,7 @@
 
 #include "model/attention.h"
 #include "model/layers.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -16,6 +17,7 @@ constexpr int kMaxTokens = 512;
 struct Pass {
   Rows rows;
   std::span<const AttentionGroup> groups;  // one for each sentence
+  const float* const* biases;              // [rows] of relative positions, or null
   const std::int32_t* num_keys;            // [rows] length of the row's sentence
   std::int64_t* key_rows;                  // [rows] where a row's key goes in key_blocks: block base + lane
   float* query_key_value;                  // [rows, 3 * attention_size]
@@ -80,7 +82,8 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
            pass.query_key_value);
     transpose_keys(pass);
     AttentionOperands operands;
-    operands.attention = rows.runtime.kernels.attention_f32;
+    const Kernels& kernels = rows.runtime.kernels;
+    operands.attention = pass.biases ? kernels.attention_biased_f32 : kernels.attention_f32;
     operands.num_heads = config.encoder_num_heads;
     operands.head_dim = config.encoder_head_dim;
     operands.scale = attention_scale(config, config.encoder_head_dim);
@@ -91,6 +94,8 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
     operands.key_head_stride = static_cast<std::int64_t>(operands.head_dim) * kLanes;
     operands.value_offset = 0;
     operands.value_head_stride = operands.head_dim;
+    operands.biases = pass.biases;
+    operands.bias_head_stride = bias_row_size(config, Sight::kBothWays);
     operands.output = pass.context;
     attend(rows.runtime, pass.groups, operands);
     linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
@@ -125,6 +130,7 @@ void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Wei
 
   Pass pass{.rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
             .groups = {},
+            .biases = bias_rows(config, weights.encoder_bias, positions, num_rows, workspace),
             .num_keys = nullptr,
             .key_rows = workspace.take<std::int64_t>(num_rows),
             .query_key_value = workspace.take<float>(3 * num_rows * attention_size),

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/pack.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -30,6 +31,11 @@ class Outline {
     }
     if (config_.normalize_embeddings) result.norm = norm();
     return result;
+  }
+
+  Array<float> relative_bias(Sight sight, int num_heads) const {
+    if (config_.position_kind != PositionKind::kRelative) return {};
+    return sized<float>(static_cast<std::size_t>(num_heads * bias_row_size(config_, sight)));
   }
 
   SelfAttentionWeights self_attention(int attention_size) const {
@@ -92,6 +98,8 @@ Weights outline_weights(const ModelConfig& config, WeightType type) {
   weights.decoder_embedding = outline.embedding(config.vocab_size);
   weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.cross_attention(),
                                                         outline.feed_forward(config.decoder_ffn_dim)});
+  weights.encoder_bias = outline.relative_bias(Sight::kBothWays, config.encoder_num_heads);
+  weights.decoder_bias = outline.relative_bias(Sight::kBackwards, config.decoder_num_heads);
   if (config.normalize_before) {
     weights.encoder_norm = outline.norm();
     weights.decoder_norm = outline.norm();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/pack.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -139,6 +140,13 @@ class Loader {
     }
     if (config_.normalize_embeddings) result.norm = norm(stack + ".layernorm_embedding");
     return result;
+  }
+
+  Array<float> relative_bias(const std::string& stack, Sight sight, int num_heads) {
+    if (config_.position_kind != PositionKind::kRelative) return {};
+    const Sizes shape{config_.relative_buckets, num_heads};
+    return expand_relative_bias(config_, sight,
+                                source_.take(stack + ".relative_attention_bias.weight", shape));
   }
 
   Linear lm_head() {
@@ -290,6 +298,8 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
     weights.decoder_layers.push_back({loader.history(name), loader.cross_attention(name),
                                       loader.feed_forward(name, config.decoder_ffn_dim)});
   }
+  weights.encoder_bias = loader.relative_bias("encoder", Sight::kBothWays, config.encoder_num_heads);
+  weights.decoder_bias = loader.relative_bias("decoder", Sight::kBackwards, config.decoder_num_heads);
   if (config.normalize_before) {
     weights.encoder_norm = loader.norm("encoder.layer_norm");
     weights.decoder_norm = loader.norm("decoder.layer_norm", config.logit_scale);

@@ -102,9 +102,11 @@ struct DecoderLayerWeights {
 struct Weights {
   Embedding encoder_embedding;
   std::vector<EncoderLayerWeights> encoder_layers;
-  Norm encoder_norm;  // pre-norm models only: after the last layer
+  Array<float> encoder_bias;  // relative positions only, see relative_bias.h
+  Norm encoder_norm;          // pre-norm models only: after the last layer
   Embedding decoder_embedding;
   std::vector<DecoderLayerWeights> decoder_layers;
+  Array<float> decoder_bias;
   Norm decoder_norm;  // pre-norm models only
   Linear lm_head;     // [hidden_size, vocab_size]
 
@@ -118,7 +120,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
 
 // Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
 // are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 2;
+inline constexpr int kPackedLayout = 1;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>
@@ -183,6 +185,8 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     visit_feed_forward(layer.feed_forward);
   }
   visit_norm(weights.decoder_norm);
+  if (weights.encoder_bias.size() > 0) visit(weights.encoder_bias);
+  if (weights.decoder_bias.size() > 0) visit(weights.decoder_bias);
 }
 
 }  // namespace pyengine

@@ -44,8 +44,11 @@ class ModelConfig:
         normalize_embeddings: one more norm before the first layer of each stack.
         gated_ffn: activation(x Wg) * (x Wv) stands in place of activation(x W).
         position_kind: how tokens know their positions: "table", rows of a table that are added to
-            the embeddings, or "none".
+            the embeddings; "relative", a number for each distance that is added to the scores of
+            self-attention; or "none".
         position_offset: rows of that table before the one of the first token.
+        relative_buckets: of distances, each with one such number for each head.
+        relative_max_distance: from it on, all distances are in the last bucket.
         scale_attention: attention scores are divided by sqrt(head_dim).
         logit_scale: factor on the last hidden states of a pre-norm model.
     """
@@ -72,6 +75,8 @@ class ModelConfig:
     gated_ffn: bool = False
     position_kind: str = "table"
     position_offset: int = 0
+    relative_buckets: int = 0
+    relative_max_distance: int = 0
     scale_attention: bool = True
     logit_scale: float = 1.0
 

@@ -60,6 +60,11 @@ class Tokenizer(ABC):
         ids = self._encode([languages.prefixed(text, target) for text in cleaned])
         return [languages.marked(sequence, source) for sequence in ids]
 
+    @property
+    def num_final(self) -> int:
+        """Tokens at the end of a source that are no text."""
+        return 1 if self.languages is None else self.languages.num_final
+
     def check_languages(self, source: str | None, target: str | None) -> None:
         """Raises OptionError for a language that the model does not know, or is not told."""
         for name, code in (("source", source), ("target", target)):

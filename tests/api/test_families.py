@@ -15,7 +15,7 @@ from pyengine.verify import verify_model
 
 from .conftest import FIXTURES
 
-FAMILIES = ("marian-odd", "bart", "mbart", "pegasus", "m2m")
+FAMILIES = ("marian-odd", "bart", "mbart", "pegasus", "m2m", "t5", "mt5")
 
 
 @pytest.fixture(params=FAMILIES, scope="module")
@@ -81,9 +81,7 @@ def test_as_long_as_the_positions_go(name: str) -> None:
     assert difference(found, expected) <= 1e-4
 
 
-def onnxruntime_logits(
-    translator: Translator, source: list[int], target: list[int]
-) -> np.ndarray:
+def onnxruntime_logits(translator: Translator, source: list[int], target: list[int]) -> np.ndarray:
     """Teacher-forced logits [len(target), vocab_size] of the folder's own files."""
     model, config = translator._model, translator.config
     mask = np.ones((1, len(source)), np.int64)

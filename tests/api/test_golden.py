@@ -24,6 +24,8 @@ MODELS = {
     "mbart": FIXTURES / "mbart",
     "pegasus": FIXTURES / "pegasus",
     "m2m": FIXTURES / "m2m",
+    "t5": FIXTURES / "t5",
+    "mt5": FIXTURES / "mt5",
     "multi30k_search": TEXT_MODEL,
     "multi30k_processors": TEXT_MODEL,
 }

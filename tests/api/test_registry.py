@@ -65,7 +65,6 @@ def test_translate_by_language(models: Path, text_translator: Translator) -> Non
     [
         ({}, "found no model"),
         ({"source": "en"}, "found source"),
-        ({"model": "x", "source": "en", "target": "de"}, "found model and source and target"),
     ],
 )
 def test_model_or_languages(keywords: dict[str, str], found: str) -> None:

@@ -86,6 +86,10 @@ class RandomModel {
       const int rows = config_.max_positions + config_.position_offset;
       add(stack + ".embed_positions.weight", {rows, config_.hidden_size}, 0.5f);
     }
+    if (config_.position_kind == PositionKind::kRelative) {
+      const int num_heads = is_decoder ? config_.decoder_num_heads : config_.encoder_num_heads;
+      add(stack + ".relative_attention_bias.weight", {config_.relative_buckets, num_heads}, 1.0f);
+    }
     if (config_.normalize_embeddings) add_norm(stack + ".layernorm_embedding");
     const int attention_size =
         is_decoder ? config_.decoder_attention_size() : config_.encoder_attention_size();
@@ -121,7 +125,9 @@ inline ModelConfig unusual_config() {
   config.norm_kind = NormKind::kRmsNorm;
   config.normalize_before = true;
   config.normalize_embeddings = true;
-  config.position_kind = PositionKind::kNone;
+  config.position_kind = PositionKind::kRelative;
+  config.relative_buckets = 8;
+  config.relative_max_distance = 20;
   config.scale_attention = false;
   config.logit_scale = 0.25f;
   return config;

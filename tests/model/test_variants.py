@@ -47,6 +47,17 @@ VARIANTS = {
     "no-positions": dataclasses.replace(SMALL, position_kind="none"),
     "no-positions-unscaled": dataclasses.replace(SMALL, position_kind="none", embed_scale=1.0),
     "position-offset": dataclasses.replace(SMALL, position_offset=2),
+    "relative": dataclasses.replace(
+        SMALL, position_kind="relative", relative_buckets=8, relative_max_distance=16
+    ),
+    "relative-wide-heads": dataclasses.replace(
+        SMALL,
+        position_kind="relative",
+        relative_buckets=32,
+        relative_max_distance=128,
+        encoder_head_dim=32,
+        decoder_head_dim=32,
+    ),
     "gated": dataclasses.replace(SMALL, gated_ffn=True, activation="gelu_tanh"),
     "gated-silu": dataclasses.replace(SMALL, gated_ffn=True, activation="silu"),
     "gelu-tanh": dataclasses.replace(SMALL, activation="gelu_tanh"),
@@ -88,6 +99,9 @@ def random_tensors(config: ModelConfig, with_biases: bool = True) -> dict[str, n
         add(f"{stack}.embed_tokens.weight", vocab_size, size, scale=size**-0.5)
         if config.position_kind == "table":
             add(f"{stack}.embed_positions.weight", config.position_rows, size)
+        if config.position_kind == "relative":
+            shape = config.relative_buckets, getattr(config, f"{stack}_num_heads")
+            add(f"{stack}.relative_attention_bias.weight", *shape)
         if config.normalize_embeddings:
             norm(f"{stack}.layernorm_embedding")
         width = getattr(config, f"{stack}_attention_size")
