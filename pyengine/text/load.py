@@ -49,6 +49,7 @@ FAMILIES = (
     Family(m2m_100.FILES, "m2m_100", lambda folder, config: m2m_100.M2M100Tokenizer(folder)),
     Family(fast.FILES, "m2m_100", _load_multilingual("NllbTokenizer")),
     Family(fast.FILES, "mbart", _load_multilingual("MBartTokenizer")),
+    Family(fast.FILES, "t5", lambda folder, config: multilingual.T5Tokenizer(folder)),
     Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
 )
 

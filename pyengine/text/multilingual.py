@@ -1,7 +1,7 @@
-"""The tokenizers of mBART, mBART-50 and NLLB folders: a ``tokenizer.json`` and language tokens.
+"""The tokenizers of mBART, mBART-50, NLLB and MADLAD: a ``tokenizer.json`` with language tokens.
 
 The special tokens around a text depend on the languages of a call, so those that the file itself
-adds are not used.
+adds are not used; MADLAD's one is a prefix of the text.
 
 Source: ``MBartTokenizerFast``, ``MBart50TokenizerFast`` and ``NllbTokenizerFast`` in transformers
 4.57.6.
@@ -16,10 +16,12 @@ from typing import Any
 from pyengine.errors import ModelFormatError
 from pyengine.text.fast import FastTokenizer
 from pyengine.text.json_file import read_optional_json_object
-from pyengine.text.language_tokens import LanguageTokens
+from pyengine.text.language_tokens import LanguageTokens, TargetPrefixes
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})")
 """en_XX and fr_XX of mBART, fra_Latn of NLLB."""
+
+_MADLAD_LANGUAGE = re.compile(r"<2([a-z]{2,3}(?:_[A-Za-z]+)?)>")
 
 _DEFAULT_SOURCES = {"NllbTokenizer": "eng_Latn"}
 _DEFAULT_SOURCE = "en_XX"
@@ -54,6 +56,23 @@ class MultilingualTokenizer(FastTokenizer):
     def _encode_one(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+class T5Tokenizer(FastTokenizer):
+    """A ``tokenizer.json`` that may hold the languages of MADLAD, such as ``<2de>``.
+
+    Args:
+        folder: holds ``tokenizer.json``.
+
+    Raises:
+        ModelFormatError: the file is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        if self._tokenizer.token_to_id("<2en>") is not None:
+            found = map(_MADLAD_LANGUAGE.fullmatch, self._tokenizer.get_vocab())
+            self.languages = TargetPrefixes({code[1]: f"{code[0]} " for code in found if code})
 
 
 def tokenizer_class(folder: Path, raw_config: dict[str, Any], default: str) -> str:
