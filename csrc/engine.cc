@@ -110,6 +110,14 @@ void check_positions(std::size_t count, int max_positions, const char* what) {
             std::to_string(max_positions));
 }
 
+// Before anything is made for each of them.
+int checked_threads(int num_threads) {
+  check(num_threads >= 1 && num_threads <= ThreadPool::kMaxThreads,
+        "num_threads is " + std::to_string(num_threads) + ", expected 1 to " +
+            std::to_string(ThreadPool::kMaxThreads));
+  return num_threads;
+}
+
 void check_options(const GenerationOptions& options, const ModelConfig& config) {
   check(options.num_beams >= 1 && options.num_beams <= kMaxBeams,
         "num_beams is " + std::to_string(options.num_beams) + ", expected 1 to " + std::to_string(kMaxBeams));
@@ -131,11 +139,9 @@ Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernel
     : config_(config),
       weights_(std::move(weights)),
       kernels_(kernels),
-      num_threads_(num_threads),
-      forward_(config_, weights_, kernels_, num_threads),
-      scheduler_(forward_) {
-  check(num_threads >= 1 && num_threads <= ThreadPool::kMaxThreads, "num_threads must be between 1 and 255");
-}
+      num_threads_(checked_threads(num_threads)),
+      forward_(config_, weights_, kernels_, num_threads_),
+      scheduler_(forward_) {}
 
 void Engine::check_source(std::span<const std::int32_t> source) const {
   check(!source.empty(), "a source is empty");

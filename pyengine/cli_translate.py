@@ -156,7 +156,7 @@ def _open_inputs(
     if names == ["-"] and sys.stdin.isatty():
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
     files = [(name, _open_input(name, stack)) for name in names]
-    return _chunks(files, pace)
+    return _chunks(files, pace, "" if arguments.split else "\r")
 
 
 def _open_input(name: str, stack: ExitStack) -> BinaryIO:
@@ -180,19 +180,21 @@ def _count_lines(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def _chunks(files: list[tuple[str, BinaryIO]], pace: Pace) -> Iterator[list[Line]]:
+def _chunks(files: list[tuple[str, BinaryIO]], pace: Pace, stripped: str) -> Iterator[list[Line]]:
     for name, file in files:
         label = "<stdin>" if name == "-" else name
         number = 0
         for raw_lines in LineReader(file, pace):
-            texts = [_decoded(raw, first=number + i == 0) for i, raw in enumerate(raw_lines)]
+            texts = [_decoded(raw, stripped) for raw in raw_lines]
+            if number == 0:
+                texts[0] = texts[0].removeprefix("\ufeff")
             yield [Line(text, f"{label}:{number + i + 1}") for i, text in enumerate(texts)]
             number += len(raw_lines)
 
 
-def _decoded(raw: bytes, first: bool) -> str:
-    text = raw.decode("utf-8", errors="replace").rstrip("\r")
-    return text.removeprefix("\ufeff") if first else text
+def _decoded(raw: bytes, stripped: str) -> str:
+    """The text of a line; of whole texts, the "\\r" of its end is kept like all white space."""
+    return raw.decode("utf-8", errors="replace").rstrip(stripped)
 
 
 class LineReader:

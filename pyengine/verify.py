@@ -1,5 +1,7 @@
 """Is the engine faithful? The folder's ONNX files in onnxruntime against the engine's logits.
 
+A Firefox model is converted to ONNX first.
+
 onnxruntime translates greedily; the engine is then given onnxruntime's own tokens (teacher
 forcing), so that one early flip does not make the rest meaningless, and the logits of every
 position are compared.
@@ -15,8 +17,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +41,10 @@ from pyengine.errors import OptionError, TokenizerMissingError
 if TYPE_CHECKING:
     from pyengine.translator import Translator
 
-TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2, "int8": 1e-1}
+TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2, "int8": 2e-1}
 """Largest relative difference of a faithful engine for each type of its weights. Seen on models of
-32 to 512 hidden units: float32 1e-6, bfloat16 2e-3 to 1.7e-2, int8 9e-3 to 3e-2 on sentences and up
-to 7.8e-2 on random ids."""
+32 to 512 hidden units: float32 8e-6, bfloat16 2e-3 to 1.7e-2, int8 9e-3 to 3e-2; of Firefox's tiny
+models in int8, 3e-2 on the mean and 1.2e-1 at the worst of 3,000 positions."""
 
 MIN_EQUAL_TOKENS = 0.97
 """Share of a sentence's positions where a faithful engine prefers onnxruntime's token, at least."""
@@ -148,7 +153,8 @@ def verify_model(
     texts = _encoded(translator, sentences)
     sources = [*texts, *random_sources(translator, RANDOM_LENGTHS, random.Random(SEED))]
     search = _greedy_search(translator, max_new_tokens)
-    peer = OnnxRuntimeModel(onnx_files(translator.path), translator.threads, exact_session)
+    with _onnx_folder(translator.path) as folder:
+        peer = OnnxRuntimeModel(onnx_files(folder), translator.threads, exact_session)
     tally = _Tally(TOLERANCES[translator.compute_type])
     equal_tokens_of_text = 1.0
     for number, source in enumerate(sources, 1):
@@ -172,6 +178,19 @@ def verify_model(
         equal_tokens_of_text=equal_tokens_of_text,
         wrong_tokens=tally.wrong,
     )
+
+
+@contextmanager
+def _onnx_folder(folder: Path) -> Iterator[Path]:
+    """The folder itself; for a Firefox model, a temporary one with what it converts to."""
+    from pyengine.convert.firefox import convert
+
+    if (folder / "config.json").exists():
+        yield folder
+    else:
+        with TemporaryDirectory() as name:
+            convert(folder, Path(name, "model"))
+            yield Path(name, "model")
 
 
 class _Tally:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import OptionError
-from pyengine.models.languages import languages_of, primary_language
+from pyengine.models.languages import checked_language, languages_of
 from pyengine.text.sentences import split_text
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def translate_texts(
     def fits(sentence: str) -> bool:
         return len(translator.encode(sentence, **told)) <= limit
 
-    code = language or wording.source or (languages_of(translator.path) or ("en", ""))[0]
-    splits = [split_text(text, primary_language(code), fits) for text in texts]
+    if language is None:
+        language = wording.source or (languages_of(translator.path) or ("en", ""))[0]
+    code = checked_language("language", language)
+    splits = [split_text(text, code, fits) for text in texts]
     sentences = [sentence for split in splits for sentence in split.sentences]
     translations = iter(translator.translate(sentences, **told, **options))
     return [split.join(list(islice(translations, len(split.sentences)))) for split in splits]

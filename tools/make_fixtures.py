@@ -6,7 +6,7 @@ Needs torch, transformers and optimum-onnx, which no test imports. Each entry of
 folder tests/fixtures/NAME as `optimum-cli export onnx` writes it and two files in
 tests/fixtures/golden: NAME.npz with teacher-forced logits and NAME.json with searches (see
 tools/golden_search.py). A family is added as one more entry with its own `make`. The reference
-Transformer, which transformers does not know, has one folder with logits only.
+Transformers, which transformers does not know, are made by tools/make_reference_fixtures.py.
 """
 
 import argparse
@@ -25,12 +25,8 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel, PreTrain
 from tools import golden_search, toy_language
 from tools.family_fixtures import FAMILY_FIXTURES
 from tools.fixture import MERGED, SPLIT, TWO, Fixture, randomize, stack_sizes
-from tools.reference.config import TransformerConfig
-from tools.reference.export import export as export_reference
-from tools.reference.model import Transformer
 
 FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
-REFERENCE = "transformer-prenorm"
 
 
 def make_marian(config: dict[str, Any]) -> MarianMTModel:
@@ -167,32 +163,6 @@ def source_sentences(fixture: Fixture, lengths: tuple[int, ...]) -> list[list[in
     return [[*rng.integers(low, vocab_size - 1, n - 1).tolist(), eos] for n in lengths]
 
 
-def build_reference(name: str) -> None:
-    """A random pre-norm reference Transformer: its folder, and its logits in golden/NAME.npz."""
-    torch.manual_seed(5)
-    config = TransformerConfig(
-        vocab_size=67,
-        d_model=24,
-        max_position_embeddings=32,
-        normalize_before=True,
-        **stack_sizes((2, 1), (3, 3), (40, 36)),
-    )
-    model = Transformer(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
-                parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    folder = FIXTURES_DIR / name
-    shutil.rmtree(folder, ignore_errors=True)
-    export_reference(model, folder)
-    source, target = torch.randint(3, 67, (1, 9)), torch.randint(3, 67, (1, 6))
-    with torch.no_grad():
-        logits = model.decoder.logits(model(source, torch.ones_like(source), target))[0]
-    arrays = {"source_0": source[0], "decoder_input_0": target[0], "logits_0": logits}
-    path = FIXTURES_DIR / "golden" / f"{name.replace('-', '_')}.npz"
-    np.savez_compressed(path, **{key: value.numpy() for key, value in arrays.items()})
-
-
 def record_logits(fixture: Fixture, model: PreTrainedModel, path: Path) -> None:
     """source_K [s], decoder_input_K [t] and logits_K [t, vocab_size] float32 for K = 0, 1."""
     rng = np.random.default_rng(fixture.seed + 100)
@@ -222,7 +192,14 @@ def build(fixture: Fixture) -> None:
     sizes = (fixture.config["vocab_size"], model.lm_head.out_features, padding)
     end, first = fixture.config["eos_token_id"], fixture.first_id
     language = toy_language.ToyLanguage(*sizes, fixture.seed, end, first)
-    toy_language.teach(model, language, fixture.lessons, fixture.generation["max_length"] * 2 // 3)
+    toy_language.teach(
+        lambda sources, inputs: model(sources, decoder_input_ids=inputs).logits,
+        model.parameters(),
+        language,
+        fixture.lessons,
+        fixture.generation["max_length"] * 2 // 3,
+        fixture.config["decoder_start_token_id"],
+    )
     sources = source_sentences(fixture, (1, 4, 9, 31))
     if "bad_words_ids" in fixture.generation:
         make_padding_likely(model, sources)
@@ -249,9 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="default: all")
     torch.set_num_threads(1)
-    names = parser.parse_args().names or [REFERENCE, *(fixture.name for fixture in FIXTURES)]
-    if REFERENCE in names:
-        build_reference(REFERENCE)
+    names = parser.parse_args().names or [fixture.name for fixture in FIXTURES]
     for fixture in FIXTURES:
         if fixture.name in names:
             print(f"{fixture.name} ...", flush=True)

@@ -5,10 +5,12 @@ search tests need: several plausible tokens at each step, and sentences that end
 different lengths.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 # Shares of the four continuations of a word, and of the sentence's end.
 SHARES = (0.42, 0.22, 0.14, 0.10, 0.12)
@@ -31,7 +33,13 @@ class ToyLanguage:
     """
 
     def __init__(
-        self, num_sources: int, num_targets: int, padding: int, seed: int, end: int, first: int
+        self,
+        num_sources: int,
+        num_targets: int,
+        padding: int,
+        seed: int,
+        end: int = 0,
+        first: int = 1,
     ) -> None:
         self._rng = np.random.default_rng(seed)
         allowed = [token for token in range(first, num_targets) if token != padding]
@@ -55,18 +63,33 @@ class ToyLanguage:
         return np.pad(sources, ((0, 0), (0, 1)), constant_values=self._end), targets
 
 
-def teach(model: PreTrainedModel, language: ToyLanguage, steps: int, max_length: int) -> None:
-    """Trains `model` in place on sentences of up to `max_length` tokens."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def teach(
+    logits_of: Callable[[Tensor, Tensor], Tensor],
+    parameters: Iterable[nn.Parameter],
+    language: ToyLanguage,
+    steps: int,
+    max_length: int,
+    start: int,
+) -> None:
+    """Trains a model in place on sentences of up to `max_length` tokens.
+
+    Args:
+        logits_of: the model: source ids and decoder input ids -> logits.
+        parameters: of the model; those that need no gradient stay as they are.
+        language: what it learns.
+        steps: updates of 32 sentences.
+        max_length: of the sources.
+        start: the id the decoder starts from.
+    """
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
-    start = model.config.decoder_start_token_id
     loss = torch.zeros(())
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
         sources, targets = map(torch.from_numpy, language.batch(32, 1 + step * 7 % max_length))
         inputs = functional.pad(targets[:, :-1].clamp(min=0), (1, 0), value=start)
-        logits = model(sources, decoder_input_ids=inputs).logits
+        logits = logits_of(sources, inputs)
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()

@@ -102,7 +102,9 @@ PackedWeights pack(const ModelConfig& config, const py::object& tensors, const s
 PackedWeights map(const ModelConfig& config, const py::buffer& buffer,
                   const std::vector<std::uint64_t>& offsets, const std::string& compute_type) {
   py::buffer_info info = buffer.request();
-  if (info.itemsize != 1 || info.ndim != 1) throw std::invalid_argument("packed weights: not bytes");
+  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
+    throw std::invalid_argument("packed weights: not bytes one after another");
+  }
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(info.ptr),
                                          static_cast<std::size_t>(info.size));
   return {config, map_weights(config, weight_type(compute_type), keep(std::move(info)), bytes, offsets)};

@@ -20,7 +20,7 @@ constexpr int kAdmitShare = 4;
 
 void Scheduler::run(Job& job, int batch_size, Poll interrupted) {
   if (job.num_sentences() == 0) return;
-  check_not_forked_at_work();
+  const Inside inside(callers_);
   Call call{job, batch_size, job.num_sentences()};
   Lock lock(mutex_);
   calls_.push_back(&call);
@@ -38,7 +38,7 @@ void Scheduler::run(Job& job, int batch_size, Poll interrupted) {
 }
 
 void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
-  check_not_forked_at_work();
+  const Inside inside(callers_);
   Lock lock(mutex_);
   while (!changed_.wait_for(lock, kPollInterval, [&] { return !driven_; })) {
     lock.unlock();
@@ -60,11 +60,19 @@ void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
   if (error) std::rethrow_exception(error);
 }
 
-// The threads that were at work do not exist in a forked child: whoever waited for them would wait for ever.
-void Scheduler::check_not_forked_at_work() {
-  if (fork_count_ == fork_count()) return;
-  if (driven_) throw ForkedAtWork();
-  fork_count_ = fork_count();
+Scheduler::Inside::Inside(std::atomic<Callers>& callers) : callers_(callers) {
+  const auto now = static_cast<std::uint32_t>(fork_count());
+  Callers seen = callers_.load(), next;
+  do {
+    if (seen.fork_count != now && seen.count > 0) throw ForkedAtWork();
+    next = {now, seen.count + 1};
+  } while (!callers_.compare_exchange_weak(seen, next));
+}
+
+Scheduler::Inside::~Inside() {
+  Callers seen = callers_.load();
+  while (!callers_.compare_exchange_weak(seen, {seen.fork_count, seen.count - 1})) {
+  }
 }
 
 // Asks the caller whether to stop, without the lock. Whoever drives drops its sentences before the next step.

@@ -76,7 +76,25 @@ class Scheduler {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  void check_not_forked_at_work();
+  // The threads inside run() and exclusively(), and the fork_count() of the process that they are in.
+  struct Callers {
+    std::uint32_t fork_count;
+    std::uint32_t count;
+  };
+
+  // Its thread counts as inside while it exists. Throws ForkedAtWork where the process forked while others
+  // were: they do not exist here, and whoever waited for them, or for the lock, would wait for ever.
+  class Inside {
+   public:
+    explicit Inside(std::atomic<Callers>& callers);
+    ~Inside();
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    std::atomic<Callers>& callers_;
+  };
+
   void poll(Lock& lock, Call& call, Poll interrupted);
   void drive(Lock& lock, Call& call, Poll interrupted);
   void stop_driving();
@@ -90,12 +108,12 @@ class Scheduler {
   void fail_in_flight(std::exception_ptr error);
 
   ForwardGroups& forward_;
-  std::uint64_t fork_count_ = fork_count();  // when the scheduler last was idle
-  std::atomic<bool> driven_{false};          // written under mutex_
-  std::mutex mutex_;                         // guards what follows
-  std::condition_variable changed_;          // a call has ended, or nobody drives any more
-  std::vector<Call*> calls_;                 // that have not ended
-  std::size_t turn_ = 0;                     // of calls_: whose sentence is admitted next
+  std::atomic<Callers> callers_{};
+  std::mutex mutex_;                 // guards what follows
+  std::condition_variable changed_;  // a call has ended, or nobody drives any more
+  bool driven_ = false;
+  std::vector<Call*> calls_;  // that have not ended
+  std::size_t turn_ = 0;      // of calls_: whose sentence is admitted next
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
   std::vector<Sentence*> sentences_;  // of in_flight_

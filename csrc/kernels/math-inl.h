@@ -33,7 +33,8 @@ inline Exponent split_exponent(Vec x) {
   return {add(fma(mul(r, r), q, r), broadcast(1.0f)), shift_into_exponent(shifted)};
 }
 
-// e^x. Error below 1.5 ulp; results below e^-86.9 (about 2^-125) are 0, so no denormal is ever made.
+// e^x. Error below 1.5 ulp; results below e^-86.9 (about 2^-125.4) are 0, so none is denormal. Half of it is
+// below e^-86.64, and may lose its last bit there.
 inline Vec exp(Vec x) {
   constexpr float kSmallest = -86.9f, kLargest = 88.72284f;
   const Exponent e = split_exponent<126>(x);  // half of it, as 2^128 is no float
@@ -42,8 +43,8 @@ inline Vec exp(Vec x) {
   return select(greater(broadcast(kSmallest), x), zero(), result);
 }
 
-// e^x for x <= 0, as exp(x) to the bit down to -86.9; what is below counts as -86.9, so that nothing has to
-// be chosen: 1e-38 beside a largest term of 1 leaves no trace in a sum.
+// e^x for x <= 0, as exp(x) to the bit down to -86.64; what is below -86.9 counts as -86.9, so that nothing
+// has to be chosen: 1e-38 beside a largest term of 1 leaves no trace in a sum.
 inline Vec exp_of_negative(Vec x) {
   const Vec clamped = max(broadcast(-86.9f), x);  // in this order a NaN stays one
   const Exponent e = split_exponent<127>(clamped);

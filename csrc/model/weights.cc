@@ -51,6 +51,12 @@ bool same_memory(const TensorView& a, const TensorView& b) {
   return a.data == b.data && a.quantized == b.quantized && a.shape == b.shape && a.strides == b.strides;
 }
 
+// Two tables of the same integers may differ in what these are multiplied with.
+bool has_scales(const Panels& panels, const Array<float>& scales) {
+  const Array<float>& own = std::get<PanelsS8>(panels).scales;
+  return std::equal(own.data(), own.data() + own.size(), scales.data(), scales.data() + scales.size());
+}
+
 PanelsF32 pack_f32_panels(const TensorView& weight) {
   const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
   AlignedBuffer<float> values(static_cast<std::size_t>(packed_size(depth, columns)));
@@ -236,10 +242,10 @@ class Loader {
   // ties them.
   Panels vocabulary_panels(const TensorView& weight, const std::string& name) {
     const int vocab_size = static_cast<int>(weight.shape[1]);
+    Array<float> scales;  // of an int8 weight
+    if (weight.quantized != nullptr) scales = vectors({name}, ".weight_scale", vocab_size);
     for (const auto& [view, known] : vocabularies_) {
-      if (!same_memory(view, weight)) continue;
-      if (weight.quantized != nullptr) source_.take(name + ".weight_scale", {vocab_size});
-      return known;
+      if (same_memory(view, weight) && (scales.size() == 0 || has_scales(known, scales))) return known;
     }
     vocabularies_.emplace_back(weight, panels(weight, {name}, vocab_size));
     return vocabularies_.back().second;

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyengine.bench.onnxruntime_loop import OnnxFiles
+from pyengine.errors import ModelNotFoundError
 
 if TYPE_CHECKING:
     from pyengine.translator import Translator
@@ -21,6 +22,11 @@ def onnx_files(folder: Path) -> OnnxFiles:
     """
     from pyengine.models.folder import find_onnx_files
 
+    if not (folder / "config.json").exists():
+        raise ModelNotFoundError(
+            f"{str(folder)!r} lacks config.json and ONNX files, which onnxruntime needs; "
+            "pyengine convert writes them for a Firefox model"
+        )
     found = find_onnx_files(folder)
     merged = found.decoder.with_name(MERGED_FILE)
     if merged.is_file() and (found.decoder_with_past is None or found.decoder == merged):

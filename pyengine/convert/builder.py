@@ -71,11 +71,12 @@ class GraphBuilder:
     def linear(self, module: str, x: str) -> str:
         """x W + b of the module at this place; b only if there is one."""
         with self.module(module):
-            path = self._canonical()
-            product = self.node("MatMul", x, self.weight(f"{path}.weight"))
-            if f"{path}.bias" not in self._tensors:
-                return product
-            return self.node("Add", product, self.weight(f"{path}.bias"))
+            return self.own_bias(self.node("MatMul", x, self.own_weight()))
+
+    def own_bias(self, product: str) -> str:
+        """``product`` plus the tensor "bias" of the module at this place, if there is one."""
+        name = f"{self._canonical()}.bias"
+        return self.node("Add", product, self.weight(name)) if name in self._tensors else product
 
     def layer_norm(self, module: str, x: str, epsilon: float) -> str:
         """The layer norm at this place."""

@@ -11,6 +11,7 @@ from pyengine.models.binary_file import read_file
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
 from pyengine.models.quantized import holds_int8
+from pyengine.text.spiece import SpieceTokenizer
 
 
 def convert(folder: Path, out: Path) -> None:
@@ -36,13 +37,17 @@ def convert(folder: Path, out: Path) -> None:
     if (out / "config.json").exists():
         raise OptionError(f"{str(out)!r}: found a model in it, expected a new folder")
     model = read_firefox(files)
+    SpieceTokenizer(
+        files.source_vocab, files.target_vocab, model.raw_config
+    )  # or it is not its own
     out.mkdir(parents=True, exist_ok=True)
-    stored_type = "int8" if holds_int8(model.tensors) else "float32"
-    _write_json(out / "config.json", {**model.raw_config, "stored_type": stored_type})
     _write_json(out / "generation_config.json", model.generation_config)
     _write_text_files(files, out)
     write_encoder(model.config, model.tensors, out / "encoder_model.onnx")
     write_decoder(model.config, model.tensors, out / "decoder_model.onnx")
+    # Last: with it, the folder is a model.
+    stored_type = "int8" if holds_int8(model.tensors) else "float32"
+    _write_json(out / "config.json", {**model.raw_config, "stored_type": stored_type})
 
 
 def _write_text_files(files: FirefoxFiles, out: Path) -> None:

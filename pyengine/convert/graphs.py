@@ -82,13 +82,14 @@ def _attention_block(
 ) -> str:
     """LayerNorm(x + attention over source), whose mask is the second of ``source``."""
     memory, mask = source
-    head_dim = config.hidden_size // config.encoder_num_heads
+    num_heads = config.encoder_num_heads if module == "self_attn" else config.decoder_num_heads
+    heads = num_heads, config.hidden_size // num_heads
     with graph.module(module):
-        query = _heads(graph, graph.linear("q_proj", x), config, [0, 2, 1, 3])
-        key = _heads(graph, graph.linear("k_proj", memory), config, [0, 2, 3, 1])
-        value = _heads(graph, graph.linear("v_proj", memory), config, [0, 2, 1, 3])
+        query = _heads(graph, graph.linear("q_proj", x), heads, [0, 2, 1, 3])
+        key = _heads(graph, graph.linear("k_proj", memory), heads, [0, 2, 3, 1])
+        value = _heads(graph, graph.linear("v_proj", memory), heads, [0, 2, 1, 3])
         scores = graph.node("MatMul", query, key)
-        scores = graph.node("Mul", scores, graph.constant(1 / math.sqrt(head_dim)))
+        scores = graph.node("Mul", scores, graph.constant(1 / math.sqrt(heads[1])))
         shares = graph.node("Softmax", graph.node("Add", scores, mask), axis=-1)
         context = graph.node("Transpose", graph.node("MatMul", shares, value), perm=[0, 2, 1, 3])
         joined = graph.node("Reshape", context, graph.constant([0, 0, -1], np.int64))
@@ -96,11 +97,9 @@ def _attention_block(
     return _leave(graph, f"{module}_layer_norm", x, output, config)
 
 
-def _heads(graph: GraphBuilder, x: str, config: ModelConfig, order: list[int]) -> str:
-    """[batch, length, hidden_size] -> [batch, length, heads, head_dim], its axes in ``order``."""
-    heads = config.encoder_num_heads
-    shape = [0, 0, heads, config.hidden_size // heads]
-    split = graph.node("Reshape", x, graph.constant(shape, np.int64))
+def _heads(graph: GraphBuilder, x: str, heads: tuple[int, int], order: list[int]) -> str:
+    """[batch, length, hidden_size] -> [batch, length, *heads], its axes in ``order``."""
+    split = graph.node("Reshape", x, graph.constant([0, 0, *heads], np.int64))
     return graph.node("Transpose", split, perm=order)
 
 
@@ -160,9 +159,8 @@ def _leave(graph: GraphBuilder, norm: str, x: str, output: str, config: ModelCon
 
 
 def _project(graph: GraphBuilder, x: str) -> str:
-    """The logits: x E^T + b, with the decoder's own token table."""
+    """The logits: x E^T, plus a bias if there is one, with the decoder's own token table."""
     table = graph.weight("decoder.embed_tokens.weight")
     with graph.module("lm_head"):
         transposed = graph.node("Transpose", table, perm=[1, 0])
-        product = graph.node("MatMul", x, transposed)
-        return graph.node("Add", product, graph.weight("lm_head.bias"))
+        return graph.own_bias(graph.node("MatMul", x, transposed))

@@ -91,8 +91,9 @@ class _Tensors:
         return "Wemb" in self._file.tensors
 
     def rows(self, table: str) -> int:
-        """Rows of a token table."""
-        return int(self._get(self._table(table)).values.shape[0])
+        """Rows of a token table; its width is checked when it is taken."""
+        values = self._get(self._table(table)).values
+        return int(values.shape[0]) if values.ndim else 0
 
     def table(self, name: str, table: str, shape: tuple[int, int]) -> None:
         """A token table with a row of zeros after its own, [rows + 1, width]."""
@@ -157,7 +158,6 @@ class _Tensors:
 
 def _add_tables(tensors: _Tensors, config: ModelConfig) -> None:
     width = config.hidden_size
-    positions = sinusoidal_positions(config.max_positions, width)
     for stack, size in (("encoder", config.source_vocab_size), ("decoder", config.vocab_size)):
         name = f"{stack}.embed_tokens"
         if stack == "decoder" and tensors.is_shared:
@@ -166,6 +166,9 @@ def _add_tables(tensors: _Tensors, config: ModelConfig) -> None:
                     tensors.canonical[f"{name}.{key}"] = shared
         else:
             tensors.table(name, f"{stack}_Wemb", (size, width))
+    # After the tables, which tell a width that is a lie before it costs memory.
+    positions = sinusoidal_positions(config.max_positions, width)
+    for stack in ("encoder", "decoder"):
         tensors.canonical[f"{stack}.embed_positions.weight"] = positions
     # Marian ties the output projection to the decoder's table.
     table = tensors.canonical["decoder.embed_tokens.weight"]

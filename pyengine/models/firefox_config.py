@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.config import MAX_SIZE
 from pyengine.models.flat_yaml import read_flat_yaml
 from pyengine.models.marian_binary import MarianFile
 
 MAX_POSITIONS = 512
 """Rows of the table of positions. Marian computes any; OPUS-MT's models stop here."""
+
+_SIZE = re.compile(r"[0-9]{1,9}")
 
 LAYER_NORM_EPS = 1e-6  # marian-dev, src/layers/generic.h
 
@@ -58,18 +62,24 @@ def raw_config_of(file: MarianFile) -> dict[str, Any]:
 
     def size(name: str) -> int:
         value = options.get(name)
-        if not isinstance(value, str) or not value.isascii() or not value.isdigit():
+        number = int(value) if isinstance(value, str) and _SIZE.fullmatch(value) else 0
+        if not 1 <= number <= MAX_SIZE:
             raise ModelFormatError(f"{file.name}: {name} is {value!r:.40}, expected a size")
-        return int(value)
+        return number
 
+    width, heads = size("dim-emb"), size("transformer-heads")
+    if width % heads:
+        raise ModelFormatError(
+            f"{file.name}: dim-emb is {width}, expected a multiple of transformer-heads {heads}"
+        )
     return {
         "model_type": "transformer",
         "decoder_kind": "ssru",
-        "d_model": size("dim-emb"),
+        "d_model": width,
         "encoder_layers": size("enc-depth"),
         "decoder_layers": size("dec-depth"),
-        "encoder_attention_heads": size("transformer-heads"),
-        "decoder_attention_heads": size("transformer-heads"),
+        "encoder_attention_heads": heads,
+        "decoder_attention_heads": heads,
         "encoder_ffn_dim": size("transformer-dim-ffn"),
         "decoder_ffn_dim": size("transformer-dim-ffn"),
         "activation_function": "relu",

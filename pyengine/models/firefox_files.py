@@ -36,13 +36,16 @@ class FirefoxFiles:
 
 
 def find_firefox_files(folder: Path) -> FirefoxFiles | None:
-    """The files of a Firefox folder; ``None`` where no file is a Marian model.
+    """The files of a Firefox folder; ``None`` where no file is a Marian model, or where a
+    config.json says what the folder holds (other engines call their files model.bin too).
 
     Raises:
         ModelNotFoundError: a model is there, but no vocabulary.
         ModelFormatError: several files could be the same one.
     """
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if "config.json" in names:
+        return None
     for ending in _MODELS:
         if model := _only(folder, [name for name in names if _is(name, "model", ending)]):
             break

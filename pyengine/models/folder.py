@@ -56,8 +56,9 @@ def find_onnx_files(folder: Path) -> OnnxFiles:
         if any((place / name).is_file() for name in names):
             return _find_in(place)
     raise ModelNotFoundError(
-        f"{str(folder)!r} holds no ONNX model: expected {ENCODER_FILE} and "
-        f"{' or '.join(DECODER_FILES)}, in the folder or in its subfolder onnx"
+        f"{str(folder)!r} holds no model: expected {ENCODER_FILE} and "
+        f"{' or '.join(DECODER_FILES)}, in the folder or in its subfolder onnx; or model*.bin or "
+        "model*.npz of a Firefox model"
     )
 
 

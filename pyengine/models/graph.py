@@ -292,13 +292,19 @@ class Scope:
                 axes = _compose(node, axes)
                 if not axes:
                     return None
+                if scale is not None:  # whose axis is that of the Transpose's output
+                    scale_axis = _permutation(node)[scale_axis % len(axes)]
             name = node.inputs[0]
         return None
 
 
+def _permutation(node: Node) -> tuple[int, ...]:
+    return tuple(node.attribute("perm", [])) or (1, 0)
+
+
 def _compose(node: Node, outer: tuple[int, ...]) -> tuple[int, ...]:
     """The permutation of a Transpose node followed by `outer`; () if it is none."""
-    inner = tuple(node.attribute("perm", [])) or (1, 0)
+    inner = _permutation(node)
     if sorted(inner) != list(range(len(inner))) or len(outer) not in (0, len(inner)):
         return ()
     return tuple(inner[axis] for axis in outer) if outer else inner

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from pyengine.errors import ModelFormatError, ModelNotFoundError
+from pyengine.errors import InputTypeError, ModelFormatError, ModelNotFoundError, OptionError
 from pyengine.models.firefox_files import find_firefox_files
 from pyengine.models.folder import read_json_object
 
@@ -16,6 +17,22 @@ _PAIR = re.compile(r"(?:^|[-_.])([a-z]{2,3})[-_]([a-z]{2,3})$")
 def primary_language(code: str) -> str:
     """The language of a code with or without a region or script: "pt" for "pt_BR" and "PT"."""
     return re.split(r"[-_]", code.strip().lower())[0]
+
+
+def checked_language(name: str, code: Any) -> str:
+    """The language of a code that a caller gave.
+
+    Raises:
+        InputTypeError: no string.
+        OptionError: not of ASCII letters, as all codes are.
+    """
+    if not isinstance(code, str):
+        raise InputTypeError(
+            f"{name}: expected the code of a language, found {type(code).__name__}"
+        )
+    if not code.isascii():
+        raise OptionError(f"{name}: found {code!r:.60}, expected the code of a language")
+    return primary_language(code)
 
 
 def languages_of(folder: Path) -> tuple[str, str] | None:

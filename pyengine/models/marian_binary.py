@@ -25,6 +25,7 @@ VERSION = 1
 FLOAT32, INT8_QUANTIZED = 0x404, 0x4101  # of marian::Type
 CONFIG_NAME = "special:model.yml"
 MAX_TENSORS, MAX_NAME, MAX_RANK = 1 << 16, 1 << 10, 8  # far above any model
+MIN_MULTIPLIER = 1e-30  # far below any; its inverse is a float32, and 127 times that
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def read_marian_binary(path: Path) -> MarianFile:
     for length, _, rank, _ in headers:
         if not 1 <= length <= MAX_NAME or rank > MAX_RANK:
             raise ModelFormatError(
-                f"{path.name}: a tensor has a name of {length} bytes and rank {rank}"
+                f"{path.name}: a tensor has a name of {length} bytes and rank {rank}, expected at "
+                f"most {MAX_NAME} and {MAX_RANK}"
             )
     names = [_name(cursor, length) for length, *_ in headers]
     shapes = [cursor.integers("the shapes", "<i4", rank) for _, _, rank, _ in headers]
@@ -99,7 +101,7 @@ def read_marian_binary(path: Path) -> MarianFile:
         elif name in tensors:
             raise ModelFormatError(f"{path.name}: {name!r} is there twice")
         else:
-            tensors[name] = _tensor(f"{path.name}: {name!r}", kind, shape, data)
+            tensors[name] = _tensor(f"{path.name}: {name!r}", "Wemb" in name, kind, shape, data)
     return MarianFile(path.name, tensors, yaml)
 
 
@@ -110,7 +112,9 @@ def _name(cursor: Cursor, length: int) -> str:
         raise ModelFormatError(f"{cursor.name}: a tensor's name is not UTF-8") from error
 
 
-def _tensor(where: str, kind: int, shape: list[int], data: memoryview) -> MarianTensor:
+def _tensor(
+    where: str, is_table: bool, kind: int, shape: list[int], data: memoryview
+) -> MarianTensor:
     size = math.prod(shape)
     if any(dim < 1 for dim in shape):
         raise ModelFormatError(f"{where} has shape {shape}, expected positive sizes")
@@ -127,11 +131,11 @@ def _tensor(where: str, kind: int, shape: list[int], data: memoryview) -> Marian
         aligned = np.require(np.frombuffer(data, "<f4", size), requirements="A")
         return MarianTensor(aligned.reshape(shape))
     multiplier = float(np.frombuffer(data, "<f4", 1, size)[0])
-    if not 0 < multiplier < math.inf:
+    if not MIN_MULTIPLIER < multiplier < math.inf:
         raise ModelFormatError(f"{where} has the multiplier {multiplier}, expected a positive one")
     values = np.frombuffer(data, np.int8, size)
-    if values.min() < -127:  # which intgemm never makes, and the kernels cannot negate
+    if values.min() < -127:  # which intgemm never makes
         raise ModelFormatError(f"{where} holds -128, expected values from -127 to 127")
-    if "Wemb" in where or len(shape) != 2:
+    if is_table or len(shape) != 2:
         return MarianTensor(values.reshape(shape), multiplier)
     return MarianTensor(values.reshape(shape[::-1]).T, multiplier)

@@ -12,9 +12,26 @@ import numpy as np
 from numpy.lib import format as npy
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
-from pyengine.models.marian_binary import CONFIG_NAME, MAX_TENSORS, MarianFile, MarianTensor
+from pyengine.models.marian_binary import (
+    CONFIG_NAME,
+    MAX_RANK,
+    MAX_TENSORS,
+    MarianFile,
+    MarianTensor,
+)
 
 _MAX_GROWTH = 100  # of what is compressed; weights hardly shrink
+
+# What zipfile raises, fuzzed.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    UnicodeDecodeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def read_marian_npz(path: Path) -> MarianFile:
@@ -31,17 +48,24 @@ def read_marian_npz(path: Path) -> MarianFile:
             _check_sizes(path, archive)
             for entry in archive.infolist():
                 name = entry.filename.removesuffix(".npy")
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ModelFormatError(
+                        f"{path.name}: {name!r} is compressed by method {entry.compress_type}, "
+                        "expected none or deflate"
+                    )
                 values = _read_npy(f"{path.name}: {name!r}", archive.read(entry))
                 if name == CONFIG_NAME:
                     yaml = values.tobytes().rstrip(b"\0").decode("utf-8", errors="replace")
+                elif name in tensors:
+                    raise ModelFormatError(f"{path.name}: {name!r} is there twice")
                 elif values.dtype == np.dtype("<f4"):
                     tensors[name] = MarianTensor(values)
                 else:
                     raise UnsupportedModelError(
                         f"{path.name}: {name!r} is {values.dtype}, supported is float32"
                     )
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise ModelFormatError(f"{path.name}: not a NumPy archive ({error})") from error
+    except _DAMAGE as error:
+        raise ModelFormatError(f"{path.name}: not a NumPy archive ({error!r})") from error
     return MarianFile(path.name, tensors, yaml)
 
 
@@ -67,7 +91,8 @@ def _read_npy(where: str, content: bytes) -> np.ndarray:
         raise ModelFormatError(f"{where} is no array ({error})") from error
     size = math.prod(shape)
     data = memoryview(content)[stream.tell() :]
-    if dtype.hasobject or any(dim < 1 for dim in shape) or len(data) != size * dtype.itemsize:
+    is_sized = len(shape) <= MAX_RANK and all(type(dim) is int and dim > 0 for dim in shape)
+    if dtype.kind not in "biuf" or not is_sized or len(data) != size * dtype.itemsize:
         raise ModelFormatError(
             f"{where} holds {len(data)} bytes, expected shape {list(shape)} of {dtype}"
         )

@@ -19,8 +19,9 @@ def dequantized(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """The same model in float32. Tied tables stay tied: they are views of one array."""
     if not holds_int8(tensors):
         return tensors
-    # By the first byte of the int8 values: these, which keep their place, and their float32 ones.
-    tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    # By the first byte of the int8 values and by the scales: the former, which keep their place,
+    # and their float32 values.
+    tables: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
     values = {}
     for name in tensors:
         array = tensors[name]
@@ -32,7 +33,7 @@ def dequantized(tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         if "embed_tokens" in name or name == "lm_head.weight":
             is_table = "embed_tokens" in name
             rows = array if is_table else array.T
-            key = rows.__array_interface__["data"][0]
+            key = rows.__array_interface__["data"][0], scale.tobytes()
             if key not in tables:
                 tables[key] = rows, np.multiply(rows, scale[:, None], dtype=np.float32)
             table = tables[key][1]

@@ -77,7 +77,7 @@ def read_model(folder: str | Path) -> ModelFolder:
 def read_folder(folder: str | Path) -> ModelFolder:
     """The same without tensors: no ONNX file is opened, and its errors are not found."""
     path = Path(folder)
-    if not (path / "config.json").exists() and (firefox := find_firefox_files(path)):
+    if firefox := find_firefox_files(path):
         return _firefox_folder(path, firefox)
     files = find_onnx_files(path)
     raw_config = read_json_object(path / "config.json")

@@ -1,7 +1,8 @@
 """A whole text as the sentences that are translated and the white space that stays as it was.
 
-A line is a paragraph: sentences do not run over the end of a line, so every line break stays where
-it was. Within a line, the library sentencex finds the sentences by the rules of the language.
+A line is a paragraph: sentences do not run over the end of a line, or from one column of a table
+to the next, so every line break and tab stays where it was. Between those, the library sentencex
+finds the sentences by the rules of the language.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 
 from pyengine.text.clauses import split_clauses
 from pyengine.text.surrogates import replace_lone_surrogates
+
+_COLUMN = re.compile(r"[^\t]+\t*|\t+")
 
 # sentencex 1.0.32 panics where a white space of several bytes is between an initial and its full
 # stop ("J\u00a0."), so it gets to see plain spaces in their place.
@@ -69,9 +72,10 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitTe
     """
     split = SplitText()
     for line in replace_lone_surrogates(text).splitlines(keepends=True):
-        for sentence in _sentences(line, language):
-            for part in split_clauses(sentence, fits):
-                split.add(part)
+        for column in _COLUMN.findall(line):
+            for sentence in _sentences(column, language):
+                for part in split_clauses(sentence, fits):
+                    split.add(part)
     return split
 
 

@@ -332,6 +332,14 @@ def test_weights_outside_the_file_are_refused(
         shutil.rmtree(cache_dir)
 
 
+def test_only_bytes_one_after_another_are_mapped(ids_model: Path) -> None:
+    config = weights.core_config(read_folder(ids_model).config)
+    data = memoryview(bytes(1 << 20))
+    for buffer in (data[::-1], data[::2], data.cast("i")):
+        with pytest.raises(ValueError, match="not bytes one after another"):
+            _core.Weights.map(config, buffer, [0], "float32")
+
+
 @pytest.mark.parametrize("compute_type", TYPES)
 @pytest.mark.parametrize("fill", [0x00, 0x7F, 0xFF])
 def test_damaged_weights_give_nonsense_and_no_crash(

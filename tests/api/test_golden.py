@@ -1,4 +1,6 @@
-"""Ids and scores equal to those of transformers' ``generate``, recorded in golden files."""
+"""Ids and scores equal to those in golden files: by transformers' ``generate``, and by
+tools/reference/search.py for the model that transformers does not know.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,7 @@ MODELS = {
     "m2m": FIXTURES / "m2m",
     "t5": FIXTURES / "t5",
     "mt5": FIXTURES / "mt5",
+    "transformer_ssru": FIXTURES / "transformer-ssru",
     "multi30k_search": TEXT_MODEL,
     "multi30k_processors": TEXT_MODEL,
 }
@@ -93,7 +96,7 @@ def translator_of(file: str) -> Translator:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_generate_equals_transformers(case: Case) -> None:
+def test_generate_equals_the_golden_search(case: Case) -> None:
     found = translator_of(case.file).generate(case.sources, **case.options)
     for row, ids, scores in zip(found, case.ids, case.scores, strict=True):
         assert [hypothesis.ids for hypothesis in row] == ids

@@ -10,7 +10,7 @@ import pytest
 
 import pyengine
 from pyengine import ModelNotFoundError, OptionError, Translator, registry
-from pyengine.errors import InputTypeError
+from pyengine.errors import InputTypeError, UnknownOptionError
 from pyengine.models.languages import languages_of, primary_language
 from pyengine.registry import find_route, installed_models
 
@@ -27,6 +27,8 @@ def models(tmp_path: Path, text_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("opus-mt-en-de", "second_en-de", "fr-en", "without-a-language"):
         (root / name).symlink_to(text_model, target_is_directory=True)
     (root / "notes-en-pt").mkdir()  # no model
+    (root / "marian-en-cs").mkdir()
+    (root / "marian-en-cs" / "model.npz").touch()
     (root / "README-en-it").write_text("")
     monkeypatch.setenv("PYENGINE_MODELS", str(root))
     monkeypatch.setattr(registry, "PACKAGES", {})
@@ -37,6 +39,7 @@ def test_models_of_the_folder(models: Path) -> None:
     found = [(model.source, model.target, model.path.name) for model in installed_models()]
     assert found == [
         ("fr", "en", "fr-en"),
+        ("en", "cs", "marian-en-cs"),
         ("en", "de", "opus-mt-en-de"),
         ("en", "de", "second_en-de"),
     ]
@@ -46,8 +49,11 @@ def test_routes(models: Path) -> None:
     assert [model.path.name for model in find_route("en", "de")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("EN_gb", "de-AT")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("fr", "de")] == ["fr-en", "opus-mt-en-de"]
-    with pytest.raises(ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-de, en-de"):
+    with pytest.raises(ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-cs, en-de"):
         find_route("de", "fr")
+    (models / "second_en-fr").symlink_to(models / "fr-en")
+    with pytest.raises(ModelNotFoundError, match=r"'fr' to 'FR'"):
+        find_route("fr", "FR")
     with pytest.raises(InputTypeError, match="target: expected the code"):
         find_route("de", 3)  # type: ignore[arg-type]
 
@@ -58,6 +64,13 @@ def test_translate_by_language(models: Path, text_translator: Translator) -> Non
     assert pyengine.translate([TEXT, ""], source="en", target="de") == [german, ""]
     pivoted = text_translator.translate_text(german, language="en")
     assert pyengine.translate(TEXT, source="fr", target="de", threads=1) == pivoted
+
+
+def test_options_of_a_route(models: Path) -> None:
+    with pytest.raises(UnknownOptionError, match="language: no such option"):
+        pyengine.translate(TEXT, source="en", target="de", language="en")
+    with pytest.raises(OptionError, match="expected 1 by way of English"):
+        pyengine.translate(TEXT, source="fr", target="de", num_beams=2, num_return_sequences=2)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ def test_options_and_types(text_translator: Translator) -> None:
         text_translator.translate_text(FIRST, truncate=True)
     with pytest.raises(InputTypeError, match="item 1"):
         text_translator.translate_text([FIRST, 3])  # type: ignore[list-item]
+    with pytest.raises(InputTypeError, match="language: expected the code of a language, found b"):
+        text_translator.translate_text(FIRST, language=b"en")  # type: ignore[call-overload]
+    with pytest.raises(OptionError, match="language: found '\\\\ud800', expected the code"):
+        text_translator.translate_text(FIRST, language="\ud800")
 
 
 def test_split_on_the_command_line(
@@ -51,9 +55,11 @@ def test_split_on_the_command_line(
 ) -> None:
     first, second = text_translator.translate([FIRST, SECOND])
     path = tmp_path / "in.txt"
-    path.write_text(f"{FIRST}   {SECOND}\n\n {SECOND}\n", newline="")
-    done = cli("translate", "-m", text_model, "--split", "-i", path)
-    assert (done.returncode, done.stdout) == (0, f"{first}   {second}\n\n {second}\n")
+    out = tmp_path / "out.txt"
+    path.write_text(f"\ufeff{FIRST}   {SECOND}\r\n\n {SECOND}\n", newline="")
+    done = cli("translate", "-m", text_model, "--split", "-i", path, "-o", out)
+    assert done.returncode == 0
+    assert out.read_bytes().decode() == f"{first}   {second}\r\n\n {second}\n"
     done = cli("translate", "-m", text_model, "--split", f"{FIRST}\n{SECOND}")
     assert (done.returncode, done.stdout) == (0, f"{first}\n{second}\n")
     done = cli("translate", "-m", text_model, "--split", "--truncate", FIRST)

@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -197,6 +199,50 @@ TEST_CASE("a stop during the last step is not lost") {
                   Interrupted);
 }
 
+#if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
+TEST_CASE("a forked child is told of callers that waited while nobody drove") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.weights(), select_kernels(""), 1);
+  const Sources sources(8, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(1, 20);
+  std::atomic<bool> second_is_asked{false}, forked{false};
+  std::thread first([&] {  // drives until the second is asked
+    const auto stop = [&] {
+      second_is_asked.wait(false);
+      return true;
+    };
+    CHECK_THROWS_AS(engine.generate(sources.ragged(), options, 4, stop), Interrupted);
+  });
+  std::thread second([&] {
+    const auto ask = [&] {
+      second_is_asked = true;
+      second_is_asked.notify_all();
+      forked.wait(false);
+      return false;
+    };
+    engine.generate(sources.ragged(), options, 4, ask);
+  });
+  first.join();
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      generate(engine, sources.ragged(), options, 4);
+    } catch (const ForkedAtWork&) {
+      _exit(0);
+    }
+    _exit(1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  forked = true;
+  forked.notify_all();
+  second.join();
+}
+#endif
+
 TEST_CASE("what does not fit is refused with a message") {
   ModelConfig config = small_config();
   RandomModel model(config);
@@ -211,6 +257,13 @@ TEST_CASE("what does not fit is refused with a message") {
     model.tensors().add("decoder.extra", [&] { return TensorView{&value, {1}, {1}, nullptr}; });
     CHECK_THROWS_WITH_AS(model.weights(), "tensors that the architecture has no place for: decoder.extra",
                          std::invalid_argument);
+  }
+  SUBCASE("threads") {
+    for (const int count : {-1, 0, 256, 1 << 30}) {
+      const auto make = [&] { Engine(config, model.weights(), select_kernels(""), count); };
+      const std::string message = "num_threads is " + std::to_string(count) + ", expected 1 to 255";
+      CHECK_THROWS_WITH_AS(make(), message.c_str(), std::invalid_argument);
+    }
   }
   SUBCASE("ids and lengths") {
     Engine engine(config, model.weights(), select_kernels(""), 1);

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import model_twin
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from tiny_marian import YAML, binary, quantize, random_tensors, write_folder, write_vocabulary
@@ -26,10 +28,13 @@ from pyengine.bench.onnxruntime_loop import (
     OnnxRuntimeModel,
     exact_session,
 )
+from pyengine.bench.peer import onnx_files
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
+from pyengine.verify import verify_model
+from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
 SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 5 * i % 23)] + [0] for i in range(12)]
@@ -92,6 +97,22 @@ def test_stored_int8_weights_are_used_as_they_are(folder: Path) -> None:
         assert translator.engine.weight_bytes < 1.5 * weights + 200_000  # int8, the table held once
 
 
+@pytest.mark.parametrize("compute_type", ["int8", "float32"])
+def test_tables_that_share_integers_but_not_scales(folder: Path, compute_type: str) -> None:
+    """Logits are linear in the scales of the output projection, but for its bias."""
+    model = read_model(folder)
+    ids = np.array(SOURCES[5], np.int32), np.array([VOCAB, 5, 9], np.int32)
+
+    def logits_with(factor: float) -> np.ndarray:
+        tensors = {**model.tensors, "lm_head.bias": np.zeros(VOCAB + 1, np.float32)}
+        tensors["lm_head.weight_scale"] = tensors["lm_head.weight_scale"] * np.float32(factor)
+        values = tensors if compute_type == "int8" else dequantized(tensors)
+        weights = _core.Weights.pack(core_config(model.config), values, compute_type)
+        return np.asarray(_core.Engine(weights).logits(*ids))
+
+    np.testing.assert_array_equal(logits_with(2), 2 * logits_with(1))
+
+
 def test_int8_is_close_to_float32(folder: Path) -> None:
     target = [VOCAB, 5, 9, 300, 2]
     with Translator(folder) as int8, Translator(folder, "float32") as float32:
@@ -120,6 +141,16 @@ def test_onnxruntime_gives_the_same_tokens(converted: Path) -> None:
     with Translator(converted, "float32") as translator:
         found = translator.generate(SOURCES, max_length=30)
     assert [row[0].ids for row in found] == [ids[:-1] if ids[-1] == 0 else ids for ids in expected]
+
+
+def test_verify_converts_by_itself(folder: Path, converted: Path) -> None:
+    with Translator(folder, "float32") as translator:
+        report = verify_model(translator, max_new_tokens=8)
+    assert report.faithful and report.sentences > 0
+    with Translator(converted, "float32") as translator:
+        assert verify_model(translator, max_new_tokens=8).max_difference == report.max_difference
+    with pytest.raises(ModelNotFoundError, match="pyengine convert writes them"):
+        onnx_files(folder)
 
 
 def test_converted_weights_are_int8(converted: Path) -> None:
@@ -166,9 +197,13 @@ def test_one_beam_is_greedy(folder: Path) -> None:
         ("type: transformer", "type: s2s", UnsupportedModelError, "type is 's2s'"),
         ("dim-emb: 40", "dim-emb: 48", ModelFormatError, "has shape"),
         ("dim-emb: 40", "dim-emb: many", ModelFormatError, "dim-emb is 'many', expected a size"),
+        ("dim-emb: 40", "dim-emb: 16000000", ModelFormatError, "has shape"),  # 30 GB of positions
+        ("dim-emb: 40", f"dim-emb: {'9' * 5000}", ModelFormatError, "expected a size"),
         ("enc-depth: 2", "enc-depth: 3", ModelFormatError, "no tensor 'encoder_l3_self_Wq'"),
         ("enc-depth: 2", "enc-depth: 1", UnsupportedModelError, "'encoder_l2_ffn_W1' of shape"),
-        ("heads: 4", "heads: 3", ModelFormatError, "divisor"),
+        ("heads: 4", "heads: 3", ModelFormatError, "model.bin: dim-emb is 40, expected a multiple"),
+        ("heads: 4", "heads: 0", ModelFormatError, "transformer-heads is '0', expected a size"),
+        ("dim-ffn: 52", "dim-ffn: 99999999", ModelFormatError, "'99999999', expected a size"),
         (YAML, "", ModelFormatError, "no configuration"),
     ],
 )
@@ -179,6 +214,14 @@ def test_models_that_are_not_run(
     (tmp_path / "model.bin").write_bytes(binary(tensors, yaml=YAML.replace(line, changed)))
     write_vocabulary(tmp_path / "vocab.spm", 40)
     with pytest.raises(error, match=message):
+        read_model(tmp_path)
+
+
+def test_a_token_table_without_dimensions(tmp_path: Path) -> None:
+    tensors = {**random_tensors(1, 40), "Wemb": np.array(1, np.float32)}
+    (tmp_path / "model.bin").write_bytes(binary(tensors))
+    write_vocabulary(tmp_path / "vocab.spm", 40)
+    with pytest.raises(ModelFormatError, match=r"'Wemb' has shape \[\]"):
         read_model(tmp_path)
 
 
@@ -200,6 +243,9 @@ def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
         pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"),
     ):
         translator.encode(TEXT)
+    with pytest.raises(ModelFormatError, match=r"vocab\.xxyy\.spm: expected the 40 pieces.*39"):
+        convert(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_gzipped_files(tmp_path: Path, folder: Path) -> None:
@@ -213,6 +259,17 @@ def test_the_command(tmp_path: Path, folder: Path, converted: Path) -> None:
     assert main(["convert", str(folder), str(tmp_path / "out")]) == 0
     for path in converted.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_conversion_that_failed_can_be_repeated(
+    tmp_path: Path, folder: Path, converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+        patch.setattr(onnx, "save", Mock(side_effect=[None, OSError("the disk is full")]))
+        convert(folder, tmp_path)
+    convert(folder, tmp_path)
+    for path in converted.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_convert_refuses(tmp_path: Path, folder: Path, converted: Path) -> None:

@@ -69,6 +69,32 @@ def test_int8_weights(tmp_path: Path, axis: int | None) -> None:
     assert found.shape == (tiny_onnx.FFN,) and np.array_equal(found, np.full_like(found, scale))
 
 
+@pytest.mark.parametrize("transposed", ["before", "after"])
+def test_int8_weights_that_are_transposed(tmp_path: Path, transposed: str) -> None:
+    """Square, so that the shapes do not tell the axes; the scale is of each output."""
+    encoder = tiny_onnx.encoder()
+    product = tiny_onnx.node(encoder, "self_attn/q_proj/MatMul")
+    weight = tiny_onnx.initializer(encoder, product.input[1])
+    values = np.arange(tiny_onnx.HIDDEN**2).reshape(tiny_onnx.HIDDEN, -1).astype(np.int8)
+    weight.CopyFrom(numpy_helper.from_array(values.T, weight.name))
+    scale = np.arange(1, tiny_onnx.HIDDEN + 1, dtype=np.float32)
+    encoder.graph.initializer.append(numpy_helper.from_array(scale, "q_scale"))
+    path = product.name.rpartition("/")[0]
+    names = [weight.name, "middle", "wide"]
+    operators = ["Transpose", "DequantizeLinear"]
+    for i, operator in enumerate(operators if transposed == "before" else operators[::-1]):
+        is_scaled = operator == "DequantizeLinear"
+        inputs = [names[i], "q_scale"] if is_scaled else [names[i]]
+        attributes = {"axis": 1 if transposed == "before" else 0} if is_scaled else {}
+        new = helper.make_node(operator, inputs, [names[i + 1]], f"{path}/{operator}", **attributes)
+        encoder.graph.node.insert(list(encoder.graph.node).index(product), new)
+    product.input[1] = "wide"
+    tensors = read_model(tiny_onnx.write(tmp_path, encoder)).tensors
+    name = "encoder.layers.0.self_attn.q_proj.weight"
+    assert np.array_equal(tensors[name], values)
+    assert np.array_equal(tensors[f"{name}_scale"], scale)
+
+
 def test_int8_weights_with_other_scales(tmp_path: Path) -> None:
     encoder = tiny_onnx.encoder()
     quantize(encoder, axis=0)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import doctest
 import gzip
+import io
 import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from pyengine.models.marian_npz import read_marian_npz
 
 TENSORS = random_tensors(1, vocab_size=40)
 QUANTIZED = quantize(TENSORS)
+BINARY = binary(TENSORS, QUANTIZED)
 CHANGES = st.lists(st.tuples(st.integers(0, 9000), st.binary(min_size=1, max_size=9)), max_size=4)
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -56,19 +60,35 @@ def test_int8_binary(tmp_path: Path, name: str) -> None:
     assert tensors["Wemb_QuantMultA"].values.tolist() == [[9.0]]
 
 
+def test_the_name_of_the_file_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.Wemb.bin"
+    path.write_bytes(binary(TENSORS, QUANTIZED))
+    name = "encoder_l1_ffn_W1"
+    np.testing.assert_array_equal(read_marian_binary(path).tensors[name].values, QUANTIZED[name][0])
+
+
+def test_multipliers_without_an_inverse(tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    for multiplier in (0.0, -1.0, 1e-40, np.inf, np.nan):
+        wrong = {**QUANTIZED, "Wemb": (QUANTIZED["Wemb"][0], multiplier)}
+        path.write_bytes(binary(TENSORS, wrong))
+        with pytest.raises(ModelFormatError, match=r"'Wemb' has the multiplier"):
+            read_marian_binary(path)
+
+
 @FUZZ
 @given(
-    cut=st.integers(0, 3000),
+    left=st.integers(0, 9000) | st.just(len(BINARY)),  # the tables are the first 6 kB
     changes=st.lists(
         st.tuples(st.integers(0, 6000), st.binary(min_size=1, max_size=9)), max_size=4
     ),
 )
-def test_damaged_binaries(tmp_path: Path, cut: int, changes: list[tuple[int, bytes]]) -> None:
-    content = bytearray(binary(TENSORS, QUANTIZED))
+def test_damaged_binaries(tmp_path: Path, left: int, changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(BINARY)
     for position, replacement in changes:
         content[position : position + len(replacement)] = replacement
     path = tmp_path / "model.bin"
-    path.write_bytes(content[: len(content) - cut])
+    path.write_bytes(content[:left])
     try:
         file = read_marian_binary(path)
     except ModelFormatError as error:
@@ -83,13 +103,29 @@ HUGE = st.sampled_from([2**16 + 1, 2**31, 2**32, 2**63, 2**64 - 1]) | st.integer
 @FUZZ
 @given(field=st.integers(0, 40), value=HUGE)
 def test_sizes_that_are_lies(tmp_path: Path, field: int, value: int) -> None:
-    content = bytearray(binary(TENSORS, QUANTIZED))
+    content = bytearray(BINARY)
     struct.pack_into("<Q", content, 8 * field, value)
     path = tmp_path / "model.bin"
     path.write_bytes(content)
     with pytest.raises(ModelFormatError, match=r"model\.bin"):
         read_marian_binary(path)
         raise ModelFormatError("model.bin: a value that happens to be right")
+
+
+@pytest.mark.parametrize("value", [2**20, 2**32, 2**60, 2**64 - 1])
+@pytest.mark.parametrize("field", range(1, 10))
+def test_memory_is_bounded_by_the_file(tmp_path: Path, field: int, value: int) -> None:
+    content = bytearray(BINARY)
+    struct.pack_into("<Q", content, 8 * field, value)
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match=r"model\.bin"):
+            read_marian_binary(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(content) + 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @FUZZ
@@ -111,6 +147,45 @@ def test_damaged_archives(tmp_path: Path, cut: int, changes: list[tuple[int, byt
         assert "model.npz" in str(error)
 
 
+@FUZZ
+@given(
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=3),
+    cut=st.integers(0, 200),
+)
+def test_damaged_small_archives(tmp_path, method, changes, cut):
+    """So small that the changes hit the archive's own fields."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr("x.npy", npy("'<f4'", "(25,)", bytes(range(100))))
+    content = bytearray(stream.getvalue())
+    for position, value in changes:
+        content[position % len(content)] = value
+    path = tmp_path / "model.npz"
+    path.write_bytes(content[: len(content) - cut])
+    try:
+        read_marian_npz(path)
+    except ModelFormatError as error:
+        assert "model.npz" in str(error)
+
+
+def npy(dtype: str, shape: str, data: bytes) -> bytes:
+    header = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+@pytest.mark.parametrize("dtype", ["'|V0'", "'<U0'", "[]", "('<f4', (2,))", "'<f4'", "'|O'"])
+@pytest.mark.parametrize(
+    ("shape", "size"), [("(2, 2)", 0), ("(True,)", 4), ("(2,)", 16), (f"({'1,' * 40})", 4)]
+)
+def test_headers_that_are_lies(tmp_path, dtype, shape, size):
+    path = tmp_path / "model.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(dtype, shape, bytes(size)))
+    with pytest.raises(ModelFormatError, match=r"model\.npz: 'x' holds"):
+        read_marian_npz(path)
+
+
 def test_archives_that_are_no_models(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     path.write_bytes(npz({"x": np.zeros((2, 2))}))
@@ -126,11 +201,10 @@ def test_gzip_bombs_and_damage(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(bytes(100_000_000)))
     with pytest.raises(ModelFormatError, match="expands to more than"):
         read_file(path)
-    for content in (b"", b"\x1f\x8b", gzip.compress(b"model")[:-5], b"plain"):
+    for content in (b"\x1f\x8b", gzip.compress(b"model")[:-5], b"plain"):
         path.write_bytes(content)
-        if content:
-            with pytest.raises(ModelFormatError, match=r"model\.bin\.gz: cannot be read"):
-                read_file(path)
+        with pytest.raises(ModelFormatError, match=r"model\.bin\.gz: cannot be read"):
+            read_file(path)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +252,9 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "model.b.bin").touch()
     with pytest.raises(ModelFormatError, match=r"model\.a\.bin and model\.b\.bin, expected one"):
         find_firefox_files(tmp_path)
+    (tmp_path / "config.json").touch()
+    assert find_firefox_files(tmp_path) is None
+    (tmp_path / "config.json").unlink()
     (tmp_path / "model.b.bin").unlink()
     (tmp_path / "vocab.spm").unlink()
     with pytest.raises(ModelNotFoundError, match=r"holds model\.a\.bin, but lacks vocab"):

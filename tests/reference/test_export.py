@@ -1,5 +1,6 @@
 """Exports of the three kinds of model against onnxruntime, and back into PyTorch."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -59,6 +60,21 @@ def test_translation_model(tmp_path, normalize_before):
     again = load_folder(tmp_path)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_recurrent_model(tmp_path):
+    model = build(decoder_kind="ssru", encoder_attention_heads=2)
+    assert export(model, tmp_path) < 1e-5
+    assert (tmp_path / "decoder_model.onnx").exists()
+    again = load_folder(tmp_path)
+    assert again.config == dataclasses.replace(model.config, dropout=again.config.dropout)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_a_recurrent_pre_norm_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="pre-norm model with recurrent units"):
+        export(build(decoder_kind="ssru", normalize_before=True), tmp_path)
 
 
 def test_names_are_those_of_optimum(tmp_path):

@@ -1,14 +1,18 @@
 """The assembled models: positions, tied embeddings, padding, causality and the cache."""
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tools.reference.config import TransformerConfig  # noqa: E402
+from tools.reference.cache import reorder  # noqa: E402
+from tools.reference.config import DECODER_KINDS, TransformerConfig  # noqa: E402
 from tools.reference.dropout import Dropout  # noqa: E402
 from tools.reference.embedding import sinusoidal_table  # noqa: E402
 from tools.reference.language_model import LanguageModel  # noqa: E402
 from tools.reference.model import Transformer  # noqa: E402
+from tools.reference.ssru import SimpleRecurrentUnit  # noqa: E402
 
 SIZES = {
     "vocab_size": 31,
@@ -20,6 +24,7 @@ SIZES = {
     "max_position_embeddings": 32,
 }
 BOTH_NORMS = pytest.mark.parametrize("normalize_before", [False, True])
+BOTH_KINDS = pytest.mark.parametrize("decoder_kind", DECODER_KINDS)
 
 
 def build(kind=Transformer, **changes):
@@ -49,9 +54,10 @@ def test_one_matrix_embeds_and_projects():
     torch.testing.assert_close(model.decoder.logits(hidden_states), expected)
 
 
+@BOTH_KINDS
 @BOTH_NORMS
-def test_padding_changes_nothing(normalize_before):
-    model = build(normalize_before=normalize_before)
+def test_padding_changes_nothing(normalize_before, decoder_kind):
+    model = build(normalize_before=normalize_before, decoder_kind=decoder_kind)
     source, target = random_ids(1, 5), random_ids(1, 4)
     padded = torch.cat((source, torch.zeros(1, 3, dtype=torch.long)), dim=1)
     alone = model(source, torch.ones_like(source), target)
@@ -59,8 +65,9 @@ def test_padding_changes_nothing(normalize_before):
     torch.testing.assert_close(alone, beside)
 
 
-def test_later_targets_are_not_seen():
-    model = build()
+@BOTH_KINDS
+def test_later_targets_are_not_seen(decoder_kind):
+    model = build(decoder_kind=decoder_kind)
     source, target = random_ids(2, 5), random_ids(2, 6)
     mask = torch.ones_like(source)
     changed = target.clone()
@@ -69,9 +76,10 @@ def test_later_targets_are_not_seen():
     assert torch.equal(before[:, :4], after[:, :4])
 
 
+@BOTH_KINDS
 @BOTH_NORMS
-def test_cached_is_uncached(normalize_before):
-    model = build(normalize_before=normalize_before)
+def test_cached_is_uncached(normalize_before, decoder_kind):
+    model = build(normalize_before=normalize_before, decoder_kind=decoder_kind)
     source, target = random_ids(2, 5), random_ids(2, 6)
     mask = torch.ones_like(source)
     hidden_states = model.encoder(source, mask)
@@ -82,6 +90,32 @@ def test_cached_is_uncached(normalize_before):
         step, cache = model.decoder(target[:, i : i + 1], mask, past_key_values=cache)
         steps.append(step)
     torch.testing.assert_close(torch.cat(steps, dim=1), expected)
+
+
+@BOTH_KINDS
+def test_a_reordered_cache_is_that_of_the_other_row(decoder_kind):
+    model = build(decoder_kind=decoder_kind)
+    source, target = random_ids(2, 5), random_ids(2, 4)
+    mask = torch.ones_like(source)
+    _, cache = model.decoder(target[:, :3], mask, model.encoder(source, mask))
+    expected, _ = model.decoder(target[:, 3:], mask, past_key_values=cache)
+    rows = torch.tensor([1, 0, 1])
+    swapped, _ = model.decoder(target[rows, 3:], mask[rows], past_key_values=reorder(cache, rows))
+    torch.testing.assert_close(swapped, expected[rows])
+
+
+def test_recurrence_is_the_formula():
+    torch.manual_seed(0)
+    unit = SimpleRecurrentUnit(4).double()
+    x = torch.randn(1, 5, 4, dtype=torch.float64)
+    found, (states,) = unit(x, torch.zeros(()))
+    for j in range(4):
+        state = 0.0
+        for t in range(5):
+            gate = 1 / (1 + math.exp(-(x[0, t] @ unit.gate.weight[j] + unit.gate.bias[j])))
+            state = gate * state + (1 - gate) * float(x[0, t] @ unit.in_proj.weight[j])
+            assert float(states[0, t, j]) == pytest.approx(state)
+            assert float(found[0, t, j]) == pytest.approx(max(0.0, state))
 
 
 @BOTH_NORMS
@@ -112,6 +146,11 @@ def test_dropout_keeps_the_mean_and_the_share():
     assert abs((dropped == 0).float().mean() - 77 / 256) < 0.005
     assert abs(dropped.mean() - 1) < 0.01
     assert Dropout(0.3).eval()(ones) is ones
+
+
+def test_unknown_decoders_are_refused():
+    with pytest.raises(ValueError, match="decoder_kind 'gru' is not one of"):
+        TransformerConfig(**SIZES, decoder_kind="gru")
 
 
 @pytest.mark.parametrize("sizes", [{"d_model": 18}, {"d_model": 15, "encoder_attention_heads": 5}])

@@ -109,11 +109,12 @@ def test_sides_of_different_length_are_refused(tokenizer):
         Corpus(tokenizer, ["a", "b"], ["a"])
 
 
-def make_trainer(tokenizer, run, updates):
+def make_trainer(tokenizer, run, updates, **changes):
     run.mkdir(exist_ok=True)
     torch.manual_seed(3)
     sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16}
-    model = Transformer(TransformerConfig(vocab_size=50, decoder_ffn_dim=16, **sizes))
+    config = TransformerConfig(vocab_size=50, decoder_ffn_dim=16, **(sizes | changes))
+    model = Transformer(config)
     corpus = make_corpus(tokenizer)
     recipe = Recipe(updates=updates, warmup_updates=4, save_every=5)
     return Trainer(model, corpus, corpus.batches(0)[:1], recipe, run)
@@ -132,6 +133,16 @@ def test_resumed_training_gives_the_same_weights(tokenizer, tmp_path):
         assert torch.equal(tensor, weights[name]), name
     assert [point["update"] for point in resumed.losses] == [5, 10, 15, 20]
     assert (tmp_path / "parts" / "losses.png").stat().st_size > 0
+
+
+def test_recurrent_units_learn(tokenizer, tmp_path):
+    pytest.importorskip("matplotlib")
+    trainer = make_trainer(tokenizer, tmp_path / "ssru", updates=30, decoder_kind="ssru")
+    before = [p.clone() for p in trainer.model.decoder.layers[0].ssru.parameters()]
+    trainer.train()
+    assert trainer.losses[-1]["validation"] < 0.9 * trainer.losses[0]["validation"]
+    after = trainer.model.decoder.layers[0].ssru.parameters()
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_average_is_the_mean_of_the_last_checkpoints(tmp_path):

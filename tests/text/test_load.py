@@ -33,6 +33,13 @@ def copy(cases: Any, tmp_path: Path) -> Any:
     return make
 
 
+def test_files_that_are_called_like_marian_s(copy: Any) -> None:
+    folder = copy("marian-multi")
+    (folder / "model.bin").touch()  # CTranslate2's, in the folder that it was converted from
+    (folder / "config.json").touch()
+    assert isinstance(load_tokenizer(folder, {"model_type": "marian"}), MarianTokenizer)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

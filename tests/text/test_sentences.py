@@ -43,6 +43,12 @@ def test_sentences_lines_and_paragraphs() -> None:
     assert parts.join(list("ABCDE")) == "  A  B\n\nC\r\n\tD E\n"
 
 
+def test_columns_stay_apart() -> None:
+    parts = split("\tName:\tJohn. Or Jack\t\t30\t\nx")
+    assert parts.sentences == ["Name:", "John.", "Or Jack", "30", "x"]
+    assert parts.join(list("ABCDE")) == "\tA\tB C\t\tD\t\nE"
+
+
 def test_white_space_of_several_bytes_before_a_full_stop() -> None:
     assert split("J\u00a0. Smith\u3000. Yes.").gaps[0] == ""
 

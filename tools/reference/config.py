@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+DECODER_KINDS = ("self_attention", "ssru")
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -19,10 +21,11 @@ class TransformerConfig:
         dropout: probability of zeroing an element (section 5.4).
         normalize_before: False is the paper's post-norm, True pre-norm with a last layer norm.
         layer_norm_eps: added to the variance.
+        decoder_kind: how a target position sees those before it, one of DECODER_KINDS.
         pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: SentencePiece ids.
 
     Raises:
-        ValueError: d_model is odd or not a multiple of a head count.
+        ValueError: d_model is odd or not a multiple of a head count; an unknown decoder_kind.
     """
 
     vocab_size: int
@@ -41,6 +44,7 @@ class TransformerConfig:
     bos_token_id: int = 1
     eos_token_id: int = 2
     decoder_start_token_id: int = 1
+    decoder_kind: str = "self_attention"
 
     def __post_init__(self):
         for num_heads in (self.encoder_attention_heads, self.decoder_attention_heads):
@@ -48,6 +52,8 @@ class TransformerConfig:
                 raise ValueError(f"d_model {self.d_model} is not a multiple of {num_heads} heads")
         if self.d_model % 2:
             raise ValueError(f"d_model {self.d_model} is odd: positions pair sines with cosines")
+        if self.decoder_kind not in DECODER_KINDS:
+            raise ValueError(f"decoder_kind {self.decoder_kind!r} is not one of {DECODER_KINDS}")
 
     def save(self, path: str | Path) -> None:
         """Write the fields as JSON."""

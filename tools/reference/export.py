@@ -17,6 +17,7 @@ from tools.reference.config import TransformerConfig
 from tools.reference.model import Transformer
 from tools.reference.onnx_check import check_translation_model
 from tools.reference.onnx_graphs import export_decoder, export_encoder
+from tools.reference.recurrent_graphs import export_recurrent
 
 NUM_BEAMS, LENGTH_PENALTY, MAX_LENGTH = 5, 1.0, 200
 """Decoding defaults of the committed model; a penalty of 1.5 would gain 0.2 BLEU on validation."""
@@ -42,6 +43,7 @@ def config_json(config: TransformerConfig) -> dict:
         "static_position_embeddings": True,
         "scale_embedding": True,
         "normalize_before": config.normalize_before,
+        "decoder_kind": config.decoder_kind,
         "layer_norm_eps": config.layer_norm_eps,
         "tie_word_embeddings": True,
         "share_encoder_decoder_embeddings": True,
@@ -93,7 +95,7 @@ def export(model: Transformer, folder: Path, tokenizer: Path | None = None) -> f
         The largest relative difference between PyTorch and onnxruntime.
 
     Raises:
-        ValueError: that difference is above 1e-5.
+        ValueError: that difference is above 1e-5, or a model with recurrent units is pre-norm.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config
@@ -103,8 +105,11 @@ def export(model: Transformer, folder: Path, tokenizer: Path | None = None) -> f
         shutil.copyfile(tokenizer, folder / "spiece.model")
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    export_encoder(model.encoder, folder / "encoder_model.onnx")
-    export_decoder(model, folder / "decoder_model_merged.onnx")
+    if config.decoder_kind == "ssru":
+        export_recurrent(model, files["config"], folder)
+    else:
+        export_encoder(model.encoder, folder / "encoder_model.onnx")
+        export_decoder(model, folder / "decoder_model_merged.onnx")
     return check_translation_model(model, folder)
 
 

@@ -19,12 +19,20 @@ def load_folder(folder: Path) -> Transformer:
         RuntimeError: weights are missing or left over.
     """
     fields = json.loads((folder / "config.json").read_text())
-    known = {name: fields[name] for name in TransformerConfig.__dataclass_fields__}
+    known = {
+        name: fields[name] for name in TransformerConfig.__dataclass_fields__ if name in fields
+    }
     model = Transformer(TransformerConfig(**known))
     weights = file_weights(folder / "encoder_model.onnx")
-    weights |= file_weights(folder / "decoder_model_merged.onnx")
+    weights |= file_weights(decoder_path(folder))
     model.load_state_dict(weights)
     return model.eval()
+
+
+def decoder_path(folder: Path) -> Path:
+    """The decoder of an export: both steps merged, or all positions at once."""
+    merged = folder / "decoder_model_merged.onnx"
+    return merged if merged.exists() else folder / "decoder_model.onnx"
 
 
 def file_weights(path: Path) -> dict[str, Tensor]:
@@ -37,7 +45,7 @@ def file_weights(path: Path) -> dict[str, Tensor]:
         if name.startswith(("encoder.", "decoder."))
     }
     for node in all_nodes(graph):
-        if node.op_type == "MatMul" and node.input[1].startswith("onnx::MatMul"):
+        if node.op_type == "MatMul" and node.input[1] in arrays:
             name = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
             weights[f"{name}.weight"] = torch.tensor(arrays[node.input[1]].T.copy())
     return weights

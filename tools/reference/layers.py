@@ -6,10 +6,11 @@ from tools.reference.attention import EncoderAttention, KeyValue, SelfAttention
 from tools.reference.cache import LayerCache
 from tools.reference.config import TransformerConfig
 from tools.reference.dropout import Dropout
+from tools.reference.ssru import SimpleRecurrentUnit, States
 
 
 class Layer(nn.Module):
-    """What both layers share: the feed-forward network and the way around a sub-layer.
+    """What both layers share: the first and the last sub-layer, and the way around one.
 
     Args:
         config: gives width, dropout and layer norm, which is the paper's post-norm,
@@ -17,18 +18,36 @@ class Layer(nn.Module):
             Xiong et al. (2020).
         num_heads: the paper's h.
         ffn_dim: the paper's d_ff.
+        recurs: a simple recurrent unit comes first, in place of self-attention.
     """
 
-    def __init__(self, config: TransformerConfig, num_heads: int, ffn_dim: int):
+    def __init__(
+        self, config: TransformerConfig, num_heads: int, ffn_dim: int, recurs: bool = False
+    ):
         super().__init__()
         self.normalize_before = config.normalize_before
+        self.recurs = recurs
         self.dropout = Dropout(config.dropout)
-        self.self_attn = SelfAttention(config.d_model, num_heads)
-        self.self_attn_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
+        layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
+        if recurs:
+            self.ssru = SimpleRecurrentUnit(config.d_model)
+            self.ssru_layer_norm = layer_norm
+        else:
+            self.self_attn = SelfAttention(config.d_model, num_heads)
+            self.self_attn_layer_norm = layer_norm
         self.fc1 = nn.Linear(config.d_model, ffn_dim)
         self.activation = nn.ReLU()
         self.fc2 = nn.Linear(ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
+
+    def look_back(
+        self, hidden_states: Tensor, mask: Tensor, past: KeyValue | States | None
+    ) -> tuple[Tensor, KeyValue | States]:
+        """The first sub-layer; returns `past` extended by these positions too."""
+        layer_norm = self.ssru_layer_norm if self.recurs else self.self_attn_layer_norm
+        sublayer = self.ssru if self.recurs else self.self_attn
+        output, present = sublayer(self.enter(layer_norm, hidden_states), mask, past)
+        return self.leave(layer_norm, hidden_states, output), present
 
     def feed_forward(self, hidden_states: Tensor) -> Tensor:
         """FFN(x) = max(0, x W_1 + b_1) W_2 + b_2, equation (2): same shape in and out."""
@@ -60,18 +79,16 @@ class EncoderLayer(Layer):
         Returns:
             hidden states of the same shape; keys and values of past and present positions.
         """
-        entered = self.enter(self.self_attn_layer_norm, hidden_states)
-        output, present = self.self_attn(entered, mask, past)
-        hidden_states = self.leave(self.self_attn_layer_norm, hidden_states, output)
+        hidden_states, present = self.look_back(hidden_states, mask, past)
         output = self.feed_forward(self.enter(self.final_layer_norm, hidden_states))
         return self.leave(self.final_layer_norm, hidden_states, output), present
 
 
 class DecoderLayer(Layer):
-    """Self-attention, attention over the encoder, then feed-forward."""
+    """Self-attention or recurrence, attention over the encoder, then feed-forward."""
 
     def __init__(self, config: TransformerConfig, num_heads: int, ffn_dim: int):
-        super().__init__(config, num_heads, ffn_dim)
+        super().__init__(config, num_heads, ffn_dim, config.decoder_kind == "ssru")
         self.encoder_attn = EncoderAttention(config.d_model, num_heads)
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model, config.layer_norm_eps)
 
@@ -90,15 +107,13 @@ class DecoderLayer(Layer):
             mask: causal, broadcastable to [batch, num_heads, tgt_len, past_length + tgt_len].
             encoder_hidden_states: [batch, src_len, hidden_size]; not read when there is a past.
             encoder_mask: [batch, 1, 1, src_len].
-            past: keys and values of earlier target positions and of the source.
+            past: what earlier target positions left, and the source's keys and values.
 
         Returns:
             hidden states of the same shape; the cache extended by these positions.
         """
-        past_self, past_encoder = past or (None, None)
-        entered = self.enter(self.self_attn_layer_norm, hidden_states)
-        output, present = self.self_attn(entered, mask, past_self)
-        hidden_states = self.leave(self.self_attn_layer_norm, hidden_states, output)
+        past_decoder, past_encoder = past or (None, None)
+        hidden_states, present = self.look_back(hidden_states, mask, past_decoder)
         entered = self.enter(self.encoder_attn_layer_norm, hidden_states)
         output, encoder_present = self.encoder_attn(
             entered, encoder_hidden_states, encoder_mask, past_encoder

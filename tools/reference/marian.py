@@ -10,11 +10,13 @@ def marian_config(model: Transformer) -> MarianConfig:
     """The same architecture in Marian's words: post-norm, ReLU, scaled tied embeddings.
 
     Raises:
-        ValueError: the model is pre-norm, which Marian is not.
+        ValueError: the model is pre-norm or its decoder recurrent, which Marian is not.
     """
     config = model.config
     if config.normalize_before:
         raise ValueError("MarianMTModel has no pre-norm layers")
+    if config.decoder_kind != "self_attention":
+        raise ValueError(f"MarianMTModel has no {config.decoder_kind} decoder")
     return MarianConfig(
         vocab_size=config.vocab_size,
         d_model=config.d_model,

@@ -97,7 +97,7 @@ class Decoder(Stack):
         Returns:
             [batch, tgt_len, d_model] and the cache extended by these tokens.
         """
-        past_length = past_key_values[0].decoder[0].shape[2] if past_key_values else 0
+        past_length = past_key_values[0].decoder[0].shape[-2] if past_key_values else 0
         hidden_states = self.embed(input_ids, past_length)
         tgt_len = input_ids.shape[1]
         mask = causal_mask(tgt_len, past_length + tgt_len, hidden_states)
@@ -139,4 +139,5 @@ def initialize_linear(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -7,6 +7,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from tools.reference.folder import decoder_path
 from tools.reference.model import Transformer
 from tools.reference.onnx_graphs import cache_names
 
@@ -59,9 +60,26 @@ class OnnxDecoder:
         return outputs["logits"]
 
 
+def onnx_logits(
+    path: Path, model: Transformer, encoder_hidden_states, mask, target: Tensor
+) -> list[np.ndarray]:
+    """Logits of the file, all positions at once and, if it has a cache, in three steps too."""
+    if model.config.decoder_kind == "ssru":  # written without a cache
+        feeds = {
+            "input_ids": target.numpy(),
+            "encoder_attention_mask": mask,
+            "encoder_hidden_states": encoder_hidden_states,
+        }
+        return session(path).run(["logits"], feeds)
+    uncached = OnnxDecoder(path, model, encoder_hidden_states, mask).step(target)
+    decoder = OnnxDecoder(path, model, encoder_hidden_states, mask)
+    cached = [decoder.step(step) for step in (target[:, :1], target[:, 1:2], target[:, 2:])]
+    return [uncached, np.concatenate(cached, axis=1)]
+
+
 @torch.no_grad()
 def check_translation_model(model: Transformer, folder: Path) -> float:
-    """Compare encoder, uncached and cached decoder on random ids with padding.
+    """Compare the encoder, and the decoder with and without its cache, on random ids with padding.
 
     Returns:
         The largest relative difference seen.
@@ -81,14 +99,10 @@ def check_translation_model(model: Transformer, folder: Path) -> float:
     feeds = {"input_ids": source.numpy(), "attention_mask": mask.numpy()}
     onnx_hidden_states = session(folder / "encoder_model.onnx").run(None, feeds)[0]
     logits = model.decoder.logits(model.decoder(target, mask, hidden_states)[0])
-    path = folder / "decoder_model_merged.onnx"
-    uncached = OnnxDecoder(path, model, onnx_hidden_states, mask.numpy()).step(target)
-    decoder = OnnxDecoder(path, model, onnx_hidden_states, mask.numpy())
-    cached = [decoder.step(step) for step in (target[:, :1], target[:, 1:2], target[:, 2:])]
+    found = onnx_logits(decoder_path(folder), model, onnx_hidden_states, mask.numpy(), target)
     worst = max(
         difference(onnx_hidden_states, hidden_states),
-        difference(uncached, logits),
-        difference(np.concatenate(cached, axis=1), logits),
+        *(difference(actual, logits) for actual in found),
     )
     if worst > TOLERANCE:
         raise ValueError(f"{folder}: relative difference {worst:.1e} exceeds {TOLERANCE}")

@@ -1,0 +1,167 @@
+"""LoadedModel: a model folder in memory: its properties, its tokenizer, its life."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyengine import _core
+from pyengine.errors import ClosedError, TokenizerMissingError
+from pyengine.loading import Loaded, Settings, checked_batch_size, load
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from pyengine.models import ModelConfig
+    from pyengine.text import Tokenizer
+
+
+class LoadedModel:
+    """What a :class:`~pyengine.Translator` is before it translates."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        compute_type: str = "default",
+        threads: int | None = None,
+        batch_size: int | None = None,
+        isa: str | None = None,
+        cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
+    ) -> None:
+        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir)
+        self._settings = settings
+        self._loaded: Loaded | None = None
+        self._loaded = load(model, settings)
+        self._model, weights = self._loaded.model, self._loaded.weights
+        self._compute_type = self._loaded.compute_type
+        self._parameters = weights.parameters
+        self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
+        self._batch_size = settings.batch_size
+        self._tokenizer: Tokenizer | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let the model go; its memory is free once calls in other threads end. May be repeated."""
+        self._loaded = None
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = f"isa={self.isa!r}, threads={self.threads}" if self._loaded else "closed"
+        return f"<pyengine.{type(self).__name__} {str(self.path)!r} {self.model_type} {state}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._loaded is None
+
+    @property
+    def path(self) -> Path:
+        """The model folder."""
+        return self._model.path
+
+    @property
+    def model_type(self) -> str:
+        """The architecture, as in ``config.json``."""
+        return self._model.model_type
+
+    @property
+    def config(self) -> ModelConfig:
+        """Sizes of the model."""
+        return self._model.config
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the model; tied tensors count once."""
+        return self._parameters
+
+    @property
+    def generation_config(self) -> dict[str, Any]:
+        """The folder's decoding defaults as read, in transformers' names."""
+        return dict(self._model.generation_config)
+
+    @property
+    def tokenizer_name(self) -> str | None:
+        """Kind of the folder's tokenizer; ``None`` if it holds none, so takes token ids only."""
+        try:
+            return type(self._get_tokenizer()).__name__
+        except TokenizerMissingError:
+            return None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that a multilingual model is told; empty for any other model.
+
+        Raises:
+            TokenizerMissingError: the folder holds no tokenizer files.
+        """
+        languages = self._get_tokenizer().languages
+        return () if languages is None else languages.codes
+
+    @property
+    def compute_type(self) -> str:
+        """The type the weights are computed in."""
+        return self._compute_type
+
+    @property
+    def cache_file(self) -> Path | None:
+        """The file that holds the packed weights for later loads; ``None`` if there is none."""
+        return self._cache_file
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
+        return self._from_cache
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute."""
+        return self._open().engine.num_threads
+
+    @property
+    def batch_size(self) -> int:
+        """Sentences decoded together at most; may be set, and never changes the output."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int | None) -> None:
+        self._batch_size = checked_batch_size(value)
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._open().engine.isa
+
+    @property
+    def engine(self) -> _core.Engine:
+        """The C++ engine, for verification and tests: arrays in, arrays out, nothing checked."""
+        return self._open().engine
+
+    def require_tokenizer(self) -> None:
+        """Load the tokenizer now rather than with the first text.
+
+        Raises:
+            TokenizerMissingError: the folder holds no tokenizer files.
+        """
+        self._get_tokenizer()
+
+    def _open(self) -> Loaded:
+        loaded = self._loaded
+        if loaded is None:
+            raise ClosedError(f"the translator of {str(self.path)!r} is closed")
+        return loaded
+
+    def _get_tokenizer(self) -> Tokenizer:
+        with self._lock:
+            if self._tokenizer is None:
+                from pyengine.text import load_tokenizer
+
+                self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
+            return self._tokenizer
