@@ -10,6 +10,7 @@ Transformers, which transformers does not know, are made by tools/make_reference
 """
 
 import argparse
+import copy
 import json
 import shutil
 import tempfile
@@ -207,7 +208,8 @@ def build(fixture: Fixture) -> None:
     golden = FIXTURES_DIR / "golden" / fixture.name.replace("-", "_")
     golden.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        export(fixture, model, Path(name, fixture.name))
+        # A copy, since the exporter leaves T5's configuration changed.
+        export(fixture, copy.deepcopy(model), Path(name, fixture.name))
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(Path(name, fixture.name), folder)
     record_logits(fixture, model, golden.with_suffix(".npz"))

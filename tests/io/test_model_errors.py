@@ -84,7 +84,7 @@ def test_generation_config_is_no_object(tmp_path: Path) -> None:
     refuse(tmp_path, ModelFormatError, "generation_config.json", "int", "object")
 
 
-@pytest.mark.parametrize("model_type", [None, "t5", 7, ["marian"], {"a": 1}])
+@pytest.mark.parametrize("model_type", [None, "t6", 7, ["marian"], {"a": 1}])
 def test_unknown_model_type_lists_the_known(tmp_path: Path, model_type: Any) -> None:
     folder = tiny_onnx.write(tmp_path, model_type=model_type)
     refuse(folder, UnsupportedModelError, repr(model_type), "marian", "transformer")

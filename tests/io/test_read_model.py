@@ -35,9 +35,7 @@ def run_decoder(
         "encoder_hidden_states": hidden,
         "use_cache_branch": np.array([False]),
     }
-    empty = np.zeros(
-        (1, config.decoder_num_heads, 0, config.hidden_size // config.decoder_num_heads), np.float32
-    )
+    empty = np.zeros((1, config.decoder_num_heads, 0, config.decoder_head_dim), np.float32)
     inputs = [value.name for value in session.get_inputs()]
     return session.run(["logits"], {name: feeds.get(name, empty) for name in inputs})[0]
 
