@@ -53,6 +53,8 @@ def test_info_names_the_family(name: str) -> None:
     with open_translator(name) as translator:
         text = format_info(describe(translator))
         assert translator.model_type in text
+        assert ("RMS pre-norm" in text) == (name in ("t5", "mt5"))
+        assert ("gated gelu_tanh" in text) == (name == "mt5")
         assert f"{translator.config.hidden_size}, " in text
 
 
