@@ -14,11 +14,22 @@ namespace {
 
 class GenerateJob : public Job {
  public:
-  GenerateJob(const Ragged& sources, const GenerationOptions& options)
-      : sources_(sources), options_(options), constraints_(options), results_(sources.size()) {}
+  // `shortlist` may be null.
+  GenerateJob(const Ragged& sources, const GenerationOptions& options, const Shortlist* shortlist,
+              int vocab_size)
+      : sources_(sources),
+        options_(options),
+        shortlist_(shortlist),
+        vocab_size_(vocab_size),
+        constraints_(options),
+        results_(sources.size()) {}
 
   int num_sentences() const override { return sources_.size(); }
   std::span<const std::int32_t> source(int index) const override { return sources_[index]; }
+  std::vector<std::int32_t> candidates(int index) const override {
+    if (shortlist_ == nullptr) return {};
+    return pyengine::candidates(*shortlist_, sources_[index], options_.eos_token_ids, vocab_size_);
+  }
   int max_rows(int) const override { return options_.num_beams; }
 
   std::unique_ptr<Decoding> start(int) override {
@@ -37,6 +48,8 @@ class GenerateJob : public Job {
  private:
   const Ragged& sources_;
   const GenerationOptions& options_;
+  const Shortlist* shortlist_;
+  int vocab_size_;
   Constraints constraints_;
   std::vector<std::vector<Hypothesis>> results_;
 };
@@ -135,13 +148,19 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
 
 }  // namespace
 
-Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads)
+Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads,
+               std::optional<Shortlist> shortlist)
     : config_(config),
       weights_(std::move(weights)),
+      shortlist_(std::move(shortlist)),
       kernels_(kernels),
       num_threads_(checked_threads(num_threads)),
       forward_(config_, weights_, kernels_, num_threads_),
-      scheduler_(forward_) {}
+      scheduler_(forward_) {
+  if (!shortlist_) return;
+  check_shortlist(*shortlist_, config_);
+  add_candidate_table(weights_);
+}
 
 void Engine::check_source(std::span<const std::int32_t> source) const {
   check(!source.empty(), "a source is empty");
@@ -158,7 +177,7 @@ std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& sources, con
                                                       int batch_size, Poll interrupted) {
   check_options(options, config_);
   for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
-  GenerateJob job(sources, options);
+  GenerateJob job(sources, options, shortlist_ ? &*shortlist_ : nullptr, config_.vocab_size);
   scheduler_.run(job, batch_size, interrupted);
   return job.take_results();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "decode/forward_groups.h"
 #include "decode/options.h"
 #include "decode/scheduler.h"
+#include "model/shortlist.h"
 #include "model/weights.h"
 
 namespace pyengine {
@@ -31,17 +33,19 @@ class Engine {
   using Poll = FunctionRef<bool()>;
 
   // `weights` are those of `config`; `kernels` must outlive the engine. Throws std::invalid_argument for a
-  // number of threads out of range.
-  Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads);
+  // number of threads out of range, or a shortlist of another model's sizes.
+  Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads,
+         std::optional<Shortlist> shortlist = {});
 
   // The best hypotheses of each source, options.num_return_sequences each (fewer if the vocabulary allows no
-  // more), best first. Throws std::invalid_argument for an empty or overlong source, an id out of range or a
-  // max_length beyond the model's positions.
+  // more), best first; with a shortlist of its candidates alone, the end tokens always among them. Throws
+  // std::invalid_argument for an empty or overlong source, an id out of range or a max_length beyond the
+  // model's positions.
   std::vector<std::vector<Hypothesis>> generate(const Ragged& sources, const GenerationOptions& options,
                                                 int batch_size, Poll interrupted);
 
-  // Log-probability of each target id given its source and the ids before it. log_probs
-  // [targets.values.size()]; an empty target has none. Throws as generate() does.
+  // Log-probability, over the whole vocabulary, of each target id given its source and the ids before it.
+  // log_probs [targets.values.size()]; an empty target has none. Throws as generate() does.
   void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
              int batch_size, float* log_probs, Poll interrupted);
 
@@ -63,6 +67,7 @@ class Engine {
 
   ModelConfig config_;
   Weights weights_;
+  std::optional<Shortlist> shortlist_;
   const Kernels& kernels_;
   int num_threads_;
   ForwardGroups forward_;

@@ -64,6 +64,13 @@ class Weights:
     def arrays(self) -> list[NDArray[np.uint8]]:
         """The bytes of every array in a fixed order; tied ones share their memory."""
 
+class Shortlist:
+    """The candidates of source ids: the arrays of ``pyengine.models.shortlist.Shortlist``."""
+
+    def __init__(
+        self, num_first: int, offsets: NDArray[np.uint64], entries: NDArray[np.uint32]
+    ) -> None: ...
+
 class EarlyStopping(Enum):
     """When beam search stops: transformers' ``early_stopping`` False, True and "never"."""
 
@@ -101,7 +108,13 @@ class StopFlag:
 class Engine:
     """A model on one instruction set."""
 
-    def __init__(self, weights: Weights, isa: str = "", num_threads: int = 1) -> None: ...
+    def __init__(
+        self,
+        weights: Weights,
+        isa: str = "",
+        num_threads: int = 1,
+        shortlist: Shortlist | None = None,
+    ) -> None: ...
     @property
     def isa(self) -> str: ...
     @property

@@ -191,6 +191,7 @@ def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> An
         batch_size=getattr(arguments, "batch_size", None),
         isa=arguments.isa,
         cache_dir=arguments.cache_dir,
+        shortlist=arguments.shortlist,
     )
 
 
@@ -452,8 +453,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
-    group = parser.add_argument_group("engine (only the compute type changes the output)")
+    group = parser.add_argument_group("engine (only the first two change the output)")
     _add_compute_type(group)
+    group.add_argument(
+        "--no-shortlist",
+        dest="shortlist",
+        action="store_false",
+        default=None,
+        help="choose from the whole vocabulary, though the folder holds a lexical shortlist",
+    )
     group.add_argument(
         "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
     )

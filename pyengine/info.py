@@ -41,6 +41,7 @@ def describe(translator: Translator) -> dict[str, Any]:
             "weights": translator.engine.weight_bytes,
             "peak_of_process": peak_memory_bytes(),
         },
+        "shortlist": None if translator.shortlist is None else translator.shortlist.name,
         "cache": {
             "file": None if translator.cache_file is None else str(translator.cache_file),
             "used": translator.from_cache,
@@ -70,6 +71,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ("parameters", f"{facts['parameters']:,}"),
         ("tokenizer", facts["tokenizer"] or "none: token ids only"),
         ("decoding", _decoding_text(facts["decoding"])),
+        ("shortlist", facts["shortlist"] or "none: chosen from the whole vocabulary"),
         ("files", _files_text(facts["files"])),
         ("memory", f"{facts['memory']['weights'] / MIB:.1f} MiB of weights; "
          f"{facts['memory']['peak_of_process'] / MIB:.0f} MiB peak of this process while loading"),

@@ -29,13 +29,14 @@ class LoadedModel:
         batch_size: int | None = None,
         isa: str | None = None,
         cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
+        shortlist: bool | None = None,
     ) -> None:
-        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir)
+        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir, shortlist)
         self._settings = settings
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings)
         self._model, weights = self._loaded.model, self._loaded.weights
-        self._compute_type = self._loaded.compute_type
+        self._compute_type, self._shortlist = self._loaded.compute_type, self._loaded.shortlist
         self._parameters = weights.parameters
         self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
         self._batch_size = settings.batch_size
@@ -119,6 +120,11 @@ class LoadedModel:
     def from_cache(self) -> bool:
         """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
         return self._from_cache
+
+    @property
+    def shortlist(self) -> Path | None:
+        """The file of the lexical shortlist that is used; ``None`` if none is."""
+        return self._shortlist
 
     @property
     def threads(self) -> int:

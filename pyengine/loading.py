@@ -11,7 +11,7 @@ from typing import Any
 from pyengine import _core
 from pyengine.cache import resolve_cache_dir
 from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError
-from pyengine.models import ModelFolder, read_folder
+from pyengine.models import ModelConfig, ModelFolder, read_folder
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
 
@@ -32,11 +32,12 @@ class Settings:
     """How a translator computes.
 
     Attributes:
-        compute_type: as the user gave it; the only setting that changes a translation.
+        compute_type: as the user gave it; this and the shortlist may change a translation.
         threads: threads that compute, at least 1.
         batch_size: sentences decoded together at most, at least 1.
         isa: name of the instruction set, see ``_core.available_isas``.
         cache_dir: where packed weights are kept; ``None``: nowhere.
+        shortlist: whether the folder's lexical shortlist is used; ``None``: if it has one.
     """
 
     compute_type: str
@@ -44,6 +45,7 @@ class Settings:
     batch_size: int
     isa: str
     cache_dir: Path | None
+    shortlist: bool | None
 
     @classmethod
     def checked(
@@ -53,6 +55,7 @@ class Settings:
         batch_size: int | None = None,
         isa: str | None = None,
         cache_dir: Any = None,
+        shortlist: bool | None = None,
     ) -> Settings:
         """Fill in what is ``None`` and check the rest.
 
@@ -62,12 +65,15 @@ class Settings:
         if compute_type not in COMPUTE_TYPES:
             known = ", ".join(map(repr, COMPUTE_TYPES))
             raise OptionError(f"compute_type: found {compute_type!r:.60}, expected {known}")
+        if not isinstance(shortlist, bool | None):
+            raise OptionError(f"shortlist: found {shortlist!r:.60}, expected None, True or False")
         return cls(
             compute_type=compute_type,
             threads=_count("threads", threads, MAX_THREADS) or min(available_cores(), MAX_THREADS),
             batch_size=checked_batch_size(batch_size),
             isa=_resolved_isa(isa),
             cache_dir=resolve_cache_dir(cache_dir),
+            shortlist=shortlist,
         )
 
     def computed_in(self, stored: str) -> str:
@@ -85,12 +91,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in memory: what its folder says, its packed weights, and the engine that runs it."""
+    """A model in memory: what its folder says, its packed weights, and the engine that runs it.
+
+    ``shortlist`` is the file of the lexical shortlist that is used.
+    """
 
     model: ModelFolder
     weights: ModelWeights
     engine: _core.Engine
     compute_type: str
+    shortlist: Path | None
 
 
 def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
@@ -103,8 +113,27 @@ def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
     model = read_folder(checked_folder(folder))
     compute_type = settings.computed_in(model.stored_type)
     weights = load_weights(model, compute_type, settings.cache_dir)
-    engine = _core.Engine(weights.packed, settings.isa, settings.threads)
-    return Loaded(model, weights, engine, compute_type)
+    shortlist = _shortlist_of(model, settings.shortlist)
+    engine = _core.Engine(
+        weights.packed,
+        settings.isa,
+        settings.threads,
+        None if shortlist is None else _read_shortlist(shortlist, model.config),
+    )
+    return Loaded(model, weights, engine, compute_type, shortlist)
+
+
+def _shortlist_of(model: ModelFolder, wanted: bool | None) -> Path | None:
+    if wanted and model.shortlist is None:
+        raise ModelNotFoundError(f"{str(model.path)!r} lacks a lexical shortlist (lex*.bin)")
+    return None if wanted is False else model.shortlist
+
+
+def _read_shortlist(path: Path, config: ModelConfig) -> _core.Shortlist:
+    from pyengine.models.shortlist import read_shortlist
+
+    shortlist = read_shortlist(path, config)
+    return _core.Shortlist(shortlist.num_first, shortlist.offsets, shortlist.entries)
 
 
 def checked_folder(folder: Any) -> Path:

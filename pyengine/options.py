@@ -388,7 +388,7 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "min_decoding_length": "min_new_tokens",
     "truncation": "truncate",
 }
-SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir")
+SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist")
 
 
 def _nearest(name: str) -> str:

@@ -34,7 +34,7 @@ class Hypothesis(NamedTuple):
     Attributes:
         ids: without the decoder start token and without the end token.
         score: sum of the log-probabilities / (generated tokens, end token included) **
-            ``length_penalty``.
+            ``length_penalty``; with a shortlist, probabilities over the sentence's candidates.
     """
 
     ids: list[int]
@@ -64,13 +64,17 @@ class Translator(LoadedModel):
             can; later ones map that file, and all processes share its memory. ``None``:
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
             ``False``: keep none.
+        shortlist: whether a translation is chosen from the candidates of its sentence alone, which
+            the folder's lexical shortlist (``lex*.bin``) gives, instead of the whole vocabulary:
+            much faster, and rarely another translation. ``None``: if the folder holds one.
 
     Raises:
-        ModelNotFoundError: the folder or one of its files does not exist.
+        ModelNotFoundError: the folder or one of its files does not exist; or it holds no shortlist
+            and ``shortlist`` is true.
         ModelFormatError: a file is damaged, or not what the configuration says.
         UnsupportedModelError: an architecture that pyengine does not run.
-        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa`` or ``cache_dir`` is out
-            of range.
+        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa``, ``cache_dir`` or
+            ``shortlist`` is out of range.
 
     Example::
 
@@ -332,9 +336,9 @@ class Translator(LoadedModel):
     ) -> list[NDArray[np.float32]]:
         """Log-probability of every given target id, given the source and the ids before it.
 
-        No option takes part: the model's own distribution. The float32 sum, first to last, over
-        ``ids + [end token]`` of a hypothesis is its unnormalised score to the bit when no option
-        changed its probabilities.
+        No option takes part, nor a shortlist: the model's own distribution. The float32 sum, first
+        to last, over ``ids + [end token]`` of a hypothesis is its unnormalised score to the bit
+        when no option and no shortlist changed its probabilities.
 
         Args:
             sources: ids of each source, as in :meth:`generate`.

@@ -105,8 +105,10 @@ Ragged as_ragged(const Ids& values, const Offsets& offsets) {
   return {as_span(values), bounds};
 }
 
-std::unique_ptr<Engine> make_engine(const PackedWeights& packed, const std::string& isa, int num_threads) {
-  return std::make_unique<Engine>(packed.config, packed.weights, select_kernels(isa), num_threads);
+std::unique_ptr<Engine> make_engine(const PackedWeights& packed, const std::string& isa, int num_threads,
+                                    std::optional<Shortlist> shortlist) {
+  return std::make_unique<Engine>(packed.config, packed.weights, select_kernels(isa), num_threads,
+                                  std::move(shortlist));
 }
 
 // (ids, offsets, scores) of num_return_sequences hypotheses for each source. Where a search found fewer, the
@@ -217,7 +219,8 @@ void bind_engine(py::module_& m) {
   bind_options(m);
   py::class_<StopFlag>(m, "StopFlag").def(py::init<>()).def("set", &StopFlag::set);
   py::class_<Engine>(m, "Engine")
-      .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1)
+      .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1,
+           py::arg("shortlist") = std::nullopt)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
            py::arg("batch_size"), py::arg("stop") = nullptr)
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),

@@ -201,6 +201,37 @@ Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes,
   return output;
 }
 
+// gemm_s8 of the columns `rows` of the weight; bias [rows]
+Floats gathered_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes, Floats>& quantized,
+                   const std::tuple<Bytes, Floats, Ints>& packed, const Ints& rows, const Floats& bias) {
+  const auto& [input, input_scales] = quantized;
+  const auto& [panels, weight_scales, column_sums] = packed;
+  require(input.ndim() == 2 && input.shape(1) == quantized_stride(depth), "quantized must be of this depth");
+  require(rows.size() == bias.size(), "bias must be [rows]");
+  std::vector<std::int8_t> table(static_cast<std::size_t>(weight_scales.size()) * table_stride(depth));
+  unpack_table(panels.data(), depth, weight_scales.size(), table.data());
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+  for (py::ssize_t i = 0; i < rows.size(); ++i) {
+    const std::int32_t row = rows.data()[i];
+    require(row >= 0 && row < weight_scales.size(), "a row is not there");
+    scales.push_back(weight_scales.data()[row]);
+    sums.push_back(column_sums.data()[row]);
+  }
+  GatheredS8Args args = {};
+  Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
+                          {bias, "none", std::nullopt});
+  args.depth = depth;
+  args.input = input.data();
+  args.input_scales = input_scales.data();
+  args.panels = table.data();
+  args.weight_scales = scales.data();
+  args.column_sums = sums.data();
+  args.rows = rows.data();
+  select_kernels(isa).gathered_s8(args);
+  return output;
+}
+
 // A key cache as the engine lays it out: `rows` beams whose blocks are [kLanes positions transposed].
 struct KeyCache {
   std::vector<std::vector<float>> blocks;          // [row * num_blocks + block], each [head_dim][kLanes]
@@ -366,6 +397,21 @@ py::tuple arrange_s8_weight(const py::array_t<std::int8_t>& weight) {
   return py::make_tuple(panels, sums);
 }
 
+// panels as pack(), pack_bf16() or pack_s8() gives them -> those of some of their columns
+template <class Stored, class Value>
+py::array_t<Stored> gather_panels(const py::array_t<Stored, py::array::c_style>& panels, std::int64_t depth,
+                                  const Ints& columns) {
+  std::vector<py::ssize_t> shape(panels.shape(), panels.shape() + panels.ndim());
+  for (py::ssize_t i = 0; i < columns.size(); ++i) {
+    require(columns.data()[i] >= 0 && columns.data()[i] < shape[0] * kPanelWidth, "a column is not there");
+  }
+  shape[0] = packed_size(1, columns.size()) / kPanelWidth;
+  py::array_t<Stored> gathered(shape);
+  gather_columns(reinterpret_cast<const Value*>(panels.data()), depth, columns.data(), columns.size(),
+                 reinterpret_cast<Value*>(gathered.mutable_data()));
+  return gathered;
+}
+
 py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
   const MaxSum result = select_kernels(isa).max_sum_exp(logits.data(), static_cast<int>(logits.size()));
   return py::make_tuple(result.max, result.sum);
@@ -413,6 +459,8 @@ void bind_kernels(py::module_& m) {
   k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+  k.def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
+        arg("bias"));
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
         arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
         arg("biases") = py::none(), arg("repeat") = 1);
@@ -422,6 +470,9 @@ void bind_kernels(py::module_& m) {
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
   k.def("arrange_s8", &arrange_s8_weight, arg("weight"));
+  k.def("gather_columns", &gather_panels<float, float>, arg("panels"), arg("depth"), arg("columns"));
+  k.def("gather_columns", &gather_panels<std::uint16_t, Bfloat16>, arg("panels"), arg("depth"),
+        arg("columns"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
   k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
   k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);

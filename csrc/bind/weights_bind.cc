@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/mapped_weights.h"
+#include "model/shortlist.h"
 
 namespace py = pybind11;
 
@@ -122,6 +123,18 @@ std::vector<py::array> arrays(const py::object& self) {
   return views;
 }
 
+template <class T>
+Array<T> as_array(const py::array_t<T, py::array::c_style>& values) {
+  return Array<T>(keep(values), values.data(), static_cast<std::size_t>(values.size()));
+}
+
+// The arrays are not copied.
+Shortlist make_shortlist(std::int32_t num_first,
+                         const py::array_t<std::uint64_t, py::array::c_style>& offsets,
+                         const py::array_t<std::uint32_t, py::array::c_style>& entries) {
+  return {num_first, as_array(offsets), as_array(entries)};
+}
+
 void bind_config(py::module_& m) {
   py::class_<ModelConfig> config(m, "ModelConfig");
   config.def(py::init<>())
@@ -163,6 +176,8 @@ void bind_weights(py::module_& m) {
       .def_static("map", &map, py::arg("config"), py::arg("buffer"), py::arg("offsets"),
                   py::arg("compute_type"))
       .def("arrays", &arrays);
+  py::class_<Shortlist>(m, "Shortlist")
+      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"));
 }
 
 }  // namespace pyengine

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/shortlist.h"
+
 namespace pyengine {
 
 Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
@@ -29,23 +31,34 @@ void Forward::encode(std::span<Sentence* const> sentences) {
   auto* positions = workspace_.take<std::int32_t>(num_tokens);
   auto* pages = workspace_.take<std::byte*>(num_tokens);
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    Sentence& sentence = *sentences[i];
-    const int length = offsets[i + 1] - offsets[i];
-    sentence.source_cache.emplace(pages_, length);
-    const int num_slots = sentence.decoding->num_slots();
-    if (config_.decoder_kind == DecoderKind::kSsru) {
-      const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
-      sentence.states.emplace(num_slots, size);
-    } else {
-      sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
-    }
-    for (int position = 0; position < length; ++position) {
-      positions[offsets[i] + position] = position;
-      pages[offsets[i] + position] = sentence.source_cache->page_of(position);
+    open_caches(*sentences[i]);
+    for (int row = offsets[i]; row < offsets[i + 1]; ++row) {
+      positions[row] = row - offsets[i];
+      pages[row] = sentences[i]->source_cache->page_of(positions[row]);
     }
   }
   fill_cross_cache(runtime_, weights_, pages_.layout(), hidden,
                    {static_cast<int>(num_tokens), positions, pages});
+  select_candidates(sentences);
+}
+
+void Forward::open_caches(Sentence& sentence) {
+  sentence.source_cache.emplace(pages_, static_cast<int>(sentence.source.size()));
+  const int num_slots = sentence.decoding->num_slots();
+  if (config_.decoder_kind == DecoderKind::kSsru) {
+    const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
+    sentence.states.emplace(num_slots, size);
+  } else {
+    sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
+  }
+}
+
+void Forward::select_candidates(std::span<Sentence* const> sentences) {
+  runtime_.pool.run(static_cast<int>(sentences.size()), runtime_.num_threads, [&](int index, int) {
+    Sentence& sentence = *sentences[index];
+    if (sentence.candidates.empty()) return;
+    sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates);
+  });
 }
 
 DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
@@ -96,6 +109,22 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
           {source_groups, sentences.size()}};
 }
 
+// Each sentence with candidates has columns of its own; the others share all of them.
+std::span<const VocabularyRows> Forward::group_rows(std::span<Sentence* const> sentences) {
+  auto* groups = workspace_.take<VocabularyRows>(sentences.size());
+  std::size_t count = 0;
+  for (const Sentence* sentence : sentences) {
+    const Linear& lm_head = sentence->candidate_head ? *sentence->candidate_head : weights_.lm_head;
+    const int num_rows = static_cast<int>(sentence->decoding->rows().size());
+    if (count > 0 && groups[count - 1].lm_head == &lm_head) {
+      groups[count - 1].num_rows += num_rows;
+    } else {
+      groups[count++] = {&lm_head, sentence->candidates, num_rows};
+    }
+  }
+  return {groups, count};
+}
+
 void Forward::step(std::span<Sentence* const> sentences) {
   workspace_.reset();
   const DecoderBatch batch = build_batch(sentences);
@@ -108,7 +137,7 @@ void Forward::step(std::span<Sentence* const> sentences) {
   for (const Sentence* sentence : sentences) {
     for (const DecodingRow& decoding_row : sentence->decoding->rows()) queries[row++] = decoding_row.query;
   }
-  project_to_vocabulary(runtime_, weights_.lm_head, hidden, {queries, row}, results);
+  project_to_vocabulary(runtime_, group_rows(sentences), hidden, {queries, row}, results);
 
   row = 0;
   for (Sentence* sentence : sentences) {

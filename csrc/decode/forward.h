@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/workspace.h"
 #include "decode/decoding.h"
@@ -15,7 +16,10 @@ namespace pyengine {
 // A sentence in flight.
 struct Sentence {
   std::span<const std::int32_t> source;  // ids as the encoder sees them, never empty
+  std::vector<std::int32_t> candidates;  // ids that its tokens are chosen from, ascending; empty: all
   std::unique_ptr<Decoding> decoding;
+  std::optional<Linear> candidate_head;    // set by Forward::encode if there are candidates: their columns of
+                                           // the output projection
   std::optional<CrossCache> source_cache;  // set by Forward::encode
   std::optional<SelfCache> target_cache;   // set by Forward::encode if the decoder attends to itself,
   std::optional<SsruStates> states;        // or this if it recurs
@@ -43,7 +47,10 @@ class Forward {
   void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
 
  private:
+  void open_caches(Sentence& sentence);
+  void select_candidates(std::span<Sentence* const> sentences);
   DecoderBatch build_batch(std::span<Sentence* const> sentences);
+  std::span<const VocabularyRows> group_rows(std::span<Sentence* const> sentences);
 
   const ModelConfig& config_;
   const Weights& weights_;

@@ -157,6 +157,7 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
     entry->call = call;
     entry->index = index;
     entry->sentence.source = call->job.source(index);
+    entry->sentence.candidates = call->job.candidates(index);
     entry->sentence.decoding = call->job.start(index);
     in_flight_.push_back(std::move(entry));
   } catch (...) {  // this call's failure alone

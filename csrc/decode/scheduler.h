@@ -21,6 +21,8 @@ class Job {
   virtual ~Job() = default;
   virtual int num_sentences() const = 0;
   virtual std::span<const std::int32_t> source(int index) const = 0;
+  // Ids that the sentence's tokens are chosen from, ascending; empty: all. May be called as start() is.
+  virtual std::vector<std::int32_t> candidates(int) const { return {}; }
   // Rows that the sentence runs at once at most.
   virtual int max_rows(int index) const = 0;
   // The state of a sentence, made when it enters the batch. May be called on the thread of another caller.

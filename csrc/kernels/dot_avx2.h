@@ -57,3 +57,32 @@ inline void store_inputs(uint8_t* p, Vec v) {
   const __m256i inputs = _mm256_permute4x64_epi64(_mm256_or_si256(lo, hi), 0xd8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), inputs);
 }
+
+// 64 consecutive inputs of a row, four in each lane.
+struct InputVector {
+  __m256i lo_even, lo_odd, hi_even, hi_odd;
+};
+
+// Of 16 pairs of int16 every second one, from the first or from the second on.
+template <int kWhich>
+inline __m256i every_second_pair(__m256i first, __m256i second) {
+  constexpr int kPairs = kWhich == 0 ? 0x88 : 0xdd;
+  const __m256 pairs = _mm256_shuffle_ps(_mm256_castsi256_ps(first), _mm256_castsi256_ps(second), kPairs);
+  return _mm256_permute4x64_epi64(_mm256_castps_si256(pairs), 0xd8);
+}
+
+inline InputVector load_inputs(const uint8_t* p) {
+  const __m256i* q = reinterpret_cast<const __m256i*>(p);
+  const __m256i a = _mm256_loadu_si256(q), b = _mm256_loadu_si256(q + 1);
+  const __m256i c = _mm256_loadu_si256(q + 2), d = _mm256_loadu_si256(q + 3);
+  return {every_second_pair<0>(a, b), every_second_pair<1>(a, b), every_second_pair<0>(c, d),
+          every_second_pair<1>(c, d)};
+}
+
+inline IntVec dot(InputVector x, Weights w, IntVec acc) {
+  const __m256i lo =
+      _mm256_add_epi32(_mm256_madd_epi16(x.lo_even, w.lo_even), _mm256_madd_epi16(x.lo_odd, w.lo_odd));
+  const __m256i hi =
+      _mm256_add_epi32(_mm256_madd_epi16(x.hi_even, w.hi_even), _mm256_madd_epi16(x.hi_odd, w.hi_odd));
+  return {_mm256_add_epi32(acc.lo, lo), _mm256_add_epi32(acc.hi, hi)};
+}

@@ -41,3 +41,13 @@ inline void store_inputs(uint8_t* p, Vec v) {
   const __m256i inputs = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), inputs);
 }
+
+// 64 consecutive inputs of a row, four in each lane.
+using InputVector = Inputs;
+
+inline InputVector load_inputs(const uint8_t* p) {
+  const __m512i first = _mm512_loadu_si512(p), second = _mm512_loadu_si512(p + 64);
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+  return {_mm512_permutex2var_epi32(first, even, second), _mm512_permutex2var_epi32(first, odd, second)};
+}

@@ -30,3 +30,8 @@ inline IntVec dot(Inputs x, Weights w, IntVec acc) { return {_mm512_dpbusd_epi32
 inline void store_inputs(uint8_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(v.v)));
 }
+
+// 64 consecutive inputs of a row, four in each lane.
+using InputVector = Inputs;
+
+inline InputVector load_inputs(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }

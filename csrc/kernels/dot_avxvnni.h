@@ -38,3 +38,17 @@ inline void store_inputs(uint8_t* p, Vec v) {
   const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
+
+// 64 consecutive inputs of a row, four in each lane.
+struct InputVector {
+  __m256i lo, hi;
+};
+
+inline InputVector load_inputs(const uint8_t* p) {
+  const __m256i* halves = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
+
+inline IntVec dot(InputVector x, Weights w, IntVec acc) {
+  return {_mm256_dpbusd_epi32(acc.lo, x.lo, w.lo), _mm256_dpbusd_epi32(acc.hi, x.hi, w.hi)};
+}

@@ -41,3 +41,21 @@ inline void store_inputs(uint8_t* p, const Vec& v) {
   const IntVec low = bits(v);
   for (int l = 0; l < kLanes; ++l) p[l] = static_cast<uint8_t>(low.lane[l]);
 }
+
+// 64 consecutive inputs of a row, four in each lane.
+struct InputVector {
+  int8_t value[kLanes][kDepthGroup];
+};
+
+inline InputVector load_inputs(const uint8_t* p) {
+  InputVector x;
+  memcpy(x.value, p, sizeof(x.value));
+  return x;
+}
+
+inline IntVec dot(const InputVector& x, const Weights& w, IntVec acc) {
+  for (int l = 0; l < kLanes; ++l) {
+    for (int i = 0; i < kDepthGroup; ++i) acc.lane[l] += x.value[l][i] * w.value[l][i];
+  }
+  return acc;
+}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/attention-inl.h"
+#include "kernels/gathered_s8-inl.h"
 #include "kernels/gemm_f32-inl.h"
 #include "kernels/gemm_s8-inl.h"
 #include "kernels/math-inl.h"
@@ -14,6 +15,7 @@ constexpr Kernels make_table(const char* name) {
           gemm_f32,
           gemm_bf16,
           gemm_s8,
+          gathered_s8,
           quantize,
           attention<float, false>,
           attention<Bf16Pair, false>,

@@ -77,6 +77,15 @@ struct GemmS8Args : GemmArgs {
       column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
 
+// Bytes of a column of `depth` in a table of GatheredS8Args.
+constexpr int table_stride(int depth) { return (depth + 63) / 64 * 64; }
+
+// The same product, to the bit, for columns that lie apart: `panels` is a table of columns
+// [any number][table_stride(depth)], zero padded, of which column i is row rows[i].
+struct GatheredS8Args : GemmS8Args {
+  const std::int32_t* rows;  // [num_columns]
+};
+
 // Keys of kLanes consecutive positions, stored transposed: floats [head][head_dim][kLanes], or Bf16Pairs
 // [head][head_dim / 2][kLanes] of dimensions 2 d and 2 d + 1.
 // A block of positions may come in several segments (a beam whose ancestors sat in different rows):
@@ -129,6 +138,7 @@ struct Kernels {
   void (*gemm_f32)(const GemmF32Args& args) noexcept;
   void (*gemm_bf16)(const GemmBf16Args& args) noexcept;
   void (*gemm_s8)(const GemmS8Args& args) noexcept;
+  void (*gathered_s8)(const GatheredS8Args& args) noexcept;
 
   // Symmetric int8 of each row of input [num_rows, depth], rows input_stride apart: scale = largest |x| /
   // 127, quantized[i] = round(x[i] * (127 / largest)) to nearest even, in the form that this table's gemm_s8

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -102,6 +103,21 @@ void quantize_panel(const float* panel, std::int64_t depth, const ColumnScales& 
   }
 }
 
+template <typename Weight>
+void gather(const Weight* panels, std::int64_t depth, const std::int32_t* columns, std::int64_t num_columns,
+            Weight* gathered) {
+  const std::int64_t padded = (num_columns + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
+  for (std::int64_t n = 0; n < padded; ++n) {
+    Weight* to = gathered + n / kPanelWidth * kPanelWidth * depth + n % kPanelWidth;
+    if (n >= num_columns) {
+      for (std::int64_t k = 0; k < depth; ++k) to[k * kPanelWidth] = {};
+      continue;
+    }
+    const Weight* from = panels + columns[n] / kPanelWidth * kPanelWidth * depth + columns[n] % kPanelWidth;
+    for (std::int64_t k = 0; k < depth; ++k) to[k * kPanelWidth] = from[k * kPanelWidth];
+  }
+}
+
 }  // namespace
 
 std::int64_t packed_size(std::int64_t depth, std::int64_t num_columns) {
@@ -185,6 +201,31 @@ void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, s
   for (std::int64_t k = 0; k < depth; ++k) {
     const std::int8_t value = at[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup];
     row[k] = static_cast<float>(value) * scale;
+  }
+}
+
+void gather_columns(const float* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, float* gathered) {
+  gather(panels, depth, columns, num_columns, gathered);
+}
+
+void gather_columns(const Bfloat16* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, Bfloat16* gathered) {
+  gather(panels, depth, columns, num_columns, gathered);
+}
+
+void unpack_table(const std::int8_t* panels, std::int64_t depth, std::int64_t num_columns,
+                  std::int8_t* table) {
+  const std::int64_t stride = table_stride(static_cast<int>(depth));
+  std::fill_n(table, num_columns * stride, 0);
+  for (std::int64_t first = 0; first < num_columns; first += kPanelWidth) {
+    const std::int8_t* panel = panels + packed_size_s8(depth, first);
+    const std::int64_t width = std::min<std::int64_t>(kPanelWidth, num_columns - first);
+    for (std::int64_t k = 0; k < depth; k += kDepthGroup, panel += kPanelWidth * kDepthGroup) {
+      for (std::int64_t n = 0; n < width; ++n) {
+        std::memcpy(table + (first + n) * stride + k, panel + n * kDepthGroup, kDepthGroup);
+      }
+    }
   }
 }
 

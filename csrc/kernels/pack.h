@@ -38,4 +38,16 @@ void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t colu
 void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
                    float* row);
 
+// The packed weight of some columns of a packed weight: column i of `gathered` is column columns[i] of
+// `panels`.
+void gather_columns(const float* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, float* gathered);
+void gather_columns(const Bfloat16* panels, std::int64_t depth, const std::int32_t* columns,
+                    std::int64_t num_columns, Bfloat16* gathered);
+
+// The columns of packed int8 as the rows of a table, see GatheredS8Args: table
+// [num_columns][table_stride(depth)].
+void unpack_table(const std::int8_t* panels, std::int64_t depth, std::int64_t num_columns,
+                  std::int8_t* table);
+
 }  // namespace pyengine

@@ -184,6 +184,14 @@ inline IntVec max(IntVec a, IntVec b) { return {_mm256_max_epi32(a.lo, b.lo), _m
 inline Vec to_float(IntVec v) { return {_mm256_cvtepi32_ps(v.lo), _mm256_cvtepi32_ps(v.hi)}; }
 inline IntVec bits(Vec v) { return {_mm256_castps_si256(v.lo), _mm256_castps_si256(v.hi)}; }
 
+inline int32_t sum_lanes(IntVec v) {
+  const __m256i sums = _mm256_add_epi32(v.lo, v.hi);
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+  return _mm_cvtsi128_si32(sum);
+}
+
 inline int32_t max_lanes(IntVec v) {
   const __m256i by8 = _mm256_max_epi32(v.lo, v.hi);
   const __m128i by4 = _mm_max_epi32(_mm256_castsi256_si128(by8), _mm256_extracti128_si256(by8, 1));

@@ -113,4 +113,5 @@ inline IntVec max(IntVec a, IntVec b) { return {_mm512_max_epi32(a.v, b.v)}; }
 inline Vec to_float(IntVec v) { return {_mm512_cvtepi32_ps(v.v)}; }
 inline IntVec bits(Vec v) { return {_mm512_castps_si512(v.v)}; }
 
+inline int32_t sum_lanes(IntVec v) { return _mm512_reduce_add_epi32(v.v); }
 inline int32_t max_lanes(IntVec v) { return _mm512_reduce_max_epi32(v.v); }

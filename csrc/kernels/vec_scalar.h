@@ -221,6 +221,12 @@ inline IntVec bits(const Vec& v) {
   return r;
 }
 
+inline int32_t sum_lanes(const IntVec& v) {
+  int32_t sum = 0;
+  for (int l = 0; l < kLanes; ++l) sum += v.lane[l];
+  return sum;
+}
+
 inline int32_t max_lanes(const IntVec& v) {
   int32_t largest = v.lane[0];
   for (int l = 1; l < kLanes; ++l) largest = v.lane[l] > largest ? v.lane[l] : largest;

@@ -29,6 +29,11 @@ void normalize_rows(const Kernels& kernels, const RmsNorm& norm, float epsilon, 
 void read_token(const PanelsS8& tokens, std::int32_t id, std::int64_t size, float* token) {
   unpack_column(tokens.values.data(), tokens.scales.data()[id], size, id, token);
 }
+void read_token(const GatheredS8& tokens, std::int32_t id, std::int64_t size, float* token) {
+  const std::int64_t stride = table_stride(static_cast<int>(size));
+  const std::int8_t* row = tokens.table.data() + tokens.rows.data()[id] * stride;
+  for (std::int64_t i = 0; i < size; ++i) token[i] = static_cast<float>(row[i]) * tokens.scales.data()[id];
+}
 template <class FloatPanels>
 void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, float* token) {
   unpack_column(tokens.values.data(), size, id, token);

@@ -16,10 +16,21 @@ Args float_args(const Array<Value>& panels, const FloatRows& rows, int first_row
   return result;
 }
 
+// What PanelsS8 and GatheredS8 share; `weights` are those that the product begins with.
+template <class Columns>
+GemmS8Args s8_args(const Columns& columns, const std::int8_t* weights, const QuantizedRows& rows,
+                   int first_row, int first_column, const GemmArgs& args) {
+  return {args,
+          rows.values + first_row * quantized_stride(args.depth),
+          rows.scales + first_row,
+          weights,
+          columns.scales.data() + first_column,
+          columns.column_sums.data() + first_column};
+}
+
 }  // namespace
 
-QuantizedRows prepare_rows(const Runtime& runtime, const PanelsS8&, const float* input, int num_rows,
-                           int depth) {
+QuantizedRows quantize_rows(const Runtime& runtime, const float* input, int num_rows, int depth) {
   const std::int64_t stride = quantized_stride(depth);
   auto* values = runtime.workspace.take<std::uint8_t>(num_rows * stride);
   auto* scales = runtime.workspace.take<float>(num_rows);
@@ -47,9 +58,14 @@ void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const Floa
 void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows, int first_row,
                     int first_column, const GemmArgs& args) {
   const std::int64_t groups = (args.depth + kDepthGroup - 1) / kDepthGroup;
-  kernels.gemm_s8({args, rows.values + first_row * quantized_stride(args.depth), rows.scales + first_row,
-                   panels.values.data() + first_column * groups * kDepthGroup,
-                   panels.scales.data() + first_column, panels.column_sums.data() + first_column});
+  kernels.gemm_s8(s8_args(panels, panels.values.data() + first_column * groups * kDepthGroup, rows, first_row,
+                          first_column, args));
+}
+
+void multiply_block(const Kernels& kernels, const GatheredS8& columns, const QuantizedRows& rows,
+                    int first_row, int first_column, const GemmArgs& args) {
+  kernels.gathered_s8({s8_args(columns, columns.table.data(), rows, first_row, first_column, args),
+                       columns.rows.data() + first_column});
 }
 
 }  // namespace pyengine

@@ -37,8 +37,15 @@ inline FloatRows prepare_rows(const Runtime&, const PanelsF32&, const float* inp
 inline FloatRows prepare_rows(const Runtime&, const PanelsBf16&, const float* input, int, int) {
   return {input};
 }
-QuantizedRows prepare_rows(const Runtime& runtime, const PanelsS8& panels, const float* input, int num_rows,
-                           int depth);
+QuantizedRows quantize_rows(const Runtime& runtime, const float* input, int num_rows, int depth);
+inline QuantizedRows prepare_rows(const Runtime& runtime, const PanelsS8&, const float* input, int num_rows,
+                                  int depth) {
+  return quantize_rows(runtime, input, num_rows, depth);
+}
+inline QuantizedRows prepare_rows(const Runtime& runtime, const GatheredS8&, const float* input, int num_rows,
+                                  int depth) {
+  return quantize_rows(runtime, input, num_rows, depth);
+}
 
 // Multiplies rows first_row ... with the columns from first_column on, which begins a panel; `args` says how
 // many of both, and takes bias, residual and output of that block.
@@ -48,5 +55,7 @@ void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const Floa
                     int first_column, const GemmArgs& args);
 void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows, int first_row,
                     int first_column, const GemmArgs& args);
+void multiply_block(const Kernels& kernels, const GatheredS8& columns, const QuantizedRows& rows,
+                    int first_row, int first_column, const GemmArgs& args);
 
 }  // namespace pyengine

@@ -12,13 +12,13 @@ namespace {
 constexpr int kRunWidth = 512;
 static_assert(kRunWidth % kPanelWidth == 0);
 
-// Rows projected at once.
+// Rows projected at once at most.
 constexpr int kRowBlock = 128;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kMinusInfinity = -kInfinity;
 
-// The reductions of a block of rows over the runs of columns.
+// The reductions of a block of rows over the runs of columns. Ids are columns here.
 struct Reductions {
   int num_runs;
   int top_k;             // the largest of the block's queries
@@ -27,6 +27,18 @@ struct Reductions {
   std::int32_t* ids;     // [rows][num_runs][top_k]
   float* target_logits;  // [rows]
   float* floors;         // [threads][rows] see reduce_run
+};
+
+// Rows that are multiplied with the same columns, at most kRowBlock.
+struct Block {
+  const Linear* lm_head;
+  std::span<const std::int32_t> ids;         // of its columns, as in VocabularyRows
+  std::span<const VocabularyQuery> queries;  // [rows], their ids are columns
+  int first_row;                             // in its batch of blocks
+  int first_task;                            // in its batch: one task for each run
+  Reductions reductions;
+
+  int num_rows() const { return static_cast<int>(queries.size()); }
 };
 
 // Logits of one row in one run of columns.
@@ -94,77 +106,169 @@ void merge_top_k(const Reductions& reductions, int row, int top_k, float* values
 Reductions take_reductions(const Runtime& runtime, int num_rows, int num_runs, int top_k) {
   Workspace& workspace = runtime.workspace;
   const std::size_t count = static_cast<std::size_t>(num_rows) * num_runs;
-  return {.num_runs = num_runs,
-          .top_k = top_k,
-          .sums = workspace.take<MaxSum>(count),
-          .values = workspace.take<float>(count * top_k),
-          .ids = workspace.take<std::int32_t>(count * top_k),
-          .target_logits = workspace.take<float>(num_rows),
-          .floors = workspace.take<float>(static_cast<std::size_t>(runtime.num_threads) * num_rows)};
+  const std::size_t floors = static_cast<std::size_t>(runtime.num_threads) * num_rows;
+  const Reductions reductions{.num_runs = num_runs,
+                              .top_k = top_k,
+                              .sums = workspace.take<MaxSum>(count),
+                              .values = workspace.take<float>(count * top_k),
+                              .ids = workspace.take<std::int32_t>(count * top_k),
+                              .target_logits = workspace.take<float>(num_rows),
+                              .floors = workspace.take<float>(floors)};
+  std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
+  std::fill_n(reductions.floors, floors, kMinusInfinity);
+  return reductions;
 }
 
-// scratch [threads][queries.size()][kRunWidth].
-void project_block(const Runtime& runtime, const Linear& lm_head, const float* hidden,
-                   std::span<const VocabularyQuery> queries, const Reductions& reductions, float* scratch,
-                   VocabularyResult* results) {
-  Workspace& workspace = runtime.workspace;
-  const int num_rows = static_cast<int>(queries.size());
-  std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
-  std::fill_n(reductions.floors, runtime.num_threads * num_rows, kMinusInfinity);
+// The column of `id`, or the first one after it.
+std::int32_t column_of(std::span<const std::int32_t> ids, std::int32_t id) {
+  return static_cast<std::int32_t>(std::lower_bound(ids.begin(), ids.end(), id) - ids.begin());
+}
 
-  // One run of columns for all rows: product, then its reductions.
-  const auto project_run = [&](const auto& panels, const auto& rows, int run, int thread) {
-    const int first_column = run * kRunWidth;
-    const GemmArgs args{.num_rows = num_rows,
-                        .depth = lm_head.in_features,
-                        .num_columns = std::min(kRunWidth, lm_head.out_features - first_column),
-                        .bias = lm_head.bias.data() + first_column,
-                        .activation = Activation::kNone,
-                        .residual = nullptr,
-                        .output = scratch + static_cast<std::size_t>(thread) * num_rows * kRunWidth,
-                        .output_stride = kRunWidth};
-    multiply_block(runtime.kernels, panels, rows, 0, first_column, args);
-    for (int row = 0; row < num_rows; ++row) {
-      reduce_run(runtime.kernels, queries[row],
-                 {run, first_column, args.num_columns, args.output + row * kRunWidth}, row, reductions,
-                 reductions.floors[thread * num_rows + row]);
-    }
-  };
-  std::visit(
-      [&](const auto& panels) {
-        const auto rows = prepare_rows(runtime, panels, hidden, num_rows, lm_head.in_features);
-        runtime.pool.run(reductions.num_runs, runtime.num_threads,
-                         [&](int run, int thread) { project_run(panels, rows, run, thread); });
-      },
-      lm_head.panels);
+// The query with columns in place of ids; what is no candidate is left out.
+VocabularyQuery by_column(VocabularyQuery query, std::span<const std::int32_t> ids, Workspace& workspace) {
+  const auto is_candidate = [&](std::int32_t id) { return std::binary_search(ids.begin(), ids.end(), id); };
+  auto* banned = workspace.take<std::int32_t>(query.banned.size());
+  std::size_t count = 0;
+  for (const std::int32_t id : query.banned) {
+    if (is_candidate(id)) banned[count++] = column_of(ids, id);
+  }
+  query.banned = {banned, count};
+  query.target = is_candidate(query.target) ? column_of(ids, query.target) : -1;
+  return query;
+}
 
+// A block of rows of `group`, which follows those before it in its batch.
+Block take_block(const Runtime& runtime, const VocabularyRows& group,
+                 std::span<const VocabularyQuery> queries, int first_row, int first_task) {
+  if (!group.ids.empty()) {
+    auto* by_columns = runtime.workspace.take<VocabularyQuery>(queries.size());
+    std::transform(queries.begin(), queries.end(), by_columns, [&](const VocabularyQuery& query) {
+      return by_column(query, group.ids, runtime.workspace);
+    });
+    queries = {by_columns, queries.size()};
+  }
+  int top_k = 0;
+  for (const VocabularyQuery& query : queries) top_k = std::max(top_k, query.top_k);
+  const int num_runs = (group.lm_head->out_features + kRunWidth - 1) / kRunWidth;
+  return {group.lm_head, group.ids,
+          queries,       first_row,
+          first_task,    take_reductions(runtime, static_cast<int>(queries.size()), num_runs, top_k)};
+}
+
+// One run of columns for all rows of a block: product, then its reductions. logits [rows][kRunWidth].
+template <class WeightPanels, class Rows>
+void project_run(const Kernels& kernels, const Block& block, const Rows& rows, int run, int thread,
+                 float* logits) {
+  const Linear& lm_head = *block.lm_head;
+  const int first_column = run * kRunWidth, num_rows = block.num_rows();
+  const GemmArgs args{.num_rows = num_rows,
+                      .depth = lm_head.in_features,
+                      .num_columns = std::min(kRunWidth, lm_head.out_features - first_column),
+                      .bias = lm_head.bias.data() + first_column,
+                      .activation = Activation::kNone,
+                      .residual = nullptr,
+                      .output = logits,
+                      .output_stride = kRunWidth};
+  multiply_block(kernels, std::get<WeightPanels>(lm_head.panels), rows, block.first_row, first_column, args);
   for (int row = 0; row < num_rows; ++row) {
-    const int top_k = queries[row].top_k;
-    float* values = workspace.take<float>(top_k);
-    std::int32_t* ids = workspace.take<std::int32_t>(top_k);
-    if (top_k > 0) merge_top_k(reductions, row, top_k, values, ids);
-    const MaxSum* sums = reductions.sums + static_cast<std::size_t>(row) * reductions.num_runs;
-    const float log_sum_exp = queries[row].log_sum_exp
-                                  ? runtime.kernels.log_sum_exp(sums, reductions.num_runs)
-                                  : std::numeric_limits<float>::quiet_NaN();
-    results[row] = {log_sum_exp, reductions.target_logits[row], values, ids};
+    reduce_run(kernels, block.queries[row],
+               {run, first_column, args.num_columns, logits + static_cast<std::int64_t>(row) * kRunWidth},
+               row, block.reductions, block.reductions.floors[thread * num_rows + row]);
   }
 }
 
+// Runs all runs of all blocks as one parallel region. hidden [rows of all blocks, hidden_size].
+void project_blocks(const Runtime& runtime, std::span<const Block> blocks, const float* hidden) {
+  const int num_rows = blocks.back().first_row + blocks.back().num_rows();
+  const int num_tasks = blocks.back().first_task + blocks.back().reductions.num_runs;
+  int most_rows = 0;
+  for (const Block& block : blocks) most_rows = std::max(most_rows, block.num_rows());
+  const std::size_t size = static_cast<std::size_t>(most_rows) * kRunWidth;
+  float* logits = runtime.workspace.take<float>(runtime.num_threads * size);
+  std::visit(
+      [&]<class WeightPanels>(const WeightPanels& panels) {
+        const auto rows =
+            prepare_rows(runtime, panels, hidden, num_rows, blocks.front().lm_head->in_features);
+        runtime.pool.run(num_tasks, runtime.num_threads, [&](int task, int thread) {
+          const auto after = [](int number, const Block& block) { return number < block.first_task; };
+          const Block& block = *(std::upper_bound(blocks.begin(), blocks.end(), task, after) - 1);
+          project_run<WeightPanels>(runtime.kernels, block, rows, task - block.first_task, thread,
+                                    logits + thread * size);
+        });
+      },
+      blocks.front().lm_head->panels);
+}
+
+// What the reductions of a row come to; its candidates [top_k] go to the arrays of `result`.
+void merge_row(const Kernels& kernels, const Block& block, int row, float* values, std::int32_t* ids,
+               VocabularyResult& result) {
+  const VocabularyQuery& query = block.queries[row];
+  const Reductions& reductions = block.reductions;
+  if (query.top_k > 0) merge_top_k(reductions, row, query.top_k, values, ids);
+  for (int i = 0; !block.ids.empty() && i < query.top_k && ids[i] >= 0; ++i) ids[i] = block.ids[ids[i]];
+  const MaxSum* sums = reductions.sums + static_cast<std::size_t>(row) * reductions.num_runs;
+  const float log_sum_exp = query.log_sum_exp ? kernels.log_sum_exp(sums, reductions.num_runs)
+                                              : std::numeric_limits<float>::quiet_NaN();
+  result = {log_sum_exp, reductions.target_logits[row], values, ids};
+}
+
+// Cuts the rows of groups into batches of blocks.
+class Cutter {
+ public:
+  Cutter(const Runtime& runtime, std::span<const VocabularyRows> groups,
+         std::span<const VocabularyQuery> queries)
+      : runtime_(runtime), groups_(groups), queries_(queries) {}
+
+  // The next kRowBlock rows, or what is left of them, in memory of the workspace.
+  std::span<const Block> next() {
+    auto* blocks = runtime_.workspace.take<Block>(kRowBlock);
+    std::size_t count = 0;
+    int num_rows = 0, num_tasks = 0;
+    while (num_rows < kRowBlock && !groups_.empty()) {
+      const int size = std::min(groups_.front().num_rows - cut_, kRowBlock - num_rows);
+      Block& block = blocks[count++];
+      block = take_block(runtime_, groups_.front(), queries_.first(size), num_rows, num_tasks);
+      num_rows += size;
+      num_tasks += block.reductions.num_runs;
+      queries_ = queries_.subspan(size);
+      cut_ += size;
+      if (cut_ == groups_.front().num_rows) {
+        groups_ = groups_.subspan(1);
+        cut_ = 0;
+      }
+    }
+    return {blocks, count};
+  }
+
+ private:
+  const Runtime& runtime_;
+  std::span<const VocabularyRows> groups_;    // that are left
+  std::span<const VocabularyQuery> queries_;  // theirs
+  int cut_ = 0;                               // rows of the first group that are done
+};
+
 }  // namespace
 
-void project_to_vocabulary(const Runtime& runtime, const Linear& lm_head, const float* hidden,
-                           std::span<const VocabularyQuery> queries, VocabularyResult* results) {
-  const std::size_t block = std::min<std::size_t>(kRowBlock, queries.size());
-  int top_k = 0;
-  for (const VocabularyQuery& query : queries) top_k = std::max(top_k, query.top_k);
-  const int num_runs = (lm_head.out_features + kRunWidth - 1) / kRunWidth;
-  const Reductions reductions = take_reductions(runtime, static_cast<int>(block), num_runs, top_k);
-  float* scratch = runtime.workspace.take<float>(runtime.num_threads * block * kRunWidth);
-  for (std::size_t first = 0; first < queries.size(); first += block) {
-    const std::size_t count = std::min(block, queries.size() - first);
-    project_block(runtime, lm_head, hidden + first * lm_head.in_features, queries.subspan(first, count),
-                  reductions, scratch, results + first);
+void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRows> groups,
+                           const float* hidden, std::span<const VocabularyQuery> queries,
+                           VocabularyResult* results) {
+  std::size_t num_candidates = 0;
+  for (const VocabularyQuery& query : queries) num_candidates += query.top_k;
+  float* values = runtime.workspace.take<float>(num_candidates);
+  std::int32_t* ids = runtime.workspace.take<std::int32_t>(num_candidates);
+  Cutter cutter(runtime, groups, queries);
+  for (std::size_t done = 0; done < queries.size();) {
+    const Workspace::Scope scope(runtime.workspace);
+    const std::span<const Block> blocks = cutter.next();
+    const std::int64_t hidden_size = blocks.front().lm_head->in_features;
+    project_blocks(runtime, blocks, hidden + static_cast<std::int64_t>(done) * hidden_size);
+    for (const Block& block : blocks) {
+      for (int row = 0; row < block.num_rows(); ++row) {
+        merge_row(runtime.kernels, block, row, values, ids, results[done++]);
+        values += block.queries[row].top_k;
+        ids += block.queries[row].top_k;
+      }
+    }
   }
 }
 

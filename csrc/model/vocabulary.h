@@ -27,8 +27,17 @@ struct VocabularyResult {
   const std::int32_t* ids;  // [top_k] theirs, -1 where filled up
 };
 
-// hidden [queries.size(), hidden_size] -> results [queries.size()], whose arrays lie in the workspace.
-void project_to_vocabulary(const Runtime& runtime, const Linear& lm_head, const float* hidden,
-                           std::span<const VocabularyQuery> queries, VocabularyResult* results);
+// Rows that choose from the same ids.
+struct VocabularyRows {
+  const Linear* lm_head;  // [hidden_size, number of ids]; one weight type in all that are projected
+  std::span<const std::int32_t> ids;  // id of each column, ascending; empty: the column itself
+  int num_rows;
+};
+
+// The rows of `groups` one after another: hidden [queries.size(), hidden_size] -> results [queries.size()],
+// whose arrays lie in the workspace. Only where every column is its own id may queries ask for `logits`.
+void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRows> groups,
+                           const float* hidden, std::span<const VocabularyQuery> queries,
+                           VocabularyResult* results);
 
 }  // namespace pyengine

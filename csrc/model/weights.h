@@ -28,7 +28,14 @@ struct PanelsS8 {
   Array<float> scales;              // [columns]
   Array<std::int32_t> column_sums;  // [columns]
 };
-using Panels = std::variant<PanelsF32, PanelsBf16, PanelsS8>;
+// Some columns of an int8 weight, which lie apart in a table of all of them, see GatheredS8Args.
+struct GatheredS8 {
+  Array<std::int8_t> table;
+  Array<std::int32_t> rows;         // [columns]
+  Array<float> scales;              // [columns]
+  Array<std::int32_t> column_sums;  // [columns]
+};
+using Panels = std::variant<PanelsF32, PanelsBf16, PanelsS8, GatheredS8>;
 
 // y = x W + b.
 struct Linear {
@@ -107,8 +114,9 @@ struct Weights {
   Embedding decoder_embedding;
   std::vector<DecoderLayerWeights> decoder_layers;
   Array<float> decoder_bias;
-  Norm decoder_norm;  // pre-norm models only
-  Linear lm_head;     // [hidden_size, vocab_size]
+  Norm decoder_norm;                 // pre-norm models only
+  Linear lm_head;                    // [hidden_size, vocab_size]
+  Array<std::int8_t> lm_head_table;  // its columns for GatheredS8, if it is int8 and there is a shortlist
 
   // Bytes held, shared tables counted once.
   std::size_t bytes() const;

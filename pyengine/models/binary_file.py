@@ -66,3 +66,8 @@ class Cursor:
     def integers(self, what: str, dtype: str, count: int) -> list[int]:
         """The next ``count`` integers as Python's, so that sums of them cannot overflow."""
         return [int(value) for value in self.array(what, dtype, count)]
+
+    def check_end(self) -> None:
+        """Raises ModelFormatError unless everything was read."""
+        if left := len(self._content) - self.position:
+            raise ModelFormatError(f"{self.name}: found {left} more bytes than expected")

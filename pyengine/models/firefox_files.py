@@ -62,8 +62,17 @@ def find_firefox_files(folder: Path) -> FirefoxFiles | None:
             f"{str(folder)!r} holds {model.name}, but lacks vocab*.spm, or srcvocab*.spm and "
             "trgvocab*.spm"
         )
-    shortlist = _only(folder, [name for name in names if _is(name, "lex", ".bin")])
-    return FirefoxFiles(model, source, target, shortlist)
+    return FirefoxFiles(model, source, target, find_shortlist(folder))
+
+
+def find_shortlist(folder: Path) -> Path | None:
+    """The lexical shortlist of any model folder, ``lex*.bin``; ``None`` without one.
+
+    Raises:
+        ModelFormatError: there are several.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    return _only(folder, [name for name in names if _is(name, "lex", ".bin")])
 
 
 def _is(name: str, prefix: str, ending: str) -> bool:

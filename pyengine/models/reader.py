@@ -13,7 +13,7 @@ from pyengine.models.checks import check_graph
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.families import FAMILIES
 from pyengine.models.firefox import read_firefox
-from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files
+from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
 from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
 from pyengine.models.graph import Graph
 from pyengine.models.quantized import holds_int8
@@ -42,6 +42,7 @@ class ModelFolder:
             float32 [out], of a token table [rows], and means int8 * scale.
         stored_type: of the weights in the files, "float32" or "int8".
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
+        shortlist: the file of a lexical shortlist, not read; None without one.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class ModelFolder:
     tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     stored_type: str = "float32"
     firefox: FirefoxFiles | None = None
+    shortlist: Path | None = None
 
 
 def read_model(folder: str | Path) -> ModelFolder:
@@ -98,6 +100,7 @@ def read_folder(folder: str | Path) -> ModelFolder:
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
+        shortlist=find_shortlist(path),
     )
 
 
@@ -114,6 +117,7 @@ def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
         decoder_with_past_path=None,
         stored_type="int8" if holds_int8(model.tensors) else "float32",
         firefox=files,
+        shortlist=files.shortlist,
     )
 
 

@@ -9,7 +9,16 @@ import pytest
 from tools.bench.bars import BARS, Measured, best_over_fastest, over_fastest, scaling
 from tools.bench.report import bars_table, markdown
 from tools.bench.results import Load, Rate, Results, Skipped
-from tools.bench.suites import CORPUS, IN_FLIGHT, MANY_BEAM, MANY_GREEDY, STATIC, TOKENS
+from tools.bench.suites import (
+    CORPUS,
+    IN_FLIGHT,
+    LIST,
+    MANY_BEAM,
+    MANY_GREEDY,
+    ONE_GREEDY,
+    STATIC,
+    TOKENS,
+)
 
 
 def rate(engine: str, *rounds: float, suite: str = "opus-base", threads: int = 2, **more) -> Rate:
@@ -96,6 +105,14 @@ def test_every_bar_can_be_measured(results: Results) -> None:
             rate(engine, 1.0, suite="varied-lengths", case=STATIC),
             rate(engine, 1.0, suite="varied-lengths", case=IN_FLIGHT),
         ]
+    results.units["firefox-tiny"] = "sentences/s"
+    for engine in ("pyengine int8", "fxtranslate int8"):
+        for threads in (1, 2):
+            for case in (ONE_GREEDY, LIST):
+                results.rates.append(
+                    rate(engine, 1.0, suite="firefox-tiny", threads=threads, case=case)
+                )
+        results.loads.append(Load("firefox-tiny", 1, engine, (0.05,), 80.0))
     row = {"name": "n", "value": 9.0, "peak": 10.0, "unit": "GB/s"}
     results.extras = {
         "kernels": {

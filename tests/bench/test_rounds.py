@@ -9,7 +9,7 @@ import pytest
 from pyengine.bench.runner import WorkerError
 from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 from tools.bench import rounds
-from tools.bench.peers import ENGINES, OURS, Engine, Setting
+from tools.bench.peers import ENGINES, OURS, TEXT_ENGINES, Engine, Setting
 from tools.bench.peers.ctranslate2_tokens import token_names
 from tools.bench.results import Results
 from tools.bench.rounds import Plan, equal_share, measure_suite
@@ -194,3 +194,22 @@ def test_token_names() -> None:
     assert token_names(config) == ["</s>", "<unk>", "2", "3", "<pad>"]
     other = {**config, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
     assert token_names(other) == ["<pad>", "1", "</s>", "<unk>", "4"]
+
+
+def test_an_engine_of_one_thread_is_run_on_one_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers()
+    monkeypatch.setattr(rounds, "run_worker", workers)
+    one_thread = Engine("peer int8", "peer", "int8", "engine", greedy_only=True, one_thread=True)
+    suite = Suite("toy", Path("model"), TOKENS, lambda quick: [ONE], 0.1)
+    plan = Plan(suite, (2, 1), rounds=3, quick=False)
+    results = measure_suite(plan, [OURS_EXACT, one_thread], ModelStore(Path(), Path("m")), print)
+    ours = [(job.threads, job.engine) for job in workers.jobs]
+    assert ours.count((2, "peer")) == 0 and ours.count((1, "peer")) == 3
+    assert not results.skipped
+
+
+def test_texts_travel_as_bytes() -> None:
+    one, many = SUITES["firefox-tiny"].cases(True)
+    assert (one.batch_size, many.batch_size) == (1, 32)
+    assert all(bytes(source).decode() for case in (one, many) for source in case.sources)
+    assert all(engine.precision in ("int8", "float32") for engine in TEXT_ENGINES)

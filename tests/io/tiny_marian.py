@@ -144,6 +144,22 @@ def write_vocabulary(path: Path, size: int) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def shortlist(num_first: int, lists: list[list[int]]) -> bytes:
+    """A binary shortlist: the target ids of each source id."""
+    offsets = np.cumsum([0, *map(len, lists)])
+    entries = [entry for one in lists for entry in one]
+    most = max(map(len, lists))
+    head = struct.pack("<6Q", 0xF11A48D5013417F5, 0, num_first, most, len(offsets), len(entries))
+    return head + np.array(offsets, "<u8").tobytes() + np.array(entries, "<u4").tobytes()
+
+
+def random_lists(seed: int, vocab_size: int, most: int) -> list[list[int]]:
+    """Up to `most` ascending target ids for each source id; none for the first ids."""
+    rng = np.random.default_rng(seed)
+    sizes = [0, 0, *rng.integers(0, most + 1, vocab_size - 2)]
+    return [sorted(map(int, rng.choice(vocab_size, size, replace=False))) for size in sizes]
+
+
 def write_folder(folder: Path, seed: int, vocab_size: int, kind: str = "int8") -> None:
     """A Firefox folder: `kind` is int8, float32 (the same numbers rounded to int8) or npz."""
     folder.mkdir(parents=True, exist_ok=True)

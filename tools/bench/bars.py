@@ -44,12 +44,16 @@ class Bar:
 
 
 def over_fastest(
-    suite: str, case: str, precision: str, peers: tuple[str, ...] = ()
+    suite: str,
+    case: str,
+    precision: str,
+    peers: tuple[str, ...] = (),
+    one_thread: bool = False,
 ) -> Callable[[Results], Measured | None]:
     """pyengine at a precision over the fastest peer; ``peers`` restricts whom, by their names."""
 
     def measure(results: Results) -> Measured | None:
-        threads = results.most_threads(suite)
+        threads = 1 if one_thread else results.most_threads(suite)
         ours = results.rate(suite, threads, f"{OURS} {precision}", case)
         others = [
             rate
@@ -132,6 +136,32 @@ def kernel_share(name: str) -> Callable[[Results], Measured | None]:
     return measure
 
 
+def firefox_threads(results: Results) -> Measured | None:
+    """Gain of the second thread on a list of sentences."""
+    threads = results.most_threads(_FIREFOX)
+    one, most = (results.rate(_FIREFOX, n, f"{OURS} int8", suites.LIST) for n in (1, threads))
+    if one is None or most is None or threads == 1:
+        return None
+    unit = results.units[_FIREFOX]
+    detail = f"{most.median:,.0f} with {threads} against {one.median:,.0f} {unit}"
+    return Measured(most.median / one.median, detail)
+
+
+def firefox_memory(results: Results) -> Measured | None:
+    """Of int8 on one thread after a list of sentences."""
+    rate = results.rate(_FIREFOX, 1, f"{OURS} int8", suites.LIST)
+    return None if rate is None else Measured(rate.peak_mb, "after the list, in the last round")
+
+
+def firefox_load(results: Results) -> Measured | None:
+    """Loading int8, all but the first time from the packed cache."""
+    for load in results.loads:
+        if (load.suite, load.threads, load.engine) == (_FIREFOX, 1, f"{OURS} int8"):
+            seconds = sorted(load.seconds)
+            return Measured(1e3 * seconds[len(seconds) // 2], f"of {len(seconds)} loads")
+    return None
+
+
 def peak_memory(results: Results) -> Measured | None:
     """Of int8 in the largest case of opus-base."""
     suite = "opus-base"
@@ -168,7 +198,7 @@ def private_memory(results: Results) -> Measured | None:
     return Measured(found["warm_private_mb"], f"of which {before:.0f} MB before the load")
 
 
-_BASE = "opus-base"
+_BASE, _FIREFOX = "opus-base", "firefox-tiny"
 
 BARS = (
     Bar("batch 32 greedy, int8, over the fastest peer at any precision", 2.5, "x",
@@ -206,4 +236,12 @@ BARS = (
         at_most=True),
     Bar("growth of resident memory over 10,000 sentences, multi30k-tiny int8", 5, "MB", growth,
         at_most=True),
+    Bar("firefox-tiny, one by one, int8, over fxtranslate with shortlist, one thread each", 6.0,
+        "x", over_fastest(_FIREFOX, suites.ONE_GREEDY, "int8", one_thread=True)),
+    Bar("firefox-tiny, one list, int8, over fxtranslate with shortlist, one thread each", 13.0,
+        "x", over_fastest(_FIREFOX, suites.LIST, "int8", one_thread=True)),
+    Bar("firefox-tiny, one list, int8, 2 threads over 1", 1.7, "x", firefox_threads),
+    Bar("firefox-tiny, one list, int8, 1 thread, peak resident memory", 90, "MB", firefox_memory,
+        at_most=True),
+    Bar("firefox-tiny, int8, load", 60, "ms", firefox_load, at_most=True),
 )  # fmt: skip

@@ -13,6 +13,7 @@ TITLES = {
     "transformer-big": "transformer-big: the paper's big model, random weights",
     "multi30k-tiny": "multi30k-tiny: the committed model, real text",
     "varied-lengths": "varied-lengths: sources of 5 to 80 tokens, real translations",
+    "firefox-tiny": "firefox-tiny: Firefox's English-Portuguese model, from text to text",
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from pyengine.bench.runner import WorkerError, run_worker
 from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 from tools.bench import worker
-from tools.bench.peers import OURS, Engine, Setting
+from tools.bench.peers import Engine, Setting
 from tools.bench.results import Load, Rate, Results, Skipped
 from tools.bench.store import ModelStore
 from tools.bench.suites import TOKENS, Suite
@@ -76,7 +76,7 @@ def measure_suite(plan: Plan, engines: list[Engine], store: ModelStore, note: No
 
 def _rounds(lane: Lane, plan: Plan) -> int:
     fewer_threads = lane.threads < max(plan.threads)
-    if lane.engine.once or (fewer_threads and lane.engine.module != OURS):
+    if lane.engine.once or (fewer_threads and not (lane.engine.is_ours or lane.engine.one_thread)):
         return 1
     return plan.rounds
 
@@ -87,6 +87,8 @@ def _open_lanes(
     """The engines that can be run; the others are noted as skipped."""
     lanes = []
     for engine in engines:
+        if engine.one_thread and threads > 1:
+            continue
         try:
             if engine.missing:
                 raise ImportError(f"not installed: {', '.join(engine.missing)}")
@@ -170,7 +172,7 @@ def _collect(plan: Plan, lanes: list[Lane], cases: list[Case], results: Results)
 def _reference(lanes: list[Lane]) -> Lane | None:
     """pyengine in float32, else the first engine in float32, else none."""
     exact = [lane for lane in lanes if lane.engine.precision == "float32" and lane.figures]
-    return min(exact, key=lambda lane: lane.engine.module != OURS, default=None)
+    return min(exact, key=lambda lane: not lane.engine.is_ours, default=None)
 
 
 def _rate(plan: Plan, lane: Lane, case: Case, reference: Lane | None) -> Rate:

@@ -31,8 +31,24 @@ class Widened:
     size: Dimensions
 
 
-Source = Dimensions | Path | Widened
-"""Sizes of a model of random weights; a folder of the reference model's export; both."""
+@dataclass(frozen=True)
+class Installed:
+    """The model of two languages that ``pyengine models`` lists."""
+
+    source: str
+    target: str
+
+    @property
+    def path(self) -> Path:
+        """Its folder; raises ModelNotFoundError if there is none."""
+        from pyengine.registry import find_route
+
+        return find_route(self.source, self.target)[0].path
+
+
+Source = Dimensions | Path | Widened | Installed
+"""Sizes of a model of random weights; a folder of the reference model's export; both; a model of
+other people, whose folder is the only form."""
 
 
 class ModelStore:
@@ -60,6 +76,8 @@ class ModelStore:
 
         "engine" is what pyengine loads: the export as it is.
         """
+        if isinstance(self.source, Installed):
+            return self.source.path
         if form == "engine":
             return self.source if isinstance(self.source, Path) else self.folder("onnx")
         made = self.root / form
@@ -84,7 +102,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def _save_torch(store: ModelStore, out: Path) -> None:
     if isinstance(store.source, Dimensions):
         save_random_marian(store.source, out)
-    else:
+    elif not isinstance(store.source, Installed):
         _save_trained(store.source, out)
 
 

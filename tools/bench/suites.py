@@ -7,6 +7,8 @@ transformer-big  random weights in the shape of the big model of "Attention Is A
 multi30k-tiny    the committed English-German model, 2.1 million parameters, on real text
 varied-lengths   the same model widened to the shape of opus-base, on sources of 5 to 80 tokens:
                  one to a few sentences of the text each
+firefox-tiny     Firefox's English-Portuguese model of the extra "demo", 17 million parameters, from
+                 text to text
 
 Random weights never end a sentence by themselves, so all engines are made to give the same number
 of target tokens; the trained model's translations are as long as it likes.
@@ -24,11 +26,13 @@ from pathlib import Path
 from pyengine.bench.sentences import DEFAULT_SENTENCES
 from pyengine.bench.worker import Case, Ids
 from tools.bench.random_marian import END_TOKEN_ID, Dimensions
-from tools.bench.store import Source, Widened
+from tools.bench.store import Installed, Source, Widened
 
 ROOT = Path(os.path.relpath(Path(__file__).parents[2]))  # figures name no machine's folders
 TINY_MODEL = ROOT / "tests" / "fixtures" / "multi30k-en-de"
-TEST_SET = ROOT.resolve().parent / "shared" / "data" / "multi30k" / "test_2016_flickr.en.gz"
+DATA = ROOT.resolve().parent / "shared" / "data"
+TEST_SET = DATA / "multi30k" / "test_2016_flickr.en.gz"
+NEWS = DATA / "flores-dev" / "dev.en"
 
 OPUS_BASE = Dimensions(58_101, 512, layers=6, heads=8, ffn_dim=2048, activation="swish")
 TRANSFORMER_BIG = Dimensions(37_000, 1024, layers=6, heads=16, ffn_dim=4096, activation="relu")
@@ -44,6 +48,7 @@ VARIED_SENTENCES = 256
 ONE_GREEDY, ONE_BEAM = "batch 1, greedy", "batch 1, beam 4"
 MANY_GREEDY, MANY_BEAM = "batch 32, greedy", "batch 32, beam 4"
 CORPUS = "corpus, beam 5"
+LIST = "one list, greedy"
 IN_FLIGHT, STATIC, STATIC_SORTED = "in-flight", "static batches", "static batches, sorted by length"
 """Names of the cases. A corpus is translated as each engine does it best; of the last three the
 first is one call with all sentences, the others are a call for every 32."""
@@ -63,6 +68,7 @@ class Suite:
         min_seconds: passes over a case are repeated until they took this long.
         engines: names of those that take part; empty: all.
         most_threads_only: nothing is to be learnt from fewer.
+        of_text: its engines are ``TEXT_ENGINES``, which always run on one thread too.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Suite:
     min_seconds: float
     engines: tuple[str, ...] = ()
     most_threads_only: bool = False
+    of_text: bool = False
 
 
 def test_sentences() -> list[str]:
@@ -174,6 +181,17 @@ def _varied_lengths(quick: bool) -> list[Case]:
     ]
 
 
+def _firefox_tiny(quick: bool) -> list[Case]:
+    lines = NEWS.read_text(encoding="utf-8").splitlines() if NEWS.is_file() else DEFAULT_SENTENCES
+    texts = [list(line.encode()) for line in lines]
+    one, many = (4, 32) if quick else (100, len(texts))
+    most = 2**20  # the model's own limit
+    return [
+        Case(ONE_GREEDY, spread_out(texts, one), 1, 1, 0, most),
+        Case(LIST, spread_out(texts, many), 32, 1, 0, most),
+    ]
+
+
 SUITES = {
     suite.name: suite
     for suite in (
@@ -188,6 +206,14 @@ SUITES = {
             min_seconds=0.3,
             engines=("pyengine int8", "CTranslate2 int8"),
             most_threads_only=True,
+        ),
+        Suite(
+            "firefox-tiny",
+            Installed("en", "pt"),
+            SENTENCES,
+            _firefox_tiny,
+            min_seconds=0.5,
+            of_text=True,
         ),
     )
 }

@@ -34,6 +34,7 @@ class Engine:
         greedy_only: there is no beam search.
         splits_threads: it can also translate several batches at a time, with fewer threads each.
         once: it is so far behind that one round will do.
+        one_thread: it knows no more.
     """
 
     name: str
@@ -45,6 +46,12 @@ class Engine:
     greedy_only: bool = False
     splits_threads: bool = False
     once: bool = False
+    one_thread: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is pyengine."""
+        return self.name.startswith(OURS)
 
     @property
     def missing(self) -> list[str]:
@@ -136,3 +143,12 @@ ENGINES = (
     _optimum("int8", "onnx-int8"),
     _pytorch("float32"),
 )
+
+TEXT_ENGINES = (
+    _engine(OURS, "pyengine_text", "float32", "engine", settings={"compute_type": "float32"}),
+    _engine(OURS, "pyengine_text", "int8", "engine", settings={"compute_type": "int8"}),
+    _engine("fxtranslate", "fxtranslate", "int8", "engine", packages=("fxtranslate",),
+            greedy_only=True, one_thread=True),
+)  # fmt: skip
+"""Engines of a suite of text: the ids of a sentence are its UTF-8 bytes, so that tokenising and
+detokenising are part of the race."""

@@ -1,0 +1,252 @@
+"""Lexical shortlists: the file, the candidates it gives, and searches that choose from them."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_marian import random_lists, shortlist, write_folder
+
+from pyengine import ModelFormatError, ModelNotFoundError, OptionError, Translator, _core
+from pyengine.cli import main
+from pyengine.convert.firefox import convert
+from pyengine.errors import Error
+from pyengine.models import read_folder
+from pyengine.models.shortlist import read_shortlist
+
+VOCAB = 700  # more than one run of the vocabulary reduction
+END, PADDING = 0, VOCAB
+FIRST, LISTS = 9, random_lists(3, VOCAB, 90)
+FILE = shortlist(FIRST, LISTS)
+NAME = "lex.50.50.xxyy.s2t.bin"
+# From 10 candidates to more than one run of them, and source ids without any.
+SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 9 * i % 23)] + [END] for i in range(12)]
+COMPUTE_TYPES = ("int8", "bfloat16", "float32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shortlist") / "xxyy"
+    write_folder(path, seed=1, vocab_size=VOCAB)
+    (path / NAME).write_bytes(FILE)
+    return path
+
+
+def candidates(source: list[int]) -> list[int]:
+    """The definition."""
+    ids = {*range(FIRST), END}
+    for source_id in source:
+        ids |= set(LISTS[source_id]) if source_id < len(LISTS) else set()
+    return sorted(ids)
+
+
+def test_sources_are_of_all_kinds() -> None:
+    counts = [len(candidates(source)) for source in SOURCES]
+    assert min(counts) < 32 < 512 < max(counts)
+
+
+SEARCHES: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "suppressed": {"suppress_tokens": (1, 3, 5, 44, 45, 46), "min_length": 6},
+    "forced": {"forced_bos_token_id": 3, "forced_eos_token_id": 0, "bad_words_ids": ((5, 6),)},
+    "beam": {"num_beams": 4, "num_return_sequences": 4, "length_penalty": 0.6},
+    "more beams than candidates": {"num_beams": 40, "num_return_sequences": 2, "max_length": 4},
+}
+
+
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
+def test_it_is_the_search_with_all_others_suppressed(
+    folder: Path, compute_type: str, search: dict[str, Any]
+) -> None:
+    search = {"max_length": 20, "renormalize_logits": True, "suppress_tokens": (), **search}
+    with (
+        Translator(folder, compute_type) as translator,
+        Translator(folder, compute_type, shortlist=False) as whole,
+    ):
+        assert translator.shortlist == folder / NAME
+        assert whole.shortlist is None
+        for source in SOURCES:
+            allowed = {*candidates(source)} - {*search["suppress_tokens"]}
+            others = tuple(i for i in range(VOCAB + 1) if i not in allowed)
+            (found,) = translator.generate([source], **search)
+            (expected,) = whole.generate([source], **{**search, "suppress_tokens": others})
+            assert {i for h in found for i in h.ids} <= allowed
+            assert [h.ids for h in found] == [h.ids for h in expected]
+            scores = [h.score for h in expected]
+            assert [h.score for h in found] == pytest.approx(scores, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_a_forced_token_need_not_be_a_candidate(folder: Path, num_beams: int) -> None:
+    outside = next(i for i in range(VOCAB) if i not in candidates(SOURCES[4]))
+    options = {"forced_bos_token_id": outside, "max_length": 9, "num_beams": num_beams}
+    with Translator(folder) as translator:
+        ((best, *_),) = translator.generate([SOURCES[4]], **options)
+    assert best.ids[0] == outside
+    assert {*best.ids[1:]} <= {*candidates(SOURCES[4])}
+
+
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+def test_all_ids_as_candidates_change_nothing(tmp_path: Path, compute_type: str) -> None:
+    write_folder(tmp_path, seed=1, vocab_size=VOCAB)
+    (tmp_path / NAME).write_bytes(shortlist(VOCAB + 1, LISTS))
+    with (
+        Translator(tmp_path, compute_type, shortlist=True) as all_ids,
+        Translator(tmp_path, compute_type, shortlist=False) as whole,
+    ):
+        for beams in (1, 3):
+            options = {"max_length": 16, "num_beams": beams}
+            assert all_ids.generate(SOURCES, **options) == whole.generate(SOURCES, **options)
+
+
+@pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
+@pytest.mark.parametrize("search", ["greedy", "suppressed", "beam"])
+def test_invariance(folder: Path, compute_type: str, search: str) -> None:
+    options = {"max_length": 24, **SEARCHES[search]}
+    with Translator(folder, compute_type, threads=1, batch_size=1) as translator:
+        alone = [translator.generate([source], **options)[0] for source in SOURCES]
+    for isa in _core.available_isas():
+        for batch_size, threads in ((3, 1), (32, 2)):
+            with Translator(folder, compute_type, threads, batch_size, isa) as translator:
+                assert translator.generate(SOURCES, **options) == alone
+                assert translator.generate(SOURCES[::-1], **options)[::-1] == alone
+
+
+def test_scores_and_logits_are_of_the_whole_vocabulary(folder: Path) -> None:
+    target = [699, 5, 44, 0]
+    ids = np.array(SOURCES[2], np.int32), np.array([PADDING, *target], np.int32)
+    with Translator(folder) as translator, Translator(folder, shortlist=False) as whole:
+        for one, other in zip(
+            translator.score(SOURCES, [target] * 12),
+            whole.score(SOURCES, [target] * 12),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(translator.engine.logits(*ids), whole.engine.logits(*ids))
+
+
+def test_converted_is_the_same(tmp_path: Path, folder: Path) -> None:
+    convert(folder, tmp_path / "out")
+    with Translator(folder) as one, Translator(tmp_path / "out", shortlist=True) as other:
+        assert other.shortlist is not None
+        assert other.shortlist.read_bytes() == FILE
+        assert other.generate(SOURCES, max_length=20) == one.generate(SOURCES, max_length=20)
+
+
+def test_from_the_packed_cache(tmp_path: Path, folder: Path) -> None:
+    with (
+        Translator(folder, cache_dir=tmp_path) as cold,
+        Translator(folder, cache_dir=tmp_path) as warm,
+    ):
+        assert warm.from_cache and warm.shortlist is not None
+        assert warm.generate(SOURCES, max_length=20) == cold.generate(SOURCES, max_length=20)
+    with Translator(folder, cache_dir=tmp_path, shortlist=False) as whole:
+        assert whole.from_cache and whole.shortlist is None
+
+
+def test_settings(tmp_path: Path, folder: Path) -> None:
+    write_folder(tmp_path, seed=1, vocab_size=40)
+    with Translator(tmp_path) as translator:
+        assert translator.shortlist is None
+    with pytest.raises(ModelNotFoundError, match=r"lacks a lexical shortlist \(lex\*\.bin\)"):
+        Translator(tmp_path, shortlist=True)
+    with pytest.raises(OptionError, match="shortlist: found 'yes', expected None, True or False"):
+        Translator(folder, shortlist="yes")  # type: ignore[arg-type]
+
+
+def test_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, name in (([], NAME), (["--no-shortlist"], None)):
+        assert main(["info", str(folder), "--json", *flags]) == 0
+        assert json.loads(capsys.readouterr().out)["shortlist"] == name
+        assert main(["info", str(folder), *flags]) == 0
+        assert f"shortlist     {name or 'none'}" in capsys.readouterr().out
+        text = "ab cd, ef gh."
+        assert main(["translate", "-m", str(folder), "--max-length=9", *flags, text]) == 0
+        with Translator(folder, shortlist=name is not None) as translator:
+            assert capsys.readouterr().out == translator.translate(text, max_length=9) + "\n"
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def read(tmp_path: Path, folder: Path, content: bytes, name: str = "lex.bin") -> Any:
+    (tmp_path / name).write_bytes(content)
+    return read_shortlist(tmp_path / name, read_folder(folder).config)
+
+
+def test_the_file_is_read_as_it_is(tmp_path: Path, folder: Path) -> None:
+    plain = read(tmp_path, folder, FILE)
+    packed = read(tmp_path, folder, gzip.compress(FILE), "lex.bin.gz")
+    for found in (plain, packed):
+        assert found.num_first == FIRST
+        for source_id, expected in enumerate(LISTS):
+            begin, end = map(int, found.offsets[source_id : source_id + 2])
+            assert found.entries[begin:end].tolist() == expected
+
+
+DAMAGED = {
+    "empty": (b"", r"lex\.bin: the header needs 48 bytes"),
+    "foreign": (b"\x93NUMPY\x01\0" + FILE[8:], r"lex\.bin: not a lexical shortlist: .* 0xf11a48d5"),
+    "cut": (FILE[:-1], r"lex\.bin: the entries needs \d+ bytes at byte 5656"),
+    "longer": (FILE + b"\0", r"lex\.bin: found 1 more bytes"),
+    "many offsets": (
+        FILE[:32] + b"\xff" * 8 + FILE[40:],
+        r"lex\.bin: the offsets needs 1475739525\d+ bytes",
+    ),
+    "other source": (shortlist(9, LISTS[:-1]), "found 699 source ids, expected 700"),
+    "other target": (shortlist(9, [*LISTS[:-1], [701]]), "the target id 701, .* has 701"),
+    "many first": (shortlist(702, LISTS), "the target id 701, .* has 701"),
+    "falling": (FILE[:70] + b"\x09" + FILE[71:], "offsets do not rise from 0 to"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged(tmp_path: Path, folder: Path, name: str) -> None:
+    content, message = DAMAGED[name]
+    with pytest.raises(ModelFormatError, match=message):
+        read(tmp_path, folder, content)
+
+
+def test_several_files(tmp_path: Path, folder: Path) -> None:
+    write_folder(tmp_path, seed=1, vocab_size=VOCAB)
+    for name in ("lex.a.bin", "lex.b.bin"):
+        (tmp_path / name).write_bytes(FILE)
+    with pytest.raises(ModelFormatError, match=r"lex\.a\.bin and lex\.b\.bin, expected one"):
+        Translator(tmp_path)
+
+
+@functools.cache
+def model_config() -> Any:
+    with tempfile.TemporaryDirectory() as name:
+        write_folder(Path(name), seed=1, vocab_size=VOCAB)
+        return read_folder(name).config
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    start=st.one_of(st.integers(0, 60), st.integers(0, len(FILE) - 1)),
+    length=st.integers(0, 40),
+    put=st.binary(max_size=40),
+)
+def test_any_damage(start: int, length: int, put: bytes) -> None:
+    config = model_config()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lex.bin")
+        path.write_bytes(FILE[:start] + put + FILE[start + length :])
+        try:
+            found = read_shortlist(path, config)
+        except Error as error:
+            assert "lex.bin" in str(error)
+            return
+    assert len(found.offsets) == VOCAB + 1 and found.offsets[-1] == len(found.entries)
+    assert (found.offsets[:-1] <= found.offsets[1:]).all()
+    assert found.num_first <= config.vocab_size and (found.entries < config.vocab_size).all()
