@@ -12,7 +12,7 @@ namespace {
 
 void store_floats(const PageLayout& layout, int lane, const float* key, const float* value, float* keys,
                   float* values) {
-  store_key(key, layout.hidden_size(), lane, keys);
+  store_key(key, layout.attention_size(), lane, keys);
   for (int head = 0; head < layout.num_heads; ++head) {
     std::copy_n(value + head * layout.head_dim, layout.head_dim,
                 values + head * layout.head_stride() + lane * layout.head_row());
@@ -21,7 +21,7 @@ void store_floats(const PageLayout& layout, int lane, const float* key, const fl
 
 void store_pairs(const PageLayout& layout, int lane, const float* key, const float* value, Bf16Pair* keys,
                  Bf16Pair* values) {
-  const int num_pairs = layout.hidden_size() / 2;
+  const int num_pairs = layout.attention_size() / 2;
   for (std::int64_t i = 0; i < num_pairs; ++i) keys[i * kLanes + lane] = pair(key[2 * i], key[2 * i + 1]);
   for (int head = 0; head < layout.num_heads; ++head) {
     const float* from = value + head * layout.head_dim;

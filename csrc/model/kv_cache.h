@@ -29,7 +29,7 @@ struct PageLayout {
   int head_dim = 0;  // a multiple of 32 for bfloat16
   CacheType type = CacheType::kFloat32;
 
-  int hidden_size() const { return num_heads * head_dim; }
+  int attention_size() const { return num_heads * head_dim; }
   // Entries of one position of one head.
   int head_row() const { return type == CacheType::kFloat32 ? head_dim : head_dim / 2; }
   std::int64_t head_stride() const { return static_cast<std::int64_t>(head_row()) * kLanes; }
@@ -39,12 +39,12 @@ struct PageLayout {
   std::int64_t value_offset(int layer) const { return (num_layers + layer) * layer_size(); }
 };
 
-// Writes the key of one position into lane `lane` of transposed keys [hidden_size][kLanes].
-inline void store_key(const float* key, int hidden_size, int lane, float* keys) {
-  for (std::int64_t i = 0; i < hidden_size; ++i) keys[i * kLanes + lane] = key[i];
+// Writes the key of one position into lane `lane` of transposed keys [size][kLanes].
+inline void store_key(const float* key, int size, int lane, float* keys) {
+  for (std::int64_t i = 0; i < size; ++i) keys[i * kLanes + lane] = key[i];
 }
 
-// Writes key and value of `layer` at `position` (both [hidden_size]) into the page of that position.
+// Writes key and value of `layer` at `position` (both [attention_size]) into the page of that position.
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page);
 

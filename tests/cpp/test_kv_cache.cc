@@ -20,7 +20,7 @@ std::vector<float> key_of(int size, int position, int slot) {
 }
 
 void append(SelfCache& cache, const PageLayout& layout, int slot, int position) {
-  const std::vector<float> key = key_of(layout.hidden_size(), position, slot);
+  const std::vector<float> key = key_of(layout.attention_size(), position, slot);
   std::byte* page = cache.append(slot, position);
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     store_key_value(layout, layer, position, key.data(), key.data(), page);
@@ -65,7 +65,7 @@ TEST_CASE("after random reorderings every hypothesis sees the keys and values of
     for (int slot = 0; slot < kSlots; ++slot) {
       const KeyTable table = cache.keys(slot, position + 1, workspace);
       for (int p = 0; p <= position; ++p) {
-        const float expected = key_of(layout.hidden_size(), p, history[slot][p])[0];
+        const float expected = key_of(layout.attention_size(), p, history[slot][p])[0];
         for (int layer = 0; layer < layout.num_layers; ++layer) {
           REQUIRE(key_at(table, layout, layer, p) == expected);
           const auto* row = static_cast<const float*>(table.values[p]);
