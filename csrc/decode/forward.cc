@@ -54,11 +54,12 @@ void Forward::open_caches(Sentence& sentence) {
 }
 
 void Forward::select_candidates(std::span<Sentence* const> sentences) {
-  runtime_.pool.run(static_cast<int>(sentences.size()), runtime_.num_threads, [&](int index, int) {
+  const auto select = [&](int index, int) {  // takes memory, so may throw
     Sentence& sentence = *sentences[index];
     if (sentence.candidates.empty()) return;
     sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates);
-  });
+  };
+  runtime_.pool.run_throwing(static_cast<int>(sentences.size()), runtime_.num_threads, select);
 }
 
 DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
