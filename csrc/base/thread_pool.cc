@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -137,6 +138,20 @@ void ThreadPool::run(int num_tasks, int num_threads, Task task) {
     last = worker;
   }
   if (last != nullptr) give_back(first, last);
+}
+
+void ThreadPool::run_throwing(int num_tasks, int num_threads, Task task) {
+  std::mutex mutex;
+  std::exception_ptr error;
+  run(num_tasks, num_threads, [&](int index, int thread) {
+    try {
+      task(index, thread);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      error = std::current_exception();
+    }
+  });
+  if (error) std::rethrow_exception(error);
 }
 
 // A list of `num_workers` idle workers, or of as many as there are.

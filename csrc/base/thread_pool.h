@@ -37,6 +37,9 @@ class ThreadPool {
   // task's result must not depend on it.
   void run(int num_tasks, int num_threads, Task task);
 
+  // The same of tasks that may throw: once all are done, rethrows what one of them threw.
+  void run_throwing(int num_tasks, int num_threads, Task task);
+
   // While it exists, its thread counts as one that computes.
   class Caller {
    public:

@@ -59,11 +59,12 @@ void Forward::select_candidates(std::span<Sentence* const> sentences) {
   // same.
   constexpr std::size_t kFew = 4;
   const bool side_by_side = sentences.size() < kFew;
-  runtime_.pool.run(static_cast<int>(sentences.size()), runtime_.num_threads, [&](int index, int) {
+  const auto select = [&](int index, int) {  // takes memory, so may throw
     Sentence& sentence = *sentences[index];
     if (sentence.candidates.empty()) return;
     sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates, side_by_side);
-  });
+  };
+  runtime_.pool.run_throwing(static_cast<int>(sentences.size()), runtime_.num_threads, select);
 }
 
 DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {

@@ -1,7 +1,6 @@
 #include "decode/forward_groups.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/parallel.h"
 
@@ -56,20 +55,11 @@ void ForwardGroups::run(std::span<Sentence* const> sentences, RowsOf rows_of, Pa
   ThreadPool& pool = ThreadPool::shared();
   const int num_threads = pool.share(num_threads_);
   const int num_groups = split(sentences, rows_of, num_threads);
-  pool.run(num_groups, num_threads, [&](int index, int) {
+  pool.run_throwing(num_groups, num_threads, [&](int index, int) {
     Group& group = groups_[index];
-    try {
-      group.forward.set_num_threads(num_threads / num_groups);
-      pass(group.forward, group.sentences);
-    } catch (...) {  // tasks must not throw
-      group.error = std::current_exception();
-    }
+    group.forward.set_num_threads(num_threads / num_groups);
+    pass(group.forward, group.sentences);
   });
-  std::exception_ptr error;  // any of them
-  for (Group& group : groups_) {
-    if (group.error) error = std::exchange(group.error, nullptr);
-  }
-  if (error) std::rethrow_exception(error);
 }
 
 // Gives each group a share of about equally many rows; returns the number of groups. Sentences come in the

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <deque>
-#include <exception>
 #include <span>
 #include <vector>
 
@@ -33,7 +32,6 @@ class ForwardGroups {
     Forward forward;
     std::vector<Sentence*> sentences;  // its share of the pass
     std::size_t num_rows = 0;          // theirs
-    std::exception_ptr error = nullptr;
   };
   using RowsOf = FunctionRef<std::size_t(const Sentence& sentence)>;
   using Pass = FunctionRef<void(Forward& forward, std::span<Sentence* const> sentences)>;

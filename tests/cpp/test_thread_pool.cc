@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -96,6 +97,20 @@ TEST_CASE("threads that compute at the same time share the cores") {
     CHECK(pool.share(1) == 1);
   }
   CHECK(pool.share(4) == 4);
+}
+
+TEST_CASE("what a task throws reaches the caller once all tasks are done") {
+  ThreadPool pool;
+  for (const int thrower : {0, 7, 49}) {
+    std::atomic<int> others{0};
+    const auto task = [&](int index, int) {
+      if (index == thrower) throw std::bad_alloc();
+      ++others;
+    };
+    CHECK_THROWS_AS(pool.run_throwing(50, 3, task), std::bad_alloc);
+    CHECK(others == 49);
+    CHECK(runs_each_once(pool, 50, 3));
+  }
 }
 
 #if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
