@@ -19,17 +19,28 @@ class ModelConfig:
     vocab_size: int
     source_vocab_size: int
     max_positions: int
+    position_offset: int
     encoder_layers: int
     decoder_layers: int
     encoder_num_heads: int
     decoder_num_heads: int
+    encoder_head_dim: int
+    decoder_head_dim: int
     encoder_ffn_dim: int
     decoder_ffn_dim: int
     activation: str
+    gated_ffn: bool
     normalize_before: bool
+    normalize_embeddings: bool
     embed_scale: float
-    layer_norm_eps: float
+    relative_buckets: int
+    relative_max_distance: int
+    scale_attention: bool
+    logit_scale: float
+    norm_eps: float
     decoder_kind: str
+    norm_kind: str
+    position_kind: str
     def __init__(self) -> None: ...
 
 class Weights:

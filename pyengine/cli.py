@@ -81,14 +81,15 @@ def run_translate(arguments: argparse.Namespace) -> int:
     """``pyengine translate``."""
     from pyengine.cli_translate import translate_lines
 
-    languages = (arguments.source, arguments.target)
-    if arguments.model is not None and languages == (None, None):
+    wording = {"prefix": arguments.prefix}
+    if arguments.model is not None:
         translator = _translator(arguments)
-    elif arguments.model is None and None not in languages:
+        wording |= {"source": arguments.source, "target": arguments.target}
+    elif None not in (arguments.source, arguments.target):
         translator = _route(arguments)
     else:
         raise OptionError("expected --model MODEL, or --from CODE and --to CODE")
-    return translate_lines(arguments, translator, _decoding_options(arguments))
+    return translate_lines(arguments, translator, _decoding_options(arguments), wording)
 
 
 def run_models(arguments: argparse.Namespace) -> int:
@@ -288,12 +289,10 @@ def _add_translate(commands: Any) -> None:
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
     parser.add_argument("-m", "--model", type=Path, help="model folder")
-    parser.add_argument(
-        "--from", dest="source", metavar="CODE", help="language of the text, such as en"
-    )
-    parser.add_argument(
-        "--to", dest="target", metavar="CODE", help="language to translate into, such as pt"
-    )
+    language = {"metavar": "CODE", "help": "its language, such as en, or as the model calls it"}
+    parser.add_argument("--from", dest="source", **language)
+    parser.add_argument("--to", dest="target", metavar="CODE", help="that of the translation")
+    parser.add_argument("--prefix", default="", help="what the model wants before each text")
     parser.add_argument(
         "-i",
         "--input",

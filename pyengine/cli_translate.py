@@ -55,12 +55,22 @@ class Pace:
 
 
 def translate_lines(
-    arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
+    arguments: argparse.Namespace,
+    translator: Translator | Route,
+    options: dict[str, Any],
+    wording: dict[str, Any],
 ) -> int:
-    """Translate everything the arguments name; return the exit status."""
+    """Translate everything the arguments name; return the exit status.
+
+    Args:
+        arguments: of the command line.
+        translator: the model, or two by way of English.
+        options: of decoding.
+        wording: the other keywords of ``translate``: languages and prefix.
+    """
     translator.generation_options(**options)  # what is wrong shows before a file is opened
     translator.require_tokenizer()
-    translate = _line_translator(arguments, translator, options)
+    translate = _line_translator(arguments, translator, {**wording, **options})
     pace = Pace()
     with ExitStack() as stack:
         chunks = _open_inputs(arguments, stack, pace)

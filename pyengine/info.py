@@ -62,7 +62,7 @@ def format_info(facts: dict[str, Any]) -> str:
     config, engine = facts["architecture"], facts["engine"]
     rows = [
         ("model", facts["model"]),
-        ("architecture", f"{facts['model_type']}, {_norm(config)}, {config['activation']}"),
+        ("architecture", f"{facts['model_type']}, {_norm(config)}, {_activation(config)}"),
         ("layers", f"{config['encoder_layers']} encoder + {config['decoder_layers']} decoder"),
         ("hidden size", f"{config['hidden_size']}, {_both(config, '_num_heads')} heads, "
          f"feed-forward {_both(config, '_ffn_dim')}"),
@@ -124,7 +124,12 @@ def _size(size: int) -> str:
 
 
 def _norm(config: dict[str, Any]) -> str:
-    return "pre-norm" if config["normalize_before"] else "post-norm"
+    order = "pre-norm" if config["normalize_before"] else "post-norm"
+    return f"RMS {order}" if config["norm_kind"] == "rms_norm" else order
+
+
+def _activation(config: dict[str, Any]) -> str:
+    return f"gated {config['activation']}" if config["gated_ffn"] else str(config["activation"])
 
 
 def _both(config: dict[str, Any], name: str) -> str:

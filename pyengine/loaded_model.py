@@ -97,6 +97,16 @@ class LoadedModel:
             return None
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that a multilingual model is told; empty for any other model.
+
+        Raises:
+            TokenizerMissingError: the folder holds no tokenizer files.
+        """
+        languages = self._get_tokenizer().languages
+        return () if languages is None else languages.codes
+
+    @property
     def compute_type(self) -> str:
         """The type the weights are computed in."""
         return self._compute_type

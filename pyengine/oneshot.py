@@ -97,20 +97,20 @@ def translate(
     With ``source`` and ``target``, an installed model is used (``pyengine models`` lists them), or
     two by way of English; the texts may be of any length (see :meth:`Translator.translate_text`).
     With ``model``, the folder's model is, and each text is one sentence (see
-    :meth:`Translator.translate`).
+    :meth:`Translator.translate`); a multilingual model is told the languages.
 
     Translators are kept for the next call, the last four.
 
     Args:
         text: what to translate.
         model: a model folder.
-        source, target: codes of languages, such as "en" and "pt".
+        source, target: codes of languages, such as "en" and "pt"; of a model, as it calls them.
         **options: those of :class:`~pyengine.Translator` (``compute_type``, ``threads``,
             ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``) and of the method named above,
             which also says what is returned and raised.
 
     Raises:
-        OptionError: neither a model nor both languages are given, or all of them.
+        OptionError: neither a model nor both languages are given.
         ModelNotFoundError: no installed models connect the languages.
 
     Example::
@@ -119,10 +119,11 @@ def translate(
         pyengine.translate("A dog runs.", model="path/to/model", num_beams=4)
     """
     settings = {name: options.pop(name) for name in SETTING_NAMES if name in options}
-    if model is not None and source is None and target is None:
-        return cache.get(model, settings).translate(text, **options)
-    if model is not None or source is None or target is None:
-        given = {"model": model, "source": source, "target": target}
+    if model is not None:
+        translator = cache.get(model, settings)
+        return translator.translate(text, source=source, target=target, **options)
+    if source is None or target is None:
+        given = {"source": source, "target": target}
         found = " and ".join(name for name, value in given.items() if value is not None)
         raise OptionError(f"found {found or 'no model'}, expected model, or source and target")
     route = Route(source, target, lambda folder: cache.get(folder, settings))

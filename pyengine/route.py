@@ -46,7 +46,9 @@ class Route:
 
     def translate(self, texts: list[str], **options: Any) -> list[str]:
         """Each text as one sentence; see :meth:`Translator.translate`."""
-        self.generation_options(**{k: v for k, v in options.items() if k != "truncate"})
+        self.generation_options(
+            **{k: v for k, v in options.items() if k not in ("truncate", "prefix")}
+        )
         for _, translator in self._legs:
             texts = translator.translate(texts, **options)
         return texts

@@ -22,6 +22,7 @@ from pyengine.inputs import (
 )
 from pyengine.loaded_model import LoadedModel
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
+from pyengine.wording import Wording
 
 if TYPE_CHECKING:
     from pyengine.loading import Loaded
@@ -84,20 +85,28 @@ class Translator(LoadedModel):
     # --- text ------------------------------------------------------------------------------------
 
     @overload
-    def translate(self, text: str, *, truncate: bool = False, **options: Any) -> str: ...
+    def translate(self, text: str, **arguments: Any) -> str: ...
     @overload
-    def translate(
-        self, text: Sequence[str], *, truncate: bool = False, **options: Any
-    ) -> list[str]: ...
+    def translate(self, text: Sequence[str], **arguments: Any) -> list[str]: ...
 
     def translate(
-        self, text: str | Sequence[str], *, truncate: bool = False, **options: Any
+        self,
+        text: str | Sequence[str],
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+        truncate: bool = False,
+        **options: Any,
     ) -> str | list[str] | list[list[str]]:
         """Translate one text, or a list of texts.
 
         Args:
             text: one sentence, or several; text that is empty or all space gives an empty
                 translation.
+            source, target: of a multilingual model, the codes of the languages as it calls them
+                (:attr:`languages`); ``None``: what the folder's configuration says.
+            prefix: goes before each text, such as T5's "translate English to German: ".
             truncate: cut a sentence that is longer than the model's positions, with a
                 :class:`TruncationWarning`, instead of raising.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
@@ -110,28 +119,38 @@ class Translator(LoadedModel):
         Raises:
             InputError: a sentence is longer than the model's positions; nothing was translated.
             InputTypeError: something other than text.
-            OptionError, UnknownOptionError: a keyword or its value is wrong.
+            OptionError, UnknownOptionError: a keyword or its value is wrong, or a language none of
+                the model's.
             TokenizerMissingError: the folder holds no tokenizer files.
             ClosedError: after :meth:`close`.
 
         Example::
 
             translator.translate(["A dog runs.", "Two women talk."], num_beams=5)
+            nllb.translate("Un chien court.", source="fra_Latn", target="deu_Latn")
         """
         loaded = self._open()
-        resolved = self._resolve(options)
+        wording = Wording(source, target, prefix)
+        resolved = self._resolve(options, wording)
         texts = [text] if isinstance(text, str) else checked_texts(text)
         spoken = [i for i, sentence in enumerate(texts) if not is_blank(sentence)]
         sources: list[list[int]] = [[] for _ in texts]
         if spoken:
-            encoded = self._get_tokenizer().encode_batch([texts[i] for i in spoken])
+            encoded = wording.encode_batch(self._get_tokenizer(), [texts[i] for i in spoken])
             for item, ids in zip(spoken, self._fitted(encoded, spoken, truncate), strict=True):
                 sources[item] = ids
         results = self._translate_ids(loaded, sources, resolved)
         return cast("str | list[str]", results[0] if isinstance(text, str) else results)
 
     def translate_iter(
-        self, texts: Iterable[str], *, truncate: bool = False, **options: Any
+        self,
+        texts: Iterable[str],
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+        truncate: bool = False,
+        **options: Any,
     ) -> Generator[Any, None, None]:
         """Translate texts as they are asked for, also of an input without end.
 
@@ -144,7 +163,7 @@ class Translator(LoadedModel):
         Args:
             texts: any iterable of strings; text that is empty or all space gives an empty
                 translation.
-            truncate: see :meth:`translate`.
+            source, target, prefix, truncate: see :meth:`translate`.
             **options: see :meth:`translate`; fixed for the whole stream.
 
         Returns:
@@ -168,7 +187,8 @@ class Translator(LoadedModel):
                     print(translation)
         """
         loaded = self._open()
-        resolved = self._resolve(options)
+        wording = Wording(source, target, prefix)
+        resolved = self._resolve(options, wording)
         self.require_tokenizer()
         if isinstance(texts, (str, bytes, bytearray)) or not isinstance(texts, Iterable):
             found = type(texts).__name__
@@ -177,18 +197,23 @@ class Translator(LoadedModel):
         def work(sources: list[list[int]], stop: _core.StopFlag) -> list[Any]:
             return self._translate_ids(loaded, sources, resolved, stop)
 
-        sources = self._encode_each(iter(texts), truncate)
+        sources = self._encode_each(iter(texts), wording, truncate)
         return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
 
     @overload
-    def translate_text(self, text: str, *, language: str | None = ..., **options: Any) -> str: ...
+    def translate_text(self, text: str, **arguments: Any) -> str: ...
     @overload
-    def translate_text(
-        self, text: Sequence[str], *, language: str | None = ..., **options: Any
-    ) -> list[str]: ...
+    def translate_text(self, text: Sequence[str], **arguments: Any) -> list[str]: ...
 
     def translate_text(
-        self, text: str | Sequence[str], *, language: str | None = None, **options: Any
+        self,
+        text: str | Sequence[str],
+        *,
+        language: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+        **options: Any,
     ) -> str | list[str]:
         """Translate texts of any length, sentence by sentence.
 
@@ -199,7 +224,8 @@ class Translator(LoadedModel):
         Args:
             text: a text, or several.
             language: code of the texts' language, whose rules say where sentences end; ``None``:
-                the model's source language if its folder tells, else English.
+                ``source``, else the model's source language if its folder tells, else English.
+            source, target, prefix: see :meth:`translate`; the prefix goes before each sentence.
             **options: see :meth:`translate`; one translation is returned of each text.
 
         Raises:
@@ -214,14 +240,26 @@ class Translator(LoadedModel):
         from pyengine.whole_text import translate_texts
 
         texts = [text] if isinstance(text, str) else checked_texts(text)
-        results = translate_texts(self, texts, language, options)
+        wording = Wording(source, target, prefix)
+        results = translate_texts(self, texts, language, wording, options)
         return results[0] if isinstance(text, str) else results
 
-    def encode(self, text: str) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+    ) -> list[int]:
         """Token ids of ``text`` as the encoder sees them, with the end token.
+
+        Args:
+            text: one text.
+            source, target, prefix: see :meth:`translate`.
 
         Raises:
             InputTypeError: ``text`` is not a string.
+            OptionError: a language that is none of the model's.
             TokenizerMissingError: the folder holds no tokenizer files.
 
         Example::
@@ -231,7 +269,7 @@ class Translator(LoadedModel):
         self._open()
         if not isinstance(text, str):
             raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
-        return self._get_tokenizer().encode(text)
+        return Wording(source, target, prefix).encode_batch(self._get_tokenizer(), [text])[0]
 
     def encode_batch(self, texts: Sequence[str], truncate: bool = False) -> list[list[int]]:
         """Token ids of several texts, each within the model's positions.
@@ -359,17 +397,23 @@ class Translator(LoadedModel):
 
     # --- the path from ids to hypotheses ---------------------------------------------------------
 
-    def _resolve(self, options: dict[str, Any]) -> GenerationOptions:
+    def _resolve(
+        self, options: dict[str, Any], wording: Wording | None = None
+    ) -> GenerationOptions:
+        if wording and (wording.source is not None or wording.target is not None):
+            options = {**wording.options(self._get_tokenizer()), **options}
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions)
         return resolve_options(self._model.generation_config, options, limits)
 
-    def _encode_each(self, texts: Iterator[str], truncate: bool) -> Iterator[list[int]]:
+    def _encode_each(
+        self, texts: Iterator[str], wording: Wording, truncate: bool
+    ) -> Iterator[list[int]]:
         """Token ids of each text, none of a blank one; an error names the text."""
         for item, text in enumerate(texts):
             self._open()
             if not isinstance(text, str):
                 raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-            ids = [] if is_blank(text) else self._get_tokenizer().encode(text)
+            ids = [] if is_blank(text) else wording.encode_batch(self._get_tokenizer(), [text])[0]
             yield self._fitted([ids], [item], truncate)[0]
 
     def _fitted(
@@ -384,7 +428,8 @@ class Translator(LoadedModel):
                 if not truncate:
                     raise ItemError(item, f"{length}; split the text, or set truncate=True")
                 warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=3)
-                ids = [*ids[: limit - 1], ids[-1]]  # the end token stays
+                final = self._get_tokenizer().num_final  # the end token stays
+                ids = [*ids[: limit - final], *ids[-final:]]
             fitted.append(ids)
         return fitted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pyengine.text.sentences import split_text
 
 if TYPE_CHECKING:
     from pyengine.translator import Translator
+    from pyengine.wording import Wording
 
 MAX_SENTENCE_TOKENS = 128
 """Source tokens of one sentence at most: models see few longer ones in training, and Bergamot's
@@ -18,7 +20,11 @@ engine cuts there too."""
 
 
 def translate_texts(
-    translator: Translator, texts: list[str], language: str | None, options: dict[str, Any]
+    translator: Translator,
+    texts: list[str],
+    language: str | None,
+    wording: Wording,
+    options: dict[str, Any],
 ) -> list[str]:
     """What :meth:`Translator.translate_text` does, for several texts.
 
@@ -28,15 +34,16 @@ def translate_texts(
     count = translator.generation_options(**options).num_return_sequences
     if count > 1:
         raise OptionError(f"num_return_sequences: found {count}, expected 1 for whole texts")
+    told = dataclasses.asdict(wording)
     limit = min(translator.max_source_length, MAX_SENTENCE_TOKENS)
 
     def fits(sentence: str) -> bool:
-        return len(translator.encode(sentence)) <= limit
+        return len(translator.encode(sentence, **told)) <= limit
 
     if language is None:
-        language = (languages_of(translator.path) or ("en", ""))[0]
+        language = wording.source or (languages_of(translator.path) or ("en", ""))[0]
     code = checked_language("language", language)
     splits = [split_text(text, code, fits) for text in texts]
     sentences = [sentence for split in splits for sentence in split.sentences]
-    translations = iter(translator.translate(sentences, **options))
+    translations = iter(translator.translate(sentences, **told, **options))
     return [split.join(list(islice(translations, len(split.sentences)))) for split in splits]

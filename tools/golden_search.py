@@ -49,7 +49,7 @@ def search(
     # transformers' beam search takes the number of logits from config.vocab_size, which for
     # separate tables is the source's.
     source_vocab_size = model.config.vocab_size
-    model.config.vocab_size = model.final_logits_bias.shape[1]
+    model.config.vocab_size = model.lm_head.out_features
     try:
         output = model.generate(
             input_ids,

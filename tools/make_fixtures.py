@@ -10,11 +10,10 @@ Transformers, which transformers does not know, are made by tools/make_reference
 """
 
 import argparse
+import copy
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,39 +24,10 @@ from optimum.exporters.onnx import onnx_export_from_model
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, PreTrainedModel
 
 from tools import golden_search, toy_language
+from tools.family_fixtures import FAMILY_FIXTURES
+from tools.fixture import MERGED, SPLIT, TWO, Fixture, randomize, stack_sizes
 
 FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
-SPLIT = ("encoder_model", "decoder_model", "decoder_with_past_model")
-MERGED = ("encoder_model", "decoder_model_merged")
-TWO = ("encoder_model", "decoder_model")
-
-
-@dataclass(frozen=True)
-class Fixture:
-    """One folder of tests/fixtures.
-
-    Attributes:
-        name: of the folder.
-        make: builds the model from `config`, seeded.
-        config: arguments of the family's configuration class.
-        generation: written as generation_config.json beside the special ids.
-        files: which of the exported files stay.
-        subfolder: where the ONNX files go.
-        external_data: store the weights beside the ONNX files.
-        random_cases: how many searches with random options to record, beside the fixed ones.
-        fixed_cases: record the fixed list of searches too.
-    """
-
-    name: str
-    make: Callable[[dict[str, Any]], PreTrainedModel]
-    config: dict[str, Any]
-    generation: dict[str, Any]
-    files: tuple[str, ...]
-    subfolder: str = ""
-    external_data: bool = False
-    random_cases: int = 12
-    fixed_cases: bool = False
-    seed: int = field(default=0)
 
 
 def make_marian(config: dict[str, Any]) -> MarianMTModel:
@@ -68,21 +38,7 @@ def make_marian(config: dict[str, Any]) -> MarianMTModel:
     if not marian_config.share_encoder_decoder_embeddings:  # transformers sizes it as the source's
         num_targets = marian_config.decoder_vocab_size
         model.model.decoder.embed_tokens = torch.nn.Embedding(num_targets, width)
-    embedding_std = width**-0.5
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "embed_positions" in name:
-                continue
-            if "layer_norm" in name:
-                parameter.normal_(1.0 if name.endswith("weight") else 0.0, 0.3)
-            elif parameter.dim() == 1:
-                parameter.normal_(0.0, 0.3)
-            elif "shared" in name or "embed_tokens" in name or "lm_head" in name:
-                parameter.normal_(0.0, embedding_std)
-            else:
-                parameter.normal_(0.0, parameter.shape[1] ** -0.5)
-        model.final_logits_bias.normal_(0.0, 0.5)
-        model.final_logits_bias[0, marian_config.pad_token_id] = -20.0
+    randomize(model, width)
     return model
 
 
@@ -91,13 +47,6 @@ def opus_config(vocab_size: int, **fields: Any) -> dict[str, Any]:
     special = {"eos_token_id": 0, "forced_eos_token_id": 0}
     padding = {"pad_token_id": vocab_size - 1, "decoder_start_token_id": vocab_size - 1}
     return {"vocab_size": vocab_size, "scale_embedding": True, **special, **padding, **fields}
-
-
-def stack_sizes(layers: tuple[int, int], heads: tuple[int, int], ffn: tuple[int, int]) -> dict:
-    """Marian's size fields from (encoder, decoder) pairs."""
-    pairs = {"layers": layers, "attention_heads": heads, "ffn_dim": ffn}
-    stacks = enumerate(("encoder", "decoder"))
-    return {f"{stack}_{key}": pair[i] for i, stack in stacks for key, pair in pairs.items()}
 
 
 OPUS_GENERATION = {
@@ -173,6 +122,7 @@ FIXTURES = (
         files=TWO,
         seed=4,
     ),
+    *FAMILY_FIXTURES,
 )
 
 
@@ -210,19 +160,20 @@ def source_sentences(fixture: Fixture, lengths: tuple[int, ...]) -> list[list[in
     """Random source ids with the end token last, one of each length (end token included)."""
     rng = np.random.default_rng(fixture.seed)
     eos, vocab_size = fixture.config["eos_token_id"], fixture.config["vocab_size"]
-    return [[*rng.integers(1, vocab_size - 1, n - 1).tolist(), eos] for n in lengths]
+    low = fixture.first_id
+    return [[*rng.integers(low, vocab_size - 1, n - 1).tolist(), eos] for n in lengths]
 
 
 def record_logits(fixture: Fixture, model: PreTrainedModel, path: Path) -> None:
     """source_K [s], decoder_input_K [t] and logits_K [t, vocab_size] float32 for K = 0, 1."""
     rng = np.random.default_rng(fixture.seed + 100)
     arrays: dict[str, np.ndarray] = {}
-    num_logits = model.final_logits_bias.shape[1]
+    num_logits = model.lm_head.out_features
     for k, (source, num_targets) in enumerate(
         zip(source_sentences(fixture, (6, 13)), (5, 3), strict=True)
     ):
-        start = model.config.decoder_start_token_id
-        targets = [start, *rng.integers(1, num_logits - 1, num_targets - 1).tolist()]
+        start, low = model.config.decoder_start_token_id, fixture.first_id
+        targets = [start, *rng.integers(low, num_logits - 1, num_targets - 1).tolist()]
         with torch.no_grad():
             output = model(torch.tensor([source]), decoder_input_ids=torch.tensor([targets]))
         arrays[f"source_{k}"] = np.array(source, np.int32)
@@ -239,15 +190,16 @@ def build(fixture: Fixture) -> None:
     tokens = {name: fixture.config[name] for name in special}
     model.generation_config = GenerationConfig(**tokens, **fixture.generation)
     padding = fixture.config["pad_token_id"]
-    num_targets = model.final_logits_bias.shape[1]
-    sizes = (fixture.config["vocab_size"], num_targets, padding)
-    language = toy_language.ToyLanguage(*sizes, fixture.seed)
+    sizes = (fixture.config["vocab_size"], model.lm_head.out_features, padding)
+    end, first = fixture.config["eos_token_id"], fixture.first_id
+    language = toy_language.ToyLanguage(*sizes, fixture.seed, end, first)
     toy_language.teach(
         lambda sources, inputs: model(sources, decoder_input_ids=inputs).logits,
         model.parameters(),
         language,
-        800,
+        fixture.lessons,
         fixture.generation["max_length"] * 2 // 3,
+        fixture.config["decoder_start_token_id"],
     )
     sources = source_sentences(fixture, (1, 4, 9, 31))
     if "bad_words_ids" in fixture.generation:
@@ -256,7 +208,8 @@ def build(fixture: Fixture) -> None:
     golden = FIXTURES_DIR / "golden" / fixture.name.replace("-", "_")
     golden.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        export(fixture, model, Path(name, fixture.name))
+        # A copy, since the exporter leaves T5's configuration changed.
+        export(fixture, copy.deepcopy(model), Path(name, fixture.name))
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(Path(name, fixture.name), folder)
     record_logits(fixture, model, golden.with_suffix(".npz"))

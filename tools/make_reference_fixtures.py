@@ -78,6 +78,7 @@ def make_ssru() -> Transformer:
         language,
         steps=800,
         max_length=16,
+        start=vocab_size - 1,
     )
     return model
 

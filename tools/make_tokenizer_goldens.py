@@ -1,6 +1,6 @@
 """Make the tokenizer folders and golden files under tests/fixtures/tokenizers.
 
-    python tools/make_tokenizer_goldens.py [OUTPUT_FOLDER]
+    python -m tools.make_tokenizer_goldens [NAME ...]
 
 Needs transformers, tokenizers and sentencepiece. Trains tiny SentencePiece models on sentences that
 this script makes up from its own word lists, writes one folder for each kind of tokenizer, and
@@ -8,8 +8,9 @@ records what the oracle (transformers' own tokenizer; for the reference-style fo
 sentencepiece library) makes of the same 1,000 lines, and of random ids when it decodes.
 
 Each folder holds golden.json.gz: {"oracle", "ids": [1000 lists], "decoded": [1000 texts of those
-ids], "random_ids": [lists], "random_decoded": [texts]}. The lines are in lines.json.gz. The files
-are the same at every run with the same versions of the libraries.
+ids], "random_ids": [lists], "random_decoded": [texts]}; of the families, of every fourth line, and
+with "source_ids": {language: ids of a few lines}. The lines are in lines.json.gz. The files are the
+same at every run with the same versions of the libraries.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import Any
 import sentencepiece
 import tokenizers
 import transformers
+
+from tools import family_tokenizers
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "tests" / "fixtures" / "tokenizers"
@@ -356,9 +359,49 @@ class SentencePieceOracle:
         return str(self.spm.decode([i for i in ids if i < len(self) and i not in special]))
 
 
+def train_both(path: Path, seed: int, **options: Any) -> None:
+    """A SentencePiece model of both languages' words."""
+    train(path, SOURCE_WORDS + TARGET_WORDS, seed, rules=NORMALISED, **options)
+
+
+def make_family(make: Callable[..., None], *more: Any) -> Callable[[Path], None]:
+    """`make` of tools/family_tokenizers.py with what it needs."""
+    return lambda folder: make(folder, train_both, *more)
+
+
+def make_bart(folder: Path) -> None:
+    """A BART folder; see tools/family_tokenizers.py."""
+    rng = random.Random(20)
+    family_tokenizers.make_bart(folder, [sentence(rng, SOURCE_WORDS) for _ in range(2000)])
+
+
 Oracle = Callable[[Path], Any]
 
+FAMILIES: dict[str, tuple[Callable[[Path], None], Oracle]] = {
+    "bart": (make_bart, transformers.BartTokenizerFast.from_pretrained),
+    "pegasus": (
+        make_family(family_tokenizers.make_pegasus),
+        transformers.PegasusTokenizerFast.from_pretrained,
+    ),
+    "mbart": (
+        make_family(family_tokenizers.make_mbart),
+        transformers.MBartTokenizerFast.from_pretrained,
+    ),
+    "mbart50": (
+        make_family(family_tokenizers.make_mbart50),
+        transformers.MBart50TokenizerFast.from_pretrained,
+    ),
+    "nllb": (
+        make_family(family_tokenizers.make_nllb),
+        transformers.NllbTokenizerFast.from_pretrained,
+    ),
+    "m2m": (
+        make_family(family_tokenizers.make_m2m, pieces),
+        transformers.M2M100Tokenizer.from_pretrained,
+    ),
+}
 FOLDERS: dict[str, tuple[Callable[[Path], None], Oracle]] = {
+    **FAMILIES,
     "marian-multi": (make_marian_multi, transformers.MarianTokenizer.from_pretrained),
     "marian-separate": (make_marian_separate, transformers.MarianTokenizer.from_pretrained),
     "marian-added": (make_marian_added, transformers.MarianTokenizer.from_pretrained),
@@ -368,8 +411,9 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], Oracle]] = {
 }
 
 
-def golden(oracle: Any, lines: list[str]) -> dict[str, Any]:
-    """What the oracle makes of the lines, and of 400 random sequences of ids."""
+def golden(oracle: Any, lines: list[str], every: int) -> dict[str, Any]:
+    """What the oracle makes of every so many lines, and of 400 random sequences of ids."""
+    lines = lines[::every]
     rng = random.Random(17)
     ids = [oracle(line)["input_ids"] for line in lines]
     known = len(oracle)
@@ -381,7 +425,9 @@ def golden(oracle: Any, lines: list[str]) -> dict[str, Any]:
     return {
         "oracle": f"{type(oracle).__name__}, transformers {transformers.__version__}, "
         f"sentencepiece {sentencepiece.__version__}, tokenizers {tokenizers.__version__}",
+        "every": every,
         "ids": ids,
+        "source_ids": family_tokenizers.source_ids(oracle, lines[20::70]),
         "decoded": [oracle.decode(i, skip_special_tokens=True) for i in ids],
         "random_ids": random_ids,
         "random_decoded": [oracle.decode(i, skip_special_tokens=True) for i in random_ids],
@@ -394,19 +440,21 @@ def write_gzip(path: Path, content: Any) -> None:
     path.write_bytes(gzip.compress(data, 9, mtime=0))
 
 
-def main(output: Path) -> None:
-    """Write every folder with its golden file."""
+def main(output: Path, names: list[str]) -> None:
+    """Write the folders of these names, or all, with their golden files."""
     lines = make_lines()
     assert len(lines) == 1000
     output.mkdir(parents=True, exist_ok=True)
     write_gzip(output / "lines.json.gz", lines)
-    for name, (make, load_oracle) in FOLDERS.items():
+    for name in names or FOLDERS:
+        make, load_oracle = FOLDERS[name]
         folder = output / name
         folder.mkdir(exist_ok=True)
         make(folder)
-        write_gzip(folder / "golden.json.gz", golden(load_oracle(folder), lines))
+        every = 4 if name in FAMILIES else 1
+        write_gzip(folder / "golden.json.gz", golden(load_oracle(folder), lines, every))
         print(f"{name}: {sum(f.stat().st_size for f in folder.iterdir()):,} bytes")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else OUTPUT)
+    main(OUTPUT, sys.argv[1:])

@@ -24,32 +24,43 @@ class ToyLanguage:
     The topic of a sentence is its first source token modulo NUM_TOPICS.
 
     Args:
-        num_sources: source ids are 1 ... num_sources - 2; 0 is the end, the last the padding.
-        num_targets: target ids likewise.
-        padding: the id of the padding and decoder start, never a target.
+        num_sources: source ids are `first` ... num_sources - 2; the last may be the padding.
+        num_targets: target ids are `first` ... num_targets - 1.
+        padding: the id of the padding, never a target.
         seed: of the language and of the sentences.
+        end: the id of the end token.
+        first: the lowest id that is no special token.
     """
 
-    def __init__(self, num_sources: int, num_targets: int, padding: int, seed: int) -> None:
+    def __init__(
+        self,
+        num_sources: int,
+        num_targets: int,
+        padding: int,
+        seed: int,
+        end: int = 0,
+        first: int = 1,
+    ) -> None:
         self._rng = np.random.default_rng(seed)
-        allowed = [token for token in range(1, num_targets) if token != padding]
+        allowed = [token for token in range(first, num_targets) if token != padding]
         self._next = self._rng.choice(allowed, (NUM_TOPICS, NUM_CLASSES, 4))
-        self._num_sources = num_sources
-        self.padding = padding
+        self._sources = (first, num_sources - 1)
+        self._padding = padding
+        self._end = end
 
     def batch(self, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Sources [size, length + 1] with end token, targets [size, length + 2] (-100: none)."""
-        sources = self._rng.integers(1, self._num_sources - 1, (size, length))
+        sources = self._rng.integers(*self._sources, (size, length))
         targets = np.full((size, length + 2), -100)
         for row, source in zip(targets, sources, strict=True):
-            word = self.padding
+            word = self._padding
             for i in range(length + 2):
                 choice = self._rng.choice(5, p=SHARES) if i else 0
                 word = self._next[source[0] % NUM_TOPICS, word % NUM_CLASSES, choice % 4]
-                row[i] = word if choice < 4 and i <= length else 0
-                if row[i] == 0:
+                row[i] = word if choice < 4 and i <= length else self._end
+                if row[i] == self._end:
                     break
-        return np.pad(sources, ((0, 0), (0, 1))), targets
+        return np.pad(sources, ((0, 0), (0, 1)), constant_values=self._end), targets
 
 
 def teach(
@@ -58,6 +69,7 @@ def teach(
     language: ToyLanguage,
     steps: int,
     max_length: int,
+    start: int,
 ) -> None:
     """Trains a model in place on sentences of up to `max_length` tokens.
 
@@ -67,6 +79,7 @@ def teach(
         language: what it learns.
         steps: updates of 32 sentences.
         max_length: of the sources.
+        start: the id the decoder starts from.
     """
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
@@ -75,7 +88,7 @@ def teach(
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
         sources, targets = map(torch.from_numpy, language.batch(32, 1 + step * 7 % max_length))
-        inputs = functional.pad(targets[:, :-1].clamp(min=0), (1, 0), value=language.padding)
+        inputs = functional.pad(targets[:, :-1].clamp(min=0), (1, 0), value=start)
         logits = logits_of(sources, inputs)
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()

@@ -47,7 +47,8 @@ Activation activation_named(const std::string& name) {
   if (name == "relu") return Activation::kRelu;
   if (name == "silu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
-  throw std::invalid_argument("activation must be none, relu, silu or gelu, not " + name);
+  if (name == "gelu_tanh") return Activation::kGeluTanh;
+  throw std::invalid_argument("activation must be none, relu, silu, gelu or gelu_tanh, not " + name);
 }
 
 // Runs `kernel` so many times without the GIL: once for a test, often for a measurement.
@@ -275,10 +276,10 @@ KeyCache lay_out_keys(const Floats& keys, const std::vector<int>& owner, bool bf
 
 // query [queries, num_heads * head_dim], keys and values [keys, num_heads * head_dim], num_keys [queries],
 // owner [keys]: the cache row that holds each position (a beam's ancestor); keys and values are rounded to
-// bfloat16 if wanted -> like query
+// bfloat16 if wanted; biases [num_heads, queries, keys] or None -> like query
 Floats attention(const std::string& isa, const Floats& query, const Floats& keys, const Floats& values,
                  float scale, const Ints& num_keys, const std::vector<int>& owner, int num_heads,
-                 bool bfloat16, int repeat) {
+                 bool bfloat16, const std::optional<Floats>& biases, int repeat) {
   require(query.ndim() == 2 && keys.ndim() == 2 && values.ndim() == 2, "query, keys, values: two axes");
   require(rows_of(keys) == rows_of(values) && columns_of(keys) == columns_of(query) &&
               columns_of(values) == columns_of(query),
@@ -290,6 +291,13 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   require(owner.size() == static_cast<std::size_t>(rows_of(keys)), "owner must be [keys]");
   for (int i = 0; i < num_keys.size(); ++i) {
     require(num_keys.at(i) >= 1 && num_keys.at(i) <= rows_of(keys), "num_keys out of range");
+  }
+  std::vector<const float*> bias_rows;
+  if (biases) {
+    require(biases->ndim() == 3 && biases->shape(0) == num_heads && biases->shape(1) == rows_of(query) &&
+                biases->shape(2) == rows_of(keys),
+            "biases must be [num_heads, queries, keys]");
+    for (int i = 0; i < rows_of(query); ++i) bias_rows.push_back(biases->data(0, i, 0));
   }
   const KeyCache cache = lay_out_keys(keys, owner, bfloat16);
   const std::vector<Bf16Pair> small_values = pairs_of(values.data(), values.size());
@@ -314,11 +322,15 @@ Floats attention(const std::string& isa, const Floats& query, const Floats& keys
   args.values = value_rows.data();
   args.value_head_stride = bfloat16 ? args.head_dim / 2 : args.head_dim;
   args.key_head_stride = args.value_head_stride * kLanes;
+  args.biases = bias_rows.data();
+  args.bias_head_stride = static_cast<std::int64_t>(rows_of(query)) * rows_of(keys);
   args.scores = scores.mutable_data();
   args.scores_stride = scores_stride;
   args.output = output.mutable_data();
   const Kernels& kernels = select_kernels(isa);
-  const auto attention = bfloat16 ? kernels.attention_bf16 : kernels.attention_f32;
+  const auto plain = bfloat16 ? kernels.attention_bf16 : kernels.attention_f32;
+  const auto biased = bfloat16 ? kernels.attention_biased_bf16 : kernels.attention_biased_f32;
+  const auto attention = biases ? biased : plain;
   run(repeat, [&] { attention(args); });
   return output;
 }
@@ -330,6 +342,24 @@ Floats layer_norm(const std::string& isa, const Floats& input, const Floats& gam
   Floats output = empty(rows_of(input), columns_of(input));
   select_kernels(isa).layer_norm(input.data(), rows_of(input), columns_of(input), gamma.data(), beta.data(),
                                  epsilon, output.mutable_data());
+  return output;
+}
+
+Floats rms_norm(const std::string& isa, const Floats& input, const Floats& gamma, float epsilon) {
+  require(input.ndim() == 2 && gamma.size() == input.shape(1), "input [rows, size], gamma [size]");
+  Floats output = empty(rows_of(input), columns_of(input));
+  select_kernels(isa).rms_norm(input.data(), rows_of(input), columns_of(input), gamma.data(), epsilon,
+                               output.mutable_data());
+  return output;
+}
+
+// gate_and_value [rows, 2 * size] -> [rows, size]
+Floats gate(const std::string& isa, const Floats& gate_and_value, const std::string& activation) {
+  require(gate_and_value.ndim() == 2 && gate_and_value.shape(1) % 2 == 0,
+          "gate_and_value must be [rows, 2 * size]");
+  Floats output = empty(rows_of(gate_and_value), columns_of(gate_and_value) / 2);
+  select_kernels(isa).gate(gate_and_value.data(), rows_of(output), columns_of(output),
+                           activation_named(activation), output.mutable_data());
   return output;
 }
 
@@ -432,8 +462,11 @@ void bind_kernels(py::module_& m) {
   k.def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
         arg("bias"));
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
-        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false, arg("repeat") = 1);
+        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
+        arg("biases") = py::none(), arg("repeat") = 1);
   k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
+  k.def("rms_norm", &rms_norm, arg("isa"), arg("input"), arg("gamma"), arg("epsilon"));
+  k.def("gate", &gate, arg("isa"), arg("gate_and_value"), arg("activation"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
   k.def("arrange_s8", &arrange_s8_weight, arg("weight"));

@@ -16,39 +16,45 @@ namespace py = pybind11;
 namespace pyengine {
 namespace {
 
-struct ActivationName {
+// A value of an enumeration and what Python calls it.
+template <class Enum>
+struct Named {
   const char* name;
-  Activation activation;
+  Enum value;
 };
-constexpr ActivationName kActivations[] = {
-    {"relu", Activation::kRelu}, {"silu", Activation::kSilu}, {"gelu", Activation::kGelu}};
+constexpr Named<Activation> kActivations[] = {{"relu", Activation::kRelu},
+                                              {"silu", Activation::kSilu},
+                                              {"gelu", Activation::kGelu},
+                                              {"gelu_tanh", Activation::kGeluTanh}};
+constexpr Named<NormKind> kNormKinds[] = {{"layer_norm", NormKind::kLayerNorm},
+                                          {"rms_norm", NormKind::kRmsNorm}};
+constexpr Named<PositionKind> kPositionKinds[] = {
+    {"none", PositionKind::kNone}, {"table", PositionKind::kTable}, {"relative", PositionKind::kRelative}};
+constexpr Named<DecoderKind> kDecoderKinds[] = {{"self_attention", DecoderKind::kSelfAttention},
+                                                {"ssru", DecoderKind::kSsru}};
 
-std::string activation_name(const ModelConfig& config) {
-  for (const auto& [name, activation] : kActivations) {
-    if (activation == config.activation) return name;
-  }
-  return "none";
-}
-
-void set_activation(ModelConfig& config, const std::string& wanted) {
-  for (const auto& [name, activation] : kActivations) {
-    if (name == wanted) {
-      config.activation = activation;
-      return;
+// Binds a field as the name of its value.
+template <class Enum, std::size_t size>
+void bind_named(py::class_<ModelConfig>& config, const char* field, Enum ModelConfig::*member,
+                const Named<Enum> (&values)[size]) {
+  const auto get = [member, &values](const ModelConfig& self) -> std::string {
+    for (const auto& [name, value] : values) {
+      if (value == self.*member) return name;
     }
-  }
-  throw std::invalid_argument("activation is '" + wanted + "', expected relu, silu or gelu");
-}
-
-std::string decoder_kind_name(const ModelConfig& config) {
-  return config.decoder_kind == DecoderKind::kSsru ? "ssru" : "self_attention";
-}
-
-void set_decoder_kind(ModelConfig& config, const std::string& wanted) {
-  if (wanted != "ssru" && wanted != "self_attention") {
-    throw std::invalid_argument("decoder_kind is '" + wanted + "', expected self_attention or ssru");
-  }
-  config.decoder_kind = wanted == "ssru" ? DecoderKind::kSsru : DecoderKind::kSelfAttention;
+    return "none";
+  };
+  const auto set = [member, &values, field](ModelConfig& self, const std::string& wanted) {
+    std::string known;
+    for (const auto& [name, value] : values) {
+      if (name == wanted) {
+        self.*member = value;
+        return;
+      }
+      known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    throw std::invalid_argument(std::string(field) + " is '" + wanted + "', expected one of " + known);
+  };
+  config.def_property(field, get, set);
 }
 
 WeightType weight_type(const std::string& name) {
@@ -130,23 +136,34 @@ Shortlist make_shortlist(std::int32_t num_first,
 }
 
 void bind_config(py::module_& m) {
-  py::class_<ModelConfig>(m, "ModelConfig")
-      .def(py::init<>())
+  py::class_<ModelConfig> config(m, "ModelConfig");
+  config.def(py::init<>())
       .def_readwrite("hidden_size", &ModelConfig::hidden_size)
       .def_readwrite("vocab_size", &ModelConfig::vocab_size)
       .def_readwrite("source_vocab_size", &ModelConfig::source_vocab_size)
       .def_readwrite("max_positions", &ModelConfig::max_positions)
+      .def_readwrite("position_offset", &ModelConfig::position_offset)
       .def_readwrite("encoder_layers", &ModelConfig::encoder_layers)
       .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
       .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)
       .def_readwrite("decoder_num_heads", &ModelConfig::decoder_num_heads)
+      .def_readwrite("encoder_head_dim", &ModelConfig::encoder_head_dim)
+      .def_readwrite("decoder_head_dim", &ModelConfig::decoder_head_dim)
       .def_readwrite("encoder_ffn_dim", &ModelConfig::encoder_ffn_dim)
       .def_readwrite("decoder_ffn_dim", &ModelConfig::decoder_ffn_dim)
-      .def_property("activation", &activation_name, &set_activation)
+      .def_readwrite("gated_ffn", &ModelConfig::gated_ffn)
       .def_readwrite("normalize_before", &ModelConfig::normalize_before)
+      .def_readwrite("normalize_embeddings", &ModelConfig::normalize_embeddings)
       .def_readwrite("embed_scale", &ModelConfig::embed_scale)
-      .def_readwrite("layer_norm_eps", &ModelConfig::layer_norm_eps)
-      .def_property("decoder_kind", &decoder_kind_name, &set_decoder_kind);
+      .def_readwrite("relative_buckets", &ModelConfig::relative_buckets)
+      .def_readwrite("relative_max_distance", &ModelConfig::relative_max_distance)
+      .def_readwrite("scale_attention", &ModelConfig::scale_attention)
+      .def_readwrite("logit_scale", &ModelConfig::logit_scale)
+      .def_readwrite("norm_eps", &ModelConfig::norm_eps);
+  bind_named(config, "activation", &ModelConfig::activation, kActivations);
+  bind_named(config, "norm_kind", &ModelConfig::norm_kind, kNormKinds);
+  bind_named(config, "position_kind", &ModelConfig::position_kind, kPositionKinds);
+  bind_named(config, "decoder_kind", &ModelConfig::decoder_kind, kDecoderKinds);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ constexpr std::size_t kMinRowsCached = 4, kMinRows = 16;
 constexpr std::size_t kCachedBytes = std::size_t{16} << 20;
 
 PageLayout page_layout(const ModelConfig& config, const Weights& weights) {
-  const int head_dim = config.hidden_size / config.decoder_num_heads;
+  const int head_dim = config.decoder_head_dim;
   const bool rounded = !std::holds_alternative<PanelsF32>(weights.lm_head.panels) && head_dim % 32 == 0;
   return {config.decoder_layers, config.decoder_num_heads, head_dim,
           rounded ? CacheType::kBfloat16 : CacheType::kFloat32};

@@ -172,8 +172,13 @@ inline void value_dims(const AttentionArgs& args, const WeightedQueries& queries
   }
 }
 
+inline void add_biases(const float* biases, int num_keys, float* scores) {
+  for_each_vector(num_keys,
+                  [&](int i, int n) { store(scores + i, add(load(scores + i), load_up_to(biases + i, n))); });
+}
+
 // A tile from scores to outputs.
-template <class Entry, int kHeads, int kQueries>
+template <bool kBiased, class Entry, int kHeads, int kQueries>
 inline void attend(const AttentionArgs& args, AttentionTile<Entry, kHeads, kQueries> tile) {
   const int32_t* num_keys = args.num_keys + tile.query;
   int longest = 0;
@@ -185,6 +190,11 @@ inline void attend(const AttentionArgs& args, AttentionTile<Entry, kHeads, kQuer
   score_all<segments_at_once(tile.kRows)>(args, tile, 0, visible);
   float sums[tile.kRows];
   for (int row = 0; row < tile.kRows; ++row) {
+    if constexpr (kBiased) {
+      const int64_t head = tile.head + row / kQueries;
+      add_biases(args.biases[tile.query + row % kQueries] + args.bias_offset + head * args.bias_head_stride,
+                 num_keys[row % kQueries], args.scores + row * args.scores_stride);
+    }
     sums[row] = softmax_numerators(args.scores + row * args.scores_stride, num_keys[row % kQueries]);
   }
   constexpr int kVectors =
@@ -196,34 +206,34 @@ inline void attend(const AttentionArgs& args, AttentionTile<Entry, kHeads, kQuer
 }
 
 // One query of `count` heads from `head` on: kHeads at once, then fewer.
-template <class Entry, int kHeads = kAttentionHeads>
+template <class Entry, bool kBiased, int kHeads = kAttentionHeads>
 inline void attend_heads(const AttentionArgs& args, int query, int head, int count) {
   for (; count >= kHeads; count -= kHeads, head += kHeads) {
-    attend(args, AttentionTile<Entry, kHeads, 1>{head, query});
+    attend<kBiased>(args, AttentionTile<Entry, kHeads, 1>{head, query});
   }
   if constexpr (kHeads > 1) {
-    if (count > 0) attend_heads<Entry, kHeads / 2>(args, query, head, count);
+    if (count > 0) attend_heads<Entry, kBiased, kHeads / 2>(args, query, head, count);
   }
 }
 
 // Picks the tile made for `queries` queries.
-template <class Entry, int kQueries = kAttentionQueries>
+template <class Entry, bool kBiased, int kQueries = kAttentionQueries>
 inline void attend_queries(const AttentionArgs& args, int query, int queries) {
   if constexpr (kQueries == 1) {
-    attend_heads<Entry>(args, query, 0, args.num_heads);
+    attend_heads<Entry, kBiased>(args, query, 0, args.num_heads);
   } else if (queries == kQueries) {
     for (int head = 0; head < args.num_heads; ++head) {
-      attend(args, AttentionTile<Entry, 1, kQueries>{head, query});
+      attend<kBiased>(args, AttentionTile<Entry, 1, kQueries>{head, query});
     }
   } else {
-    attend_queries<Entry, kQueries - 1>(args, query, queries);
+    attend_queries<Entry, kBiased, kQueries - 1>(args, query, queries);
   }
 }
 
-template <class Entry>
+template <class Entry, bool kBiased>
 void attention(const AttentionArgs& args) noexcept {
   for (int query = 0; query < args.num_queries; query += kAttentionQueries) {
     const int left = args.num_queries - query;
-    attend_queries<Entry>(args, query, left < kAttentionQueries ? left : kAttentionQueries);
+    attend_queries<Entry, kBiased>(args, query, left < kAttentionQueries ? left : kAttentionQueries);
   }
 }

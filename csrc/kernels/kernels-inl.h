@@ -11,7 +11,22 @@
 #include "kernels/top_k-inl.h"
 
 constexpr Kernels make_table(const char* name) {
-  return {name,     gemm_f32,         gemm_bf16,           gemm_s8,    gathered_s8,
-          quantize, attention<float>, attention<Bf16Pair>, layer_norm, embed,
-          ssru,     max_sum_exp,      log_sum_exp,         top_k};
+  return {name,
+          gemm_f32,
+          gemm_bf16,
+          gemm_s8,
+          gathered_s8,
+          quantize,
+          attention<float, false>,
+          attention<Bf16Pair, false>,
+          attention<float, true>,
+          attention<Bf16Pair, true>,
+          layer_norm,
+          rms_norm,
+          gate,
+          embed,
+          ssru,
+          max_sum_exp,
+          log_sum_exp,
+          top_k};
 }

@@ -19,7 +19,7 @@ inline constexpr int kLanes = 16;
 // Output columns in one panel of a packed weight. Constant: the packed layout is the same everywhere.
 inline constexpr int kPanelWidth = 32;
 
-enum class Activation { kNone, kRelu, kSilu, kGelu };
+enum class Activation { kNone, kRelu, kSilu, kGelu, kGeluTanh };
 
 // The upper half of a float32: a weight of half the bytes that widens to float32 exactly.
 struct Bfloat16 {
@@ -101,6 +101,7 @@ inline constexpr int kAttentionRows = 4;
 
 // Scaled dot-product attention of several heads, for queries that see the same keys:
 // softmax(scale * q k^T) v, "Attention Is All You Need" 3.2.1. Query i sees positions 0 ... num_keys[i] - 1.
+// The biased kernels add a number to each scaled score, Raffel et al. 2020, section 2.1.
 struct AttentionArgs {
   const float* query;  // [num_queries, num_heads * head_dim], rows query_stride apart
   std::int64_t query_stride;
@@ -116,6 +117,9 @@ struct AttentionArgs {
   const void* const* values;       // [max num_keys] row of each position, layer 0, head 0
   std::int64_t value_offset;       // added to each row: this layer and first head; then [head_dim]
   std::int64_t value_head_stride;  // from a head's part of a row to the next head's
+  const float* const* biases;      // [num_queries] biased kernels: those of positions 0, 1, ..., head 0
+  std::int64_t bias_offset;        // added to each: this call's first head
+  std::int64_t bias_head_stride;   // from a head's biases to the next head's
   float* scores;                   // scratch, 64-byte aligned: [kAttentionRows][scores_stride]
   std::int64_t scores_stride;      // >= max num_keys rounded up to kLanes; a multiple of kLanes
   float* output;                   // [num_queries, num_heads * head_dim], rows output_stride apart
@@ -149,11 +153,23 @@ struct Kernels {
   // strides count floats or pairs.
   void (*attention_f32)(const AttentionArgs& args) noexcept;
   void (*attention_bf16)(const AttentionArgs& args) noexcept;
+  void (*attention_biased_f32)(const AttentionArgs& args) noexcept;
+  void (*attention_biased_bf16)(const AttentionArgs& args) noexcept;
 
   // Layer normalisation over the last axis, Ba et al. 2016: (x - mean) / sqrt(var + epsilon) * gamma + beta,
   // rows contiguous [num_rows, size]; output may be input.
   void (*layer_norm)(const float* input, int num_rows, int size, const float* gamma, const float* beta,
                      float epsilon, float* output) noexcept;
+
+  // Root mean square normalisation, Zhang and Sennrich 2019: x / sqrt(mean(x^2) + epsilon) * gamma, rows as
+  // in layer_norm.
+  void (*rms_norm)(const float* input, int num_rows, int size, const float* gamma, float epsilon,
+                   float* output) noexcept;
+
+  // A gated linear unit, Shazeer 2020: output = activation(gate) * value, of rows [2 * size] that hold the
+  // gate and then the value; output [num_rows, size].
+  void (*gate)(const float* gate_and_value, int num_rows, int size, Activation activation,
+               float* output) noexcept;
 
   // output[i] = token[i] * scale + position[i], multiplied and added with two roundings as the exporters do.
   void (*embed)(const float* token, float scale, const float* position, int size, float* output) noexcept;

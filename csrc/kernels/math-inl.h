@@ -79,6 +79,14 @@ inline Vec gelu(Vec x) {
   return mul(mul(broadcast(0.5f), x), cdf);
 }
 
+// The tanh approximation of GELU, Hendrycks and Gimpel 2016, as x * sigmoid(2 u), which is the same as
+// x (1 + tanh(u)) / 2 and does not cancel. Error below 3.1 ulp from -0.5 up; below, that of u grows with it.
+inline Vec gelu_tanh(Vec x) {
+  constexpr float kLinear = -1.59576912f, kCubic = -0.0713548163f;  // -2 sqrt(2 / pi) {1, 0.044715}
+  const Vec minus_2u = mul(x, fma(mul(x, x), broadcast(kCubic), broadcast(kLinear)));
+  return div(x, add(broadcast(1.0f), exp(minus_2u)));
+}
+
 inline Vec activate(Activation activation, Vec x) {
   switch (activation) {
     case Activation::kNone:
@@ -89,6 +97,8 @@ inline Vec activate(Activation activation, Vec x) {
       return silu(x);
     case Activation::kGelu:
       return gelu(x);
+    case Activation::kGeluTanh:
+      return gelu_tanh(x);
   }
   return x;
 }

@@ -31,6 +31,36 @@ void layer_norm(const float* input, int num_rows, int size, const float* gamma, 
   }
 }
 
+inline void rms_norm_row(const float* x, int size, const float* gamma, float epsilon, float* y) {
+  Vec squares = zero();
+  for_each_vector(size, [&](int i, int n) {
+    const Vec v = load_up_to(x + i, n);
+    squares = fma(v, v, squares);
+  });
+  const float mean = sum_lanes(squares) / static_cast<float>(size);
+  const Vec scale = broadcast(1.0f / square_root(mean + epsilon));
+  for_each_vector(size, [&](int i, int n) {
+    store_up_to(y + i, n, mul(mul(load_up_to(x + i, n), scale), load_up_to(gamma + i, n)));
+  });
+}
+
+void rms_norm(const float* input, int num_rows, int size, const float* gamma, float epsilon,
+              float* output) noexcept {
+  for (int row = 0; row < num_rows; ++row, input += size, output += size) {
+    rms_norm_row(input, size, gamma, epsilon, output);
+  }
+}
+
+void gate(const float* gate_and_value, int num_rows, int size, Activation activation,
+          float* output) noexcept {
+  for (int row = 0; row < num_rows; ++row, gate_and_value += 2 * static_cast<int64_t>(size), output += size) {
+    for_each_vector(size, [&](int i, int n) {
+      const Vec opened = activate(activation, load_up_to(gate_and_value + i, n));
+      store_up_to(output + i, n, mul(opened, load_up_to(gate_and_value + size + i, n)));
+    });
+  }
+}
+
 // Two roundings: the exporters write a Mul and an Add.
 void embed(const float* token, float scale, const float* position, int size, float* output) noexcept {
   const Vec s = broadcast(scale);

@@ -27,7 +27,7 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.num_queries = tile.num_rows;
   args.num_heads = std::min(kHeadTile, operands.num_heads - head);
   args.head_dim = operands.head_dim;
-  args.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(operands.head_dim)));
+  args.scale = operands.scale;
   args.num_keys = operands.num_keys + tile.first_row;
   args.segments = keys.segments.data();
   args.num_segments = static_cast<int>(keys.segments.size());
@@ -36,6 +36,9 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
   args.values = keys.values.data();
   args.value_offset = operands.value_offset + head * operands.value_head_stride;
   args.value_head_stride = operands.value_head_stride;
+  args.biases = operands.biases ? operands.biases + tile.first_row : nullptr;
+  args.bias_offset = head * operands.bias_head_stride;
+  args.bias_head_stride = operands.bias_head_stride;
   args.scores = nullptr;
   args.scores_stride = (static_cast<std::int64_t>(keys.values.size()) + kLanes - 1) / kLanes * kLanes;
   args.output = operands.output + tile.first_row * hidden_size + head_begin;
@@ -44,6 +47,11 @@ AttentionArgs make_args(const AttentionOperands& operands, const Tile& tile, int
 }
 
 }  // namespace
+
+float attention_scale(const ModelConfig& config, int head_dim) {
+  if (!config.scale_attention) return 1.0f;
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+}
 
 void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
             const AttentionOperands& operands) {

@@ -19,13 +19,17 @@ void check_config(const ModelConfig& config) {
   positive(config.decoder_layers, "decoder_layers");
   positive(config.encoder_num_heads, "encoder_num_heads");
   positive(config.decoder_num_heads, "decoder_num_heads");
+  positive(config.encoder_head_dim, "encoder_head_dim");
+  positive(config.decoder_head_dim, "decoder_head_dim");
   positive(config.encoder_ffn_dim, "encoder_ffn_dim");
   positive(config.decoder_ffn_dim, "decoder_ffn_dim");
-  for (const int num_heads : {config.encoder_num_heads, config.decoder_num_heads}) {
-    if (config.hidden_size % num_heads == 0) continue;
-    throw std::invalid_argument("hidden_size " + std::to_string(config.hidden_size) +
-                                " is not a multiple of " + std::to_string(num_heads) + " heads");
+  if (config.position_kind == PositionKind::kRelative) {
+    if (config.relative_buckets < 4) throw std::invalid_argument("relative_buckets is below 4");
+    if (config.relative_max_distance <= config.relative_buckets / 2) {
+      throw std::invalid_argument("relative_max_distance is not above half of relative_buckets");
+    }
   }
+  if (config.position_offset < 0) throw std::invalid_argument("position_offset is negative");
 }
 
 }  // namespace pyengine

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/layers.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -18,8 +19,10 @@ struct Pass {
   Rows rows;
   const PageLayout& layout;
   const DecoderBatch& batch;
-  float* query_key_value;  // [rows, 3 * hidden_size]; cross-attention and SSRU use a part of it
-  float* context;          // [rows, hidden_size], attention output before its projection
+  const float* const* biases;  // [rows] of relative positions, or null
+  float* query_key_value;  // [rows, 3 * attention_size], of cross-attention the query alone; SSRU: [rows, 2 *
+                           // hidden_size]
+  float* context;          // [rows, attention_size], attention output before its projection
   float* inner;            // [rows, decoder_ffn_dim]
 };
 
@@ -30,9 +33,10 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   operands.attention =
       pass.layout.type == CacheType::kFloat32 ? kernels.attention_f32 : kernels.attention_bf16;
   operands.num_heads = config.decoder_num_heads;
-  operands.head_dim = config.hidden_size / config.decoder_num_heads;
+  operands.head_dim = config.decoder_head_dim;
+  operands.scale = attention_scale(config, config.decoder_head_dim);
   operands.query = pass.query_key_value;
-  operands.query_stride = config.hidden_size;
+  operands.query_stride = config.decoder_attention_size();
   operands.num_keys = nullptr;
   operands.key_offset = pass.layout.key_offset(layer);
   operands.value_offset = pass.layout.value_offset(layer) - pass.layout.value_offset(0);
@@ -41,10 +45,20 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   return operands;
 }
 
+// Lets self-attention see relative positions, where the model has them.
+void add_biases(const Pass& pass, AttentionOperands& operands) {
+  if (pass.biases == nullptr) return;
+  const Kernels& kernels = pass.rows.runtime.kernels;
+  operands.attention =
+      pass.layout.type == CacheType::kFloat32 ? kernels.attention_biased_f32 : kernels.attention_biased_bf16;
+  operands.biases = pass.biases;
+  operands.bias_head_stride = bias_row_size(pass.rows.config, Sight::kBackwards);
+}
+
 // Writes keys and values of one layer: of row i at key_value + i * stride, first the key, then the value.
 void store_rows(const Runtime& runtime, const PageLayout& layout, int layer, const float* key_value,
                 std::int64_t stride, const CacheRows& rows) {
-  const int size = layout.hidden_size();
+  const int size = layout.attention_size();
   const int parts = num_parts(static_cast<std::int64_t>(rows.num_rows) * size * kStoreWork,
                               runtime.num_threads, rows.num_rows);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
@@ -70,12 +84,13 @@ void history_block(const Pass& pass, const SelfAttentionWeights& weights, int la
   residual_block<order>(rows, weights.norm, [&](const float* input) {
     linear(rows.runtime, weights.query_key_value, input, rows.num_rows, Activation::kNone, nullptr,
            pass.query_key_value);
-    const std::int64_t size = rows.config.hidden_size;
+    const std::int64_t size = rows.config.decoder_attention_size();
     store_rows(rows.runtime, pass.layout, layer, pass.query_key_value + size, 3 * size,
                {rows.num_rows, pass.batch.positions, pass.batch.pages});
     AttentionOperands operands = operands_of(pass, layer);
     operands.query_stride = 3 * size;
     operands.num_keys = pass.batch.num_keys;
+    add_biases(pass, operands);
     attend_and_project(pass, pass.batch.groups, operands, weights.output);
   });
 }
@@ -138,19 +153,20 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
                   const PageLayout& layout, const DecoderBatch& batch, float* hidden) {
   const int num_rows = batch.num_rows;
   const std::size_t hidden_count = static_cast<std::size_t>(num_rows) * config.hidden_size;
+  const std::size_t attention_count = static_cast<std::size_t>(num_rows) * config.decoder_attention_size();
   Workspace& workspace = runtime.workspace;
   embed(runtime, weights.decoder_embedding, config, batch.tokens, batch.positions, num_rows, hidden);
   const Pass pass{
       .rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
       .layout = layout,
       .batch = batch,
-      .query_key_value = workspace.take<float>(3 * hidden_count),
-      .context = workspace.take<float>(hidden_count),
+      .biases = bias_rows(config, weights.decoder_bias, batch.positions, num_rows, workspace),
+      .query_key_value = workspace.take<float>(std::max(3 * attention_count, 2 * hidden_count)),
+      .context = workspace.take<float>(attention_count),
       .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};
   if (config.normalize_before) {
     decoder_layers<NormOrder::kPre>(pass, weights);
-    layer_norm(runtime, weights.decoder_norm, config.layer_norm_eps, hidden, num_rows, config.hidden_size,
-               hidden);
+    normalize(runtime, weights.decoder_norm, config, hidden, num_rows, hidden);
   } else {
     decoder_layers<NormOrder::kPost>(pass, weights);
   }
@@ -158,9 +174,9 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
 
 void fill_cross_cache(const Runtime& runtime, const Weights& weights, const PageLayout& layout,
                       const float* hidden, const CacheRows& rows) {
-  const std::int64_t size = layout.hidden_size();
+  const std::int64_t size = layout.attention_size();
   const Workspace::Scope scope(runtime.workspace);
-  float* key_value = runtime.workspace.take<float>(2 * size * rows.num_rows);  // [rows, 2 * hidden_size]
+  float* key_value = runtime.workspace.take<float>(2 * size * rows.num_rows);  // [rows, 2 * size]
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     const Linear& weight = weights.decoder_layers[layer].cross_attention.key_value;
     linear(runtime, weight, hidden, rows.num_rows, Activation::kNone, nullptr, key_value);

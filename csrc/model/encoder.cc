@@ -4,6 +4,7 @@
 
 #include "model/attention.h"
 #include "model/layers.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -16,18 +17,19 @@ constexpr int kMaxTokens = 512;
 struct Pass {
   Rows rows;
   std::span<const AttentionGroup> groups;  // one for each sentence
+  const float* const* biases;              // [rows] of relative positions, or null
   const std::int32_t* num_keys;            // [rows] length of the row's sentence
   std::int64_t* key_rows;                  // [rows] where a row's key goes in key_blocks: block base + lane
-  float* query_key_value;                  // [rows, 3 * hidden_size]
-  float* key_blocks;                       // [blocks][hidden_size][kLanes], transposed keys of every sentence
-  float* context;                          // [rows, hidden_size], attention output before its projection
-  float* inner;                            // [rows, encoder_ffn_dim]
+  float* query_key_value;                  // [rows, 3 * attention_size]
+  float* key_blocks;  // [blocks][attention_size][kLanes], transposed keys of every sentence
+  float* context;     // [rows, attention_size], attention output before its projection
+  float* inner;       // [rows, encoder_ffn_dim]
 };
 
 // Every sentence sees all its own positions: keys in blocks of its own, values where the projection wrote
 // them.
-std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidden_size, Workspace& workspace,
-                                            Pass& pass) {
+std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int attention_size,
+                                            Workspace& workspace, Pass& pass) {
   const int num_rows = pass.rows.num_rows;
   const std::size_t num_sentences = batch.offsets.size() - 1;
   auto* groups = workspace.take<AttentionGroup>(num_sentences);
@@ -41,13 +43,13 @@ std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidde
     for (int position = 0; position < length; ++position) {
       const int row = first + position;
       num_keys[row] = length;
-      values[row] = pass.query_key_value + (static_cast<std::int64_t>(row) * 3 + 2) * hidden_size;
+      values[row] = pass.query_key_value + (static_cast<std::int64_t>(row) * 3 + 2) * attention_size;
       if (position % kLanes == 0) ++num_blocks;
-      const std::int64_t block_begin = static_cast<std::int64_t>(num_blocks - 1) * hidden_size * kLanes;
+      const std::int64_t block_begin = static_cast<std::int64_t>(num_blocks - 1) * attention_size * kLanes;
       pass.key_rows[row] = block_begin + position % kLanes;
     }
     for (int block = first_block; block < num_blocks; ++block) {
-      const float* keys = pass.key_blocks + static_cast<std::int64_t>(block) * hidden_size * kLanes;
+      const float* keys = pass.key_blocks + static_cast<std::int64_t>(block) * attention_size * kLanes;
       segments[block] = {keys, block - first_block, 0xffff};
     }
     groups[i] = {first,
@@ -61,7 +63,7 @@ std::span<const AttentionGroup> make_groups(const EncoderBatch& batch, int hidde
 
 void transpose_keys(const Pass& pass) {
   const Runtime& runtime = pass.rows.runtime;
-  const int size = pass.rows.config.hidden_size, num_rows = pass.rows.num_rows;
+  const int size = pass.rows.config.encoder_attention_size(), num_rows = pass.rows.num_rows;
   const int parts = num_parts(static_cast<std::int64_t>(num_rows) * size, runtime.num_threads, num_rows);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
     for (int row = part_begin(num_rows, part, parts); row < part_begin(num_rows, part + 1, parts); ++row) {
@@ -80,16 +82,20 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
            pass.query_key_value);
     transpose_keys(pass);
     AttentionOperands operands;
-    operands.attention = rows.runtime.kernels.attention_f32;
+    const Kernels& kernels = rows.runtime.kernels;
+    operands.attention = pass.biases ? kernels.attention_biased_f32 : kernels.attention_f32;
     operands.num_heads = config.encoder_num_heads;
-    operands.head_dim = config.hidden_size / config.encoder_num_heads;
+    operands.head_dim = config.encoder_head_dim;
+    operands.scale = attention_scale(config, config.encoder_head_dim);
     operands.query = pass.query_key_value;
-    operands.query_stride = 3 * static_cast<std::int64_t>(config.hidden_size);
+    operands.query_stride = 3 * static_cast<std::int64_t>(config.encoder_attention_size());
     operands.num_keys = pass.num_keys;
     operands.key_offset = 0;
     operands.key_head_stride = static_cast<std::int64_t>(operands.head_dim) * kLanes;
     operands.value_offset = 0;
     operands.value_head_stride = operands.head_dim;
+    operands.biases = pass.biases;
+    operands.bias_head_stride = bias_row_size(config, Sight::kBothWays);
     operands.output = pass.context;
     attend(rows.runtime, pass.groups, operands);
     linear(rows.runtime, weights.output, pass.context, rows.num_rows, Activation::kNone, rows.hidden,
@@ -110,6 +116,7 @@ void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Wei
                     const EncoderBatch& batch, float* hidden) {
   const int num_rows = static_cast<int>(batch.tokens.size());
   const std::size_t hidden_count = static_cast<std::size_t>(num_rows) * config.hidden_size;
+  const std::size_t attention_size = config.encoder_attention_size();
   Workspace& workspace = runtime.workspace;
 
   auto* positions = workspace.take<std::int32_t>(num_rows);
@@ -123,20 +130,20 @@ void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Wei
 
   Pass pass{.rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
             .groups = {},
+            .biases = bias_rows(config, weights.encoder_bias, positions, num_rows, workspace),
             .num_keys = nullptr,
             .key_rows = workspace.take<std::int64_t>(num_rows),
-            .query_key_value = workspace.take<float>(3 * hidden_count),
-            .key_blocks = workspace.take<float>(num_blocks * config.hidden_size * kLanes),
-            .context = workspace.take<float>(hidden_count),
+            .query_key_value = workspace.take<float>(3 * num_rows * attention_size),
+            .key_blocks = workspace.take<float>(num_blocks * attention_size * kLanes),
+            .context = workspace.take<float>(num_rows * attention_size),
             .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.encoder_ffn_dim)};
   // Lanes past a sentence's end are read, and then masked: they must hold numbers.
-  std::fill_n(pass.key_blocks, num_blocks * config.hidden_size * kLanes, 0.0f);
-  pass.groups = make_groups(batch, config.hidden_size, workspace, pass);
+  std::fill_n(pass.key_blocks, num_blocks * attention_size * kLanes, 0.0f);
+  pass.groups = make_groups(batch, config.encoder_attention_size(), workspace, pass);
 
   if (config.normalize_before) {
     encoder_layers<NormOrder::kPre>(pass, weights);
-    layer_norm(runtime, weights.encoder_norm, config.layer_norm_eps, hidden, num_rows, config.hidden_size,
-               hidden);
+    normalize(runtime, weights.encoder_norm, config, hidden, num_rows, hidden);
   } else {
     encoder_layers<NormOrder::kPost>(pass, weights);
   }

@@ -1,6 +1,7 @@
 // Keys and values of past positions, laid out for the attention kernel and never moved once written.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -28,7 +29,7 @@ struct PageLayout {
   int head_dim = 0;  // a multiple of 32 for bfloat16
   CacheType type = CacheType::kFloat32;
 
-  int hidden_size() const { return num_heads * head_dim; }
+  int attention_size() const { return num_heads * head_dim; }
   // Entries of one position of one head.
   int head_row() const { return type == CacheType::kFloat32 ? head_dim : head_dim / 2; }
   std::int64_t head_stride() const { return static_cast<std::int64_t>(head_row()) * kLanes; }
@@ -38,17 +39,17 @@ struct PageLayout {
   std::int64_t value_offset(int layer) const { return (num_layers + layer) * layer_size(); }
 };
 
-// Writes the key of one position into lane `lane` of transposed keys [hidden_size][kLanes].
-inline void store_key(const float* key, int hidden_size, int lane, float* keys) {
-  for (std::int64_t i = 0; i < hidden_size; ++i) keys[i * kLanes + lane] = key[i];
+// Writes the key of one position into lane `lane` of transposed keys [size][kLanes].
+inline void store_key(const float* key, int size, int lane, float* keys) {
+  for (std::int64_t i = 0; i < size; ++i) keys[i * kLanes + lane] = key[i];
 }
 
-// Writes key and value of `layer` at `position` (both [hidden_size]) into the page of that position.
+// Writes key and value of `layer` at `position` (both [attention_size]) into the page of that position.
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page);
 
-// Pages that were used and freed are handed out again, so a steady load allocates nothing. Any number of
-// threads may take and give back.
+// Pages that were used and freed are handed out again, so a steady load allocates nothing. They are cut from
+// slabs of about a huge page. Any number of threads may take and give back.
 class PagePool {
  public:
   explicit PagePool(PageLayout layout) : layout_(layout) {}
@@ -64,13 +65,19 @@ class PagePool {
 
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
-    return pages_.size() * layout_.page_bytes();
+    return slabs_.size() * slab_size() * layout_.page_bytes();
   }
 
  private:
+  // Pages of a slab.
+  std::size_t slab_size() const {
+    return std::max<std::size_t>(1, kHugePage / static_cast<std::size_t>(layout_.page_bytes()));
+  }
+  void add_slab();
+
   const PageLayout layout_;
   mutable std::mutex mutex_;  // guards what follows
-  std::vector<AlignedBuffer<std::byte>> pages_;
+  std::vector<AlignedBuffer<std::byte>> slabs_;
   std::vector<std::byte*> free_;
 };
 

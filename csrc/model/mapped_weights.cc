@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/pack.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
@@ -18,32 +19,47 @@ class Outline {
             sized<float>(static_cast<std::size_t>(out_features))};
   }
 
-  LayerNorm layer_norm() const { return {vector(), vector()}; }
-
-  Embedding embedding(int vocab_size) const {
-    const std::size_t positions = static_cast<std::size_t>(config_.max_positions) * config_.hidden_size;
-    return {panels(config_.hidden_size, vocab_size), sized<float>(positions)};
+  Norm norm() const {
+    if (config_.norm_kind == NormKind::kRmsNorm) return RmsNorm{vector()};
+    return LayerNorm{vector(), vector()};
   }
 
-  SelfAttentionWeights self_attention() const {
+  Embedding embedding(int vocab_size) const {
+    Embedding result{panels(config_.hidden_size, vocab_size), {}, {}};
+    if (config_.position_kind == PositionKind::kTable) {
+      result.positions = sized<float>(static_cast<std::size_t>(config_.max_positions) * config_.hidden_size);
+    }
+    if (config_.normalize_embeddings) result.norm = norm();
+    return result;
+  }
+
+  Array<float> relative_bias(Sight sight, int num_heads) const {
+    if (config_.position_kind != PositionKind::kRelative) return {};
+    return sized<float>(static_cast<std::size_t>(num_heads * bias_row_size(config_, sight)));
+  }
+
+  SelfAttentionWeights self_attention(int attention_size) const {
     const int size = config_.hidden_size;
-    return {linear(size, 3 * size), linear(size, size), layer_norm()};
+    return {linear(size, 3 * attention_size), linear(attention_size, size), norm()};
   }
 
   HistoryWeights history() const {
     const int size = config_.hidden_size;
-    if (config_.decoder_kind == DecoderKind::kSsru) return SsruWeights{linear(size, 2 * size), layer_norm()};
-    return self_attention();
+    if (config_.decoder_kind == DecoderKind::kSsru) return SsruWeights{linear(size, 2 * size), norm()};
+    return self_attention(config_.decoder_attention_size());
   }
 
   CrossAttentionWeights cross_attention() const {
-    const int size = config_.hidden_size;
-    return {linear(size, size), linear(size, 2 * size), linear(size, size), layer_norm()};
+    const int size = config_.hidden_size, attention_size = config_.decoder_attention_size();
+    return {linear(size, attention_size), linear(size, 2 * attention_size), linear(attention_size, size),
+            norm()};
   }
 
   FeedForwardWeights feed_forward(int ffn_dim) const {
     const int size = config_.hidden_size;
-    return {linear(size, ffn_dim), linear(ffn_dim, size), layer_norm()};
+    FeedForwardWeights result{linear(size, ffn_dim), linear(ffn_dim, size), norm()};
+    if (config_.gated_ffn) result.up = GatedLinear{linear(size, 2 * ffn_dim)};
+    return result;
   }
 
  private:
@@ -77,13 +93,16 @@ Weights outline_weights(const ModelConfig& config, WeightType type) {
   Weights weights;
   weights.encoder_embedding = outline.embedding(config.source_vocab_size);
   weights.encoder_layers.assign(config.encoder_layers,
-                                {outline.self_attention(), outline.feed_forward(config.encoder_ffn_dim)});
+                                {outline.self_attention(config.encoder_attention_size()),
+                                 outline.feed_forward(config.encoder_ffn_dim)});
   weights.decoder_embedding = outline.embedding(config.vocab_size);
   weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.cross_attention(),
                                                         outline.feed_forward(config.decoder_ffn_dim)});
+  weights.encoder_bias = outline.relative_bias(Sight::kBothWays, config.encoder_num_heads);
+  weights.decoder_bias = outline.relative_bias(Sight::kBackwards, config.decoder_num_heads);
   if (config.normalize_before) {
-    weights.encoder_norm = outline.layer_norm();
-    weights.decoder_norm = outline.layer_norm();
+    weights.encoder_norm = outline.norm();
+    weights.decoder_norm = outline.norm();
   }
   weights.lm_head = outline.linear(config.hidden_size, config.vocab_size);
   return weights;

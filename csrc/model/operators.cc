@@ -8,6 +8,23 @@ namespace {
 // Multiply-adds that a layer norm of one entry is worth: two passes over memory and a division.
 constexpr int kNormWork = 8;
 
+// The same of a gate: an exponential and a division.
+constexpr int kGateWork = 32;
+
+struct RowPart {
+  int num_rows;
+  int size;
+};
+
+void normalize_rows(const Kernels& kernels, const LayerNorm& norm, float epsilon, const float* input,
+                    RowPart rows, float* output) {
+  kernels.layer_norm(input, rows.num_rows, rows.size, norm.gamma.data(), norm.beta.data(), epsilon, output);
+}
+void normalize_rows(const Kernels& kernels, const RmsNorm& norm, float epsilon, const float* input,
+                    RowPart rows, float* output) {
+  kernels.rms_norm(input, rows.num_rows, rows.size, norm.gamma.data(), epsilon, output);
+}
+
 // The embedding [size] of a token: its column of the table.
 void read_token(const PanelsS8& tokens, std::int32_t id, std::int64_t size, float* token) {
   unpack_column(tokens.values.data(), tokens.scales.data()[id], size, id, token);
@@ -62,15 +79,31 @@ void linear(const Runtime& runtime, const Linear& weight, const float* input, in
   std::visit([&](const auto& panels) { multiply(runtime, weight, panels, input, whole); }, weight.panels);
 }
 
-void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input,
-                int num_rows, int size, float* output) {
+void normalize(const Runtime& runtime, const Norm& norm, const ModelConfig& config, const float* input,
+               int num_rows, float* output) {
+  const int size = config.hidden_size;
   const std::int64_t work = static_cast<std::int64_t>(num_rows) * size * kNormWork;
   const int parts = num_parts(work, runtime.num_threads, num_rows);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
     const int first = part_begin(num_rows, part, parts);
+    const RowPart rows{part_begin(num_rows, part + 1, parts) - first, size};
     const std::int64_t offset = static_cast<std::int64_t>(first) * size;
-    runtime.kernels.layer_norm(input + offset, part_begin(num_rows, part + 1, parts) - first, size,
-                               norm.gamma.data(), norm.beta.data(), epsilon, output + offset);
+    std::visit(
+        [&](const auto& kind) {
+          normalize_rows(runtime.kernels, kind, config.norm_eps, input + offset, rows, output + offset);
+        },
+        norm);
+  });
+}
+
+void gate(const Runtime& runtime, const float* gate_and_value, int num_rows, int size, Activation activation,
+          float* output) {
+  const std::int64_t work = static_cast<std::int64_t>(num_rows) * size * kGateWork;
+  const int parts = num_parts(work, runtime.num_threads, num_rows);
+  runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
+    const std::int64_t first = part_begin(num_rows, part, parts);
+    runtime.kernels.gate(gate_and_value + first * 2 * size, part_begin(num_rows, part + 1, parts) - first,
+                         size, activation, output + first * size);
   });
 }
 
@@ -79,15 +112,19 @@ void embed(const Runtime& runtime, const Embedding& embedding, const ModelConfig
   const std::int64_t size = config.hidden_size;
   std::visit(
       [&](const auto& tokens) {
-        for (int row = 0; row < num_rows; ++row) {
-          float* token = output + row * size;
-          read_token(tokens, ids[row], size, token);
-          runtime.kernels.embed(token, config.embed_scale,
-                                embedding.positions.data() + position_ids[row] * size, config.hidden_size,
-                                token);
-        }
+        for (int row = 0; row < num_rows; ++row) read_token(tokens, ids[row], size, output + row * size);
       },
       embedding.tokens);
+  if (config.position_kind == PositionKind::kTable) {
+    for (int row = 0; row < num_rows; ++row) {
+      float* token = output + row * size;
+      const float* position = embedding.positions.data() + position_ids[row] * size;
+      runtime.kernels.embed(token, config.embed_scale, position, config.hidden_size, token);
+    }
+  } else if (config.embed_scale != 1.0f) {
+    for (std::int64_t i = 0; i < num_rows * size; ++i) output[i] *= config.embed_scale;
+  }
+  if (embedding.norm) normalize(runtime, *embedding.norm, config, output, num_rows, output);
 }
 
 }  // namespace pyengine

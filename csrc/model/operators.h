@@ -1,4 +1,4 @@
-// The steps a layer is written in: a product with a weight and a layer norm, split over the threads.
+// The steps a layer is written in: a product with a weight, a norm and a gate, split over the threads.
 #pragma once
 
 #include "model/product.h"
@@ -10,12 +10,17 @@ namespace pyengine {
 void linear(const Runtime& runtime, const Linear& weight, const float* input, int num_rows,
             Activation activation, const float* residual, float* output);
 
-// output = layer norm of input, both [num_rows, size]; output may be input.
-void layer_norm(const Runtime& runtime, const LayerNorm& norm, float epsilon, const float* input,
-                int num_rows, int size, float* output);
+// output = input normalised, both [num_rows, size]; output may be input.
+void normalize(const Runtime& runtime, const Norm& norm, const ModelConfig& config, const float* input,
+               int num_rows, float* output);
 
-// output[i] = scale * tokens[ids[i]] + positions[position_ids[i]], [num_rows, hidden_size];
-// "Attention Is All You Need" 3.4 and 3.5, with the model's own table of positions.
+// output = activation(gate) * value for rows [2 * size] of gate and value; output [num_rows, size].
+void gate(const Runtime& runtime, const float* gate_and_value, int num_rows, int size, Activation activation,
+          float* output);
+
+// output[i] = scale * tokens[ids[i]] + positions[position_ids[i]], [num_rows, hidden_size], then normalised
+// where the model does that; "Attention Is All You Need" 3.4 and 3.5, with the model's own table of positions
+// or none.
 void embed(const Runtime& runtime, const Embedding& embedding, const ModelConfig& config,
            const std::int32_t* ids, const std::int32_t* position_ids, int num_rows, float* output);
 

@@ -7,15 +7,18 @@
 #include <utility>
 
 #include "kernels/pack.h"
+#include "model/relative_bias.h"
 
 namespace pyengine {
 namespace {
 
 using Sizes = std::initializer_list<std::int64_t>;
 
-Array<float> copy_vector(const TensorView& tensor) {
+Array<float> copy_vector(const TensorView& tensor, float scale = 1.0f) {
   AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0]));
-  for (std::int64_t i = 0; i < tensor.shape[0]; ++i) copy.data()[i] = tensor.data[i * tensor.strides[0]];
+  for (std::int64_t i = 0; i < tensor.shape[0]; ++i) {
+    copy.data()[i] = tensor.data[i * tensor.strides[0]] * scale;
+  }
   return Array<float>(std::move(copy));
 }
 
@@ -30,9 +33,11 @@ void copy_rows(const TensorView& matrix, const T* data, T* target, std::int64_t 
   }
 }
 
-Array<float> copy_matrix(const TensorView& tensor) {
+// The rows of a matrix from `first` on.
+Array<float> copy_matrix(TensorView tensor, std::int64_t first) {
+  tensor.shape[0] -= first;
   AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0] * tensor.shape[1]));
-  copy_rows(tensor, tensor.data, copy.data(), tensor.shape[1]);
+  copy_rows(tensor, tensor.data + first * tensor.strides[0], copy.data(), tensor.shape[1]);
   return Array<float>(std::move(copy));
 }
 
@@ -121,18 +126,33 @@ class Loader {
     return result;
   }
 
-  LayerNorm layer_norm(const std::string& name) {
+  // What the norm gives is multiplied by `scale`.
+  Norm norm(const std::string& name, float scale = 1.0f) {
     const Sizes shape{config_.hidden_size};
-    return {copy_vector(source_.take(name + ".weight", shape)),
-            copy_vector(source_.take(name + ".bias", shape))};
+    Array<float> gamma = copy_vector(source_.take(name + ".weight", shape), scale);
+    if (config_.norm_kind == NormKind::kRmsNorm) return RmsNorm{std::move(gamma)};
+    return LayerNorm{std::move(gamma), copy_vector(source_.take(name + ".bias", shape), scale)};
   }
 
   Embedding embedding(const std::string& stack, int vocab_size) {
     const std::string name = stack + ".embed_tokens";
     const TensorView tokens = source_.take_weight(name + ".weight", {vocab_size, config_.hidden_size});
-    const TensorView positions =
-        source_.take(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size});
-    return {vocabulary_panels(transposed(tokens), name), copy_matrix(positions)};
+    Embedding result{vocabulary_panels(transposed(tokens), name), {}, {}};
+    if (config_.position_kind == PositionKind::kTable) {
+      const int rows = config_.max_positions + config_.position_offset;
+      result.positions =
+          copy_matrix(source_.take(stack + ".embed_positions.weight", {rows, config_.hidden_size}),
+                      config_.position_offset);
+    }
+    if (config_.normalize_embeddings) result.norm = norm(stack + ".layernorm_embedding");
+    return result;
+  }
+
+  Array<float> relative_bias(const std::string& stack, Sight sight, int num_heads) {
+    if (config_.position_kind != PositionKind::kRelative) return {};
+    const Sizes shape{config_.relative_buckets, num_heads};
+    return expand_relative_bias(config_, sight,
+                                source_.take(stack + ".relative_attention_bias.weight", shape));
   }
 
   Linear lm_head() {
@@ -146,34 +166,43 @@ class Loader {
   // Lets go the memory that tied tables came from, once all of them are packed.
   void forget_vocabularies() { vocabularies_.clear(); }
 
-  SelfAttentionWeights self_attention(const std::string& layer) {
+  SelfAttentionWeights self_attention(const std::string& layer, int attention_size) {
     const std::string name = layer + ".self_attn";
     const int size = config_.hidden_size;
-    return {linear({name + ".q_proj", name + ".k_proj", name + ".v_proj"}, size, size),
-            linear({name + ".out_proj"}, size, size), layer_norm(name + "_layer_norm")};
+    return {linear({name + ".q_proj", name + ".k_proj", name + ".v_proj"}, size, attention_size),
+            linear({name + ".out_proj"}, attention_size, size), norm(name + "_layer_norm")};
   }
 
   SsruWeights ssru(const std::string& layer) {
     const int size = config_.hidden_size;
     return {linear({layer + ".ssru.in_proj", layer + ".ssru.gate"}, size, size),
-            layer_norm(layer + ".ssru_layer_norm")};
+            norm(layer + ".ssru_layer_norm")};
   }
 
   HistoryWeights history(const std::string& layer) {
     if (config_.decoder_kind == DecoderKind::kSsru) return ssru(layer);
-    return self_attention(layer);
+    return self_attention(layer, config_.decoder_attention_size());
   }
 
   CrossAttentionWeights cross_attention(const std::string& layer) {
     const std::string name = layer + ".encoder_attn";
-    const int size = config_.hidden_size;
-    return {linear({name + ".q_proj"}, size, size), linear({name + ".k_proj", name + ".v_proj"}, size, size),
-            linear({name + ".out_proj"}, size, size), layer_norm(name + "_layer_norm")};
+    const int size = config_.hidden_size, attention_size = config_.decoder_attention_size();
+    return {linear({name + ".q_proj"}, size, attention_size),
+            linear({name + ".k_proj", name + ".v_proj"}, size, attention_size),
+            linear({name + ".out_proj"}, attention_size, size), norm(name + "_layer_norm")};
   }
 
   FeedForwardWeights feed_forward(const std::string& layer, int ffn_dim) {
-    return {linear({layer + ".fc1"}, config_.hidden_size, ffn_dim),
-            linear({layer + ".fc2"}, ffn_dim, config_.hidden_size), layer_norm(layer + ".final_layer_norm")};
+    const int size = config_.hidden_size;
+    FeedForwardWeights result;
+    if (config_.gated_ffn) {
+      result.up = GatedLinear{linear({layer + ".gate", layer + ".fc1"}, size, ffn_dim)};
+    } else {
+      result.up = linear({layer + ".fc1"}, size, ffn_dim);
+    }
+    result.down = linear({layer + ".fc2"}, ffn_dim, size);
+    result.norm = norm(layer + ".final_layer_norm");
+    return result;
   }
 
  private:
@@ -267,17 +296,19 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
   loader.forget_vocabularies();
   for (int i = 0; i < config.encoder_layers; ++i) {
     const std::string name = "encoder.layers." + std::to_string(i);
-    weights.encoder_layers.push_back(
-        {loader.self_attention(name), loader.feed_forward(name, config.encoder_ffn_dim)});
+    weights.encoder_layers.push_back({loader.self_attention(name, config.encoder_attention_size()),
+                                      loader.feed_forward(name, config.encoder_ffn_dim)});
   }
   for (int i = 0; i < config.decoder_layers; ++i) {
     const std::string name = "decoder.layers." + std::to_string(i);
     weights.decoder_layers.push_back({loader.history(name), loader.cross_attention(name),
                                       loader.feed_forward(name, config.decoder_ffn_dim)});
   }
+  weights.encoder_bias = loader.relative_bias("encoder", Sight::kBothWays, config.encoder_num_heads);
+  weights.decoder_bias = loader.relative_bias("decoder", Sight::kBackwards, config.decoder_num_heads);
   if (config.normalize_before) {
-    weights.encoder_norm = loader.layer_norm("encoder.layer_norm");
-    weights.decoder_norm = loader.layer_norm("decoder.layer_norm");
+    weights.encoder_norm = loader.norm("encoder.layer_norm");
+    weights.decoder_norm = loader.norm("decoder.layer_norm", config.logit_scale);
   }
   source.check_all_taken();
   return weights;

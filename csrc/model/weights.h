@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -48,37 +49,47 @@ struct LayerNorm {
   Array<float> gamma;  // [hidden_size]
   Array<float> beta;   // [hidden_size]
 };
+struct RmsNorm {
+  Array<float> gamma;  // [hidden_size]
+};
+using Norm = std::variant<LayerNorm, RmsNorm>;
 
 // Token embeddings are columns of a packed weight: that of the output projection where the model ties them,
 // so that the table is held once. Reading a column costs microseconds a token.
 struct Embedding {
   Panels tokens;           // [hidden_size, vocab]
-  Array<float> positions;  // [max_positions, hidden_size]
+  Array<float> positions;  // [max_positions, hidden_size], empty where the model has no table of them
+  std::optional<Norm> norm;
 };
 
 struct SelfAttentionWeights {
-  Linear query_key_value;  // [hidden_size, 3 * hidden_size], one product for the three projections
-  Linear output;           // [hidden_size, hidden_size]
-  LayerNorm norm;
+  Linear query_key_value;  // [hidden_size, 3 * attention_size], one product for the three projections
+  Linear output;           // [attention_size, hidden_size]
+  Norm norm;
 };
 
 // Simple recurrent unit: what stands in place of self-attention, see Kernels::ssru.
 struct SsruWeights {
   Linear input_and_gate;  // [hidden_size, 2 * hidden_size], one product for both
-  LayerNorm norm;
+  Norm norm;
 };
 
 struct CrossAttentionWeights {
-  Linear query;      // [hidden_size, hidden_size]
-  Linear key_value;  // [hidden_size, 2 * hidden_size], applied once to each source token
-  Linear output;     // [hidden_size, hidden_size]
-  LayerNorm norm;
+  Linear query;      // [hidden_size, attention_size]
+  Linear key_value;  // [hidden_size, 2 * attention_size], applied once to each source token
+  Linear output;     // [attention_size, hidden_size]
+  Norm norm;
+};
+
+// activation(x Wg) * (x Wv), see Kernels::gate.
+struct GatedLinear {
+  Linear gate_and_value;  // [hidden_size, 2 * ffn_dim], one product for both
 };
 
 struct FeedForwardWeights {
-  Linear up;    // [hidden_size, ffn_dim]
-  Linear down;  // [ffn_dim, hidden_size]
-  LayerNorm norm;
+  std::variant<Linear, GatedLinear> up;  // [hidden_size, ffn_dim]
+  Linear down;                           // [ffn_dim, hidden_size]
+  Norm norm;
 };
 
 struct EncoderLayerWeights {
@@ -98,10 +109,12 @@ struct DecoderLayerWeights {
 struct Weights {
   Embedding encoder_embedding;
   std::vector<EncoderLayerWeights> encoder_layers;
-  LayerNorm encoder_norm;  // pre-norm models only: after the last layer
+  Array<float> encoder_bias;  // relative positions only, see relative_bias.h
+  Norm encoder_norm;          // pre-norm models only: after the last layer
   Embedding decoder_embedding;
   std::vector<DecoderLayerWeights> decoder_layers;
-  LayerNorm decoder_norm;            // pre-norm models only
+  Array<float> decoder_bias;
+  Norm decoder_norm;                 // pre-norm models only
   Linear lm_head;                    // [hidden_size, vocab_size]
   Array<std::int8_t> lm_head_table;  // its columns for GatheredS8, if it is int8 and there is a shortlist
 
@@ -134,12 +147,16 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     visit(linear.bias);
   };
   const auto visit_norm = [&](auto& norm) {
-    visit(norm.gamma);
-    visit(norm.beta);
+    if (auto* layer = std::get_if<LayerNorm>(&norm)) {
+      visit(layer->gamma);
+      visit(layer->beta);
+    }
+    if (auto* rms = std::get_if<RmsNorm>(&norm)) visit(rms->gamma);
   };
   const auto visit_embedding = [&](auto& embedding) {
     visit_panels(embedding.tokens);
     visit(embedding.positions);
+    if (embedding.norm) visit_norm(*embedding.norm);
   };
   const auto visit_self_attention = [&](auto& part) {
     visit_linear(part.query_key_value);
@@ -154,7 +171,8 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     }
   };
   const auto visit_feed_forward = [&](auto& part) {
-    visit_linear(part.up);
+    if (auto* plain = std::get_if<Linear>(&part.up)) visit_linear(*plain);
+    if (auto* gated = std::get_if<GatedLinear>(&part.up)) visit_linear(gated->gate_and_value);
     visit_linear(part.down);
     visit_norm(part.norm);
   };
@@ -175,6 +193,8 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     visit_feed_forward(layer.feed_forward);
   }
   visit_norm(weights.decoder_norm);
+  if (weights.encoder_bias.size() > 0) visit(weights.encoder_bias);
+  if (weights.decoder_bias.size() > 0) visit(weights.decoder_bias);
 }
 
 }  // namespace pyengine

@@ -59,14 +59,17 @@ DEFAULT_SENTENCES = (
 def random_sources(
     translator: Translator, lengths: Iterable[int], rng: random.Random
 ) -> list[list[int]]:
-    """Random ids of the source vocabulary, ended as the tokenizer would end them.
+    """Random ids of the source vocabulary, ended as the tokenizer would end them, no padding among
+    them: M2M-100 gives that no position.
 
     ``lengths`` are in tokens, the end token included, and cut to the model's positions.
     """
     end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
     size = translator.config.source_vocab_size
+    padding = translator.generation_config.get("pad_token_id")
     sources = []
     for length in lengths:
         count = min(length, translator.max_source_length) - len(end)
-        sources.append([rng.randrange(size) for _ in range(count)] + end)
+        ids = [rng.randrange(size) for _ in range(count)]
+        sources.append([(i + (i == padding)) % size for i in ids] + end)
     return sources

@@ -155,7 +155,7 @@ def _feed_forward_block(graph: GraphBuilder, x: str, config: ModelConfig) -> str
 
 
 def _leave(graph: GraphBuilder, norm: str, x: str, output: str, config: ModelConfig) -> str:
-    return graph.layer_norm(norm, graph.node("Add", x, output), config.layer_norm_eps)
+    return graph.layer_norm(norm, graph.node("Add", x, output), config.norm_eps)
 
 
 def _project(graph: GraphBuilder, x: str) -> str:

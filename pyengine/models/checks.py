@@ -2,27 +2,32 @@
 
 import math
 import re
+from collections.abc import Iterator
 
 from pyengine.errors import ModelFormatError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
+from pyengine.models.tensors import Row
 
-_LAYER = re.compile(r"(?:^|/)layers\.(\d{1,5})(?:/|$)")
+_LAYER = re.compile(r"(?:^|/)(?:layers|block)\.(\d{1,5})(?:/|$)")
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
-_ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Gelu": "gelu"}
+_ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Tanh": "gelu_tanh"}
+_GELU_FORMS = {"none": "gelu", "tanh": "gelu_tanh"}  # by the operator's attribute `approximate`
 # Operators that may stand before it, or beside it in a decomposed form.
 _BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
 
 
-def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
+def check_graph(graph: Graph, stack: str, table: tuple[Row, ...], config: ModelConfig) -> None:
     """Compares a stack's graph with the configuration.
 
-    Checked: the number of layers and heads, the embedding scale, the layer norm's epsilon, the
-    activation.
+    Checked: the number of layers and heads, the embedding scale, the norms' epsilon, the
+    activation, and the factor on the last hidden states.
 
     Args:
         graph: of the file of that stack.
         stack: "encoder" or "decoder".
+        table: the family's rows, which say where in the graph these parts stand.
+        config: what config.json says.
 
     Raises:
         ModelFormatError: names the field, what the graph has and what config.json says.
@@ -31,23 +36,56 @@ def check_graph(graph: Graph, stack: str, config: ModelConfig) -> None:
     layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
     num_layers = getattr(config, f"{stack}_layers")
     _expect(file, f"{stack}_layers", max(layers, default=-1) + 1, num_layers)
-    head_dim = config.hidden_size // getattr(config, f"{stack}_num_heads")
-    for i in layers:
-        for node in graph.at(f"layers.{i}/self_attn/q_proj"):
-            for found_dim in _head_dims(graph, node):
-                _expect(file, f"width of the {stack}'s attention heads", found_dim, head_dim)
+    head_dim = getattr(config, f"{stack}_head_dim")
+    for node in _nodes(graph, table, f"{stack}.layers.{{i}}.self_attn.q_proj", num_layers):
+        for found_dim in _head_dims(graph, node):
+            _expect(file, f"width of the {stack}'s attention heads", found_dim, head_dim)
     for scale in _embed_scales(graph):
         _expect(file, "the factor on the embeddings", scale, config.embed_scale)
+    for epsilon in _epsilons(graph):
+        _expect(file, "the norm's epsilon", epsilon, config.norm_eps)
+    product = "gate" if config.gated_ffn else "fc1"
+    for node in _nodes(graph, table, f"{stack}.layers.{{i}}.{product}", num_layers):
+        if node.op_type == "DequantizeLinear":  # of the weight
+            continue
+        found = _activation(graph, node)
+        _expect(file, "activation_function", found, config.activation)
+    for scale in _logit_scales(graph) if config.normalize_before else ():
+        _expect(file, "the factor on the last hidden states", scale, config.logit_scale)
+
+
+def _nodes(graph: Graph, table: tuple[Row, ...], name: str, num_layers: int) -> Iterator[Node]:
+    """The nodes of a row of the table in every layer."""
+    row = next((row for row in table if row.name == name), None)
+    for i in range(num_layers) if row else ():
+        for path in row.paths(i) if row else ():
+            yield from graph.at(path)
+
+
+def _epsilons(graph: Graph) -> Iterator[float]:
+    """What the norms add: an attribute of LayerNormalization, or a constant of an RMS norm."""
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
-            epsilon = node.attribute("epsilon", 1e-5)
-            _expect(file, "the layer norm's epsilon", epsilon, config.layer_norm_eps)
-    for i in layers:
-        for node in graph.at(f"layers.{i}/fc1"):
-            if node.op_type == "DequantizeLinear":  # of the weight
-                continue
-            found = _activation(graph, node)
-            _expect(file, "activation_function", found, config.activation)
+            yield node.attribute("epsilon", 1e-5)
+        elif node.op_type == "Add" and node.path.endswith("layer_norm"):
+            yield from _scalars(node)
+
+
+def _logit_scales(graph: Graph) -> Iterator[float]:
+    """The factor on what enters the output projection; 1 where it is the last norm's own output."""
+    for node in graph.output_nodes("logits"):
+        producer = node.scope.producers.get(node.inputs[0])
+        if node.op_type == "MatMul" and producer is not None and producer.op_type == "Mul":
+            factors = list(_scalars(producer))
+            yield factors[0] if factors else 1.0
+
+
+def _scalars(node: Node) -> Iterator[float]:
+    """The constant numbers among the inputs of a node."""
+    for name in node.inputs:
+        operand = node.scope.constant(name) if name else None
+        if operand and operand.constant.size == 1:
+            yield float(operand.array().flat[0])
 
 
 def _expect(file: str, what: str, found: object, expected: object) -> None:
@@ -69,8 +107,7 @@ def _embed_scales(graph: Graph) -> list[float]:
             if consumer.op_type == "Add":
                 scales.append(1.0)
             if consumer.op_type == "Mul":
-                factors = [consumer.scope.constant(name) for name in consumer.inputs]
-                scales += [float(f.array().flat[0]) for f in factors if f and f.constant.size == 1]
+                scales += _scalars(consumer)
     return scales
 
 
@@ -96,8 +133,8 @@ def _activation(graph: Graph, node: Node) -> str:
         for consumer in pending:
             if consumer.op_type in _ACTIVATION_OPERATORS:
                 return _ACTIVATION_OPERATORS[consumer.op_type]
-            if consumer.op_type == "Tanh":
-                return "a tanh form of gelu"
+            if consumer.op_type == "Gelu":
+                return _GELU_FORMS.get(consumer.attribute("approximate", "none"), "an unknown gelu")
         followed = [consumer for consumer in pending if consumer.op_type in _BETWEEN]
         pending = {reader for consumer in followed for reader in graph.consumers(consumer)}
     return f"none known after {node.path}"

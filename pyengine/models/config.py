@@ -8,8 +8,11 @@ from typing import Any
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 
 # The names of config.json's activation_function that pyengine runs, in ModelConfig's spelling.
-# transformers' "gelu" is the exact one, x * Phi(x) with erf; its tanh forms have other names.
-ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
+# transformers' "gelu" is the exact one, x * Phi(x) with erf; its tanh form has several names.
+ACTIVATIONS = {
+    **{"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"},
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu_tanh"),
+}
 
 DECODER_KINDS = ("self_attention", "ssru")
 
@@ -22,19 +25,32 @@ class ModelConfig:
     """Sizes and switches of one encoder-decoder Transformer.
 
     Attributes:
-        hidden_size: width of every hidden state; a multiple of both head counts.
+        hidden_size: width of every hidden state.
         vocab_size: rows of the decoder's token table, and logits per position.
         source_vocab_size: rows of the encoder's token table.
-        max_positions: rows of the position tables, so the longest sequence in tokens.
+        max_positions: the longest sequence in tokens.
         encoder_layers, decoder_layers: layers of each stack.
         encoder_num_heads, decoder_num_heads: attention heads of each layer.
+        encoder_head_dim, decoder_head_dim: width of a head.
         encoder_ffn_dim, decoder_ffn_dim: inner width of the feed-forward networks.
-        activation: between the feed-forward's two products: "relu", "silu" or "gelu" (with erf).
-        normalize_before: pre-norm, with one more layer norm after each stack.
+        activation: between the feed-forward's two products: "relu", "silu", "gelu" (with erf) or
+            "gelu_tanh".
+        normalize_before: pre-norm, with one more norm after each stack.
         embed_scale: factor on the token embeddings before the positions are added.
-        layer_norm_eps: added to the variance in every layer norm.
+        norm_eps: added to the variance, or the mean square, in every norm.
         decoder_kind: how a decoder position sees those before it: "self_attention" or "ssru", a
             simple recurrent unit.
+        norm_kind: "layer_norm" or "rms_norm".
+        normalize_embeddings: one more norm before the first layer of each stack.
+        gated_ffn: activation(x Wg) * (x Wv) stands in place of activation(x W).
+        position_kind: how tokens know their positions: "table", rows of a table that are added to
+            the embeddings; "relative", a number for each distance that is added to the scores of
+            self-attention; or "none".
+        position_offset: rows of that table before the one of the first token.
+        relative_buckets: of distances, each with one such number for each head.
+        relative_max_distance: from it on, all distances are in the last bucket.
+        scale_attention: attention scores are divided by sqrt(head_dim).
+        logit_scale: factor on the last hidden states of a pre-norm model.
     """
 
     hidden_size: int
@@ -45,13 +61,24 @@ class ModelConfig:
     decoder_layers: int
     encoder_num_heads: int
     decoder_num_heads: int
+    encoder_head_dim: int
+    decoder_head_dim: int
     encoder_ffn_dim: int
     decoder_ffn_dim: int
     activation: str
     normalize_before: bool
     embed_scale: float
-    layer_norm_eps: float
+    norm_eps: float
     decoder_kind: str = "self_attention"
+    norm_kind: str = "layer_norm"
+    normalize_embeddings: bool = False
+    gated_ffn: bool = False
+    position_kind: str = "table"
+    position_offset: int = 0
+    relative_buckets: int = 0
+    relative_max_distance: int = 0
+    scale_attention: bool = True
+    logit_scale: float = 1.0
 
     @property
     def decoder_attends(self) -> bool:
@@ -63,16 +90,20 @@ class ModelConfig:
         """Whether the decoder has simple recurrent units."""
         return self.decoder_kind == "ssru"
 
-    def __post_init__(self) -> None:
-        for stack, num_heads in (
-            ("encoder", self.encoder_num_heads),
-            ("decoder", self.decoder_num_heads),
-        ):
-            if self.hidden_size % num_heads:
-                raise ModelFormatError(
-                    f"config.json: d_model is {self.hidden_size}, expected a multiple of the "
-                    f"{num_heads} {stack} attention heads"
-                )
+    @property
+    def encoder_attention_size(self) -> int:
+        """Width of the encoder's heads together."""
+        return self.encoder_num_heads * self.encoder_head_dim
+
+    @property
+    def decoder_attention_size(self) -> int:
+        """Width of the decoder's heads together."""
+        return self.decoder_num_heads * self.decoder_head_dim
+
+    @property
+    def position_rows(self) -> int:
+        """Rows of the position tables."""
+        return self.position_offset + self.max_positions
 
 
 class ConfigFields:
@@ -93,6 +124,24 @@ class ConfigFields:
         if type(value) is not int or not 1 <= value <= MAX_SIZE:
             raise self._wrong(name, value, f"an integer from 1 to {MAX_SIZE}")
         return value
+
+    def index(self, name: str, default: int | None = None) -> int:
+        """An integer of at least 0; ModelFormatError if absent without default, or another."""
+        value = self._get(name, default)
+        if type(value) is not int or not 0 <= value < MAX_SIZE:
+            raise self._wrong(name, value, f"an integer from 0 to {MAX_SIZE - 1}")
+        return value
+
+    def head_dim(self, hidden_size: int, name: str) -> int:
+        """The width of one of so many heads as the field `name` says, which divide `hidden_size`.
+
+        Raises:
+            ModelFormatError: they do not.
+        """
+        num_heads = self.size(name)
+        if hidden_size % num_heads:
+            raise self._wrong(name, num_heads, f"a divisor of the hidden size {hidden_size}")
+        return hidden_size // num_heads
 
     def flag(self, name: str, default: bool | None = None) -> bool:
         """A boolean; ModelFormatError if absent without default or of another type."""

@@ -188,9 +188,11 @@ class Node:
     _proto: onnx.NodeProto = field(repr=False)
 
     def attribute(self, name: str, default: Any) -> Any:
-        """The attribute `name`: an int, a float or a list of ints, as `default` is."""
+        """The attribute `name`: an int, a float, a text or a list of ints, as `default` is."""
         for attribute in self._proto.attribute:
             if attribute.name == name:
+                if isinstance(default, str):
+                    return attribute.s.decode("utf-8", "replace")
                 if isinstance(default, float):
                     return attribute.f
                 return attribute.i if isinstance(default, int) else list(attribute.ints)

@@ -1,8 +1,9 @@
 """MarianMT (OPUS-MT), as transformers' modeling_marian.py computes it."""
 
-import math
+import dataclasses
 from typing import Any
 
+from pyengine.models import bart
 from pyengine.models.config import ConfigFields, ModelConfig
 
 MODEL_TYPE = "marian"
@@ -11,30 +12,15 @@ MODEL_TYPE = "marian"
 def read_config(raw: dict[str, Any]) -> ModelConfig:
     """The fields of a Marian config.json, with the defaults of transformers' MarianConfig.
 
-    Post-norm always, layer norms with PyTorch's epsilon: that code reads no field for either.
+    Post-norm always. The two languages may have vocabularies of their own.
 
     Raises:
         ModelFormatError: a size is missing, or a field has the wrong type.
         UnsupportedModelError: an activation that pyengine does not run.
     """
+    config = bart.read_common_config(raw)
     fields = ConfigFields(raw)
-    hidden_size = fields.size("d_model")
-    source_vocab_size = fields.size("vocab_size")
-    shared = fields.flag("share_encoder_decoder_embeddings", True)
-    decoder_vocab_size = fields.size("decoder_vocab_size", source_vocab_size)
-    return ModelConfig(
-        hidden_size=hidden_size,
-        vocab_size=source_vocab_size if shared else decoder_vocab_size,
-        source_vocab_size=source_vocab_size,
-        max_positions=fields.size("max_position_embeddings"),
-        encoder_layers=fields.size("encoder_layers"),
-        decoder_layers=fields.size("decoder_layers"),
-        encoder_num_heads=fields.size("encoder_attention_heads"),
-        decoder_num_heads=fields.size("decoder_attention_heads"),
-        encoder_ffn_dim=fields.size("encoder_ffn_dim"),
-        decoder_ffn_dim=fields.size("decoder_ffn_dim"),
-        activation=fields.activation("activation_function", "gelu"),
-        normalize_before=False,
-        embed_scale=math.sqrt(hidden_size) if fields.flag("scale_embedding", False) else 1.0,
-        layer_norm_eps=1e-5,
-    )
+    own_size = fields.size("decoder_vocab_size", config.vocab_size)
+    if fields.flag("share_encoder_decoder_embeddings", True):
+        return config
+    return dataclasses.replace(config, vocab_size=own_size)

@@ -129,6 +129,6 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     tensors: dict[str, StoredTensor | StoredScales] = {}
     for stack, path in (("encoder", model.encoder_path), ("decoder", model.decoder_path)):
         graph = Graph(path)
-        check_graph(graph, stack, model.config)
+        check_graph(graph, stack, table, model.config)
         resolve_tensors(graph, table, stack, model.config, tensors)
     return StoredTensors(tensors)

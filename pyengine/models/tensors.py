@@ -58,17 +58,20 @@ class Row:
 
 # A table that both stacks share stands under the module "shared" in an exported decoder.
 _E = "embed_tokens|shared"
-_D = "hidden_size"
+_D, _P = "hidden_size", "position_rows"
+_EA, _DA = "encoder_attention_size", "decoder_attention_size"
 _ATTENDS, _RECURS = "decoder_attends", "decoder_recurs"
+_EMBED_NORM = "normalize_embeddings"
 
 # fmt: off
 ENCODER_DECODER: tuple[Row, ...] = (
     Row("encoder.embed_tokens",                       Kind.TABLE,  ("source_vocab_size", _D), _E),
-    Row("encoder.embed_positions",                    Kind.TABLE,  ("max_positions", _D)),
-    Row("encoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _D)),
-    Row("encoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _D)),
-    Row("encoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _D)),
-    Row("encoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_D, _D)),
+    Row("encoder.embed_positions",                    Kind.TABLE,  (_P, _D)),
+    Row("encoder.layernorm_embedding",                Kind.NORM,   (_D,), when=_EMBED_NORM),
+    Row("encoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _EA)),
+    Row("encoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _EA)),
+    Row("encoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _EA)),
+    Row("encoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_EA, _D)),
     Row("encoder.layers.{i}.self_attn_layer_norm",    Kind.NORM,   (_D,)),
     Row("encoder.layers.{i}.fc1",                     Kind.LINEAR, (_D, "encoder_ffn_dim")),
     Row("encoder.layers.{i}.fc2",                     Kind.LINEAR, ("encoder_ffn_dim", _D)),
@@ -77,20 +80,21 @@ ENCODER_DECODER: tuple[Row, ...] = (
 
     Row("decoder.embed_tokens",                       Kind.TABLE,  ("vocab_size", _D), _E,
         copy_of="encoder.embed_tokens"),
-    Row("decoder.embed_positions",                    Kind.TABLE,  ("max_positions", _D)),
-    Row("decoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
-    Row("decoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
-    Row("decoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _D), when=_ATTENDS),
-    Row("decoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_D, _D), when=_ATTENDS),
+    Row("decoder.embed_positions",                    Kind.TABLE,  (_P, _D)),
+    Row("decoder.layernorm_embedding",                Kind.NORM,   (_D,), when=_EMBED_NORM),
+    Row("decoder.layers.{i}.self_attn.q_proj",        Kind.LINEAR, (_D, _DA), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.k_proj",        Kind.LINEAR, (_D, _DA), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.v_proj",        Kind.LINEAR, (_D, _DA), when=_ATTENDS),
+    Row("decoder.layers.{i}.self_attn.out_proj",      Kind.LINEAR, (_DA, _D), when=_ATTENDS),
     Row("decoder.layers.{i}.self_attn_layer_norm",    Kind.NORM,   (_D,), when=_ATTENDS),
     Row("decoder.layers.{i}.ssru.in_proj",            Kind.LINEAR, (_D, _D), bias=False,
         when=_RECURS),
     Row("decoder.layers.{i}.ssru.gate",               Kind.LINEAR, (_D, _D), when=_RECURS),
     Row("decoder.layers.{i}.ssru_layer_norm",         Kind.NORM,   (_D,), when=_RECURS),
-    Row("decoder.layers.{i}.encoder_attn.q_proj",     Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.encoder_attn.k_proj",     Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.encoder_attn.v_proj",     Kind.LINEAR, (_D, _D)),
-    Row("decoder.layers.{i}.encoder_attn.out_proj",   Kind.LINEAR, (_D, _D)),
+    Row("decoder.layers.{i}.encoder_attn.q_proj",     Kind.LINEAR, (_D, _DA)),
+    Row("decoder.layers.{i}.encoder_attn.k_proj",     Kind.LINEAR, (_D, _DA)),
+    Row("decoder.layers.{i}.encoder_attn.v_proj",     Kind.LINEAR, (_D, _DA)),
+    Row("decoder.layers.{i}.encoder_attn.out_proj",   Kind.LINEAR, (_DA, _D)),
     Row("decoder.layers.{i}.encoder_attn_layer_norm", Kind.NORM,   (_D,)),
     Row("decoder.layers.{i}.fc1",                     Kind.LINEAR, (_D, "decoder_ffn_dim")),
     Row("decoder.layers.{i}.fc2",                     Kind.LINEAR, ("decoder_ffn_dim", _D)),
@@ -100,7 +104,7 @@ ENCODER_DECODER: tuple[Row, ...] = (
         copy_of="decoder.embed_tokens"),
 )
 # fmt: on
-"""MarianMT and our reference Transformer."""
+"""BART and the families derived from it, and our reference Transformer."""
 
 
 def modules_of(

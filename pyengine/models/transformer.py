@@ -23,6 +23,6 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
     return dataclasses.replace(
         marian.read_config(paper | raw),
         normalize_before=fields.flag("normalize_before", False),
-        layer_norm_eps=fields.positive("layer_norm_eps", 1e-5),
+        norm_eps=fields.positive("layer_norm_eps", 1e-5),
         decoder_kind=fields.choice("decoder_kind", DECODER_KINDS),
     )

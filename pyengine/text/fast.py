@@ -56,7 +56,11 @@ class FastTokenizer(Tokenizer):
         # One call a text: the batch call uses threads that nobody asked for, and warns on stderr if
         # the process forks later; it was no faster beside other work (docs/performance.md).
         with self._naming_the_file():
-            return [self._tokenizer.encode(text).ids for text in texts]
+            return [self._encode_one(text) for text in texts]
+
+    def _encode_one(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return ids
 
     def _decode(self, sequences: list[list[int]]) -> list[str]:
         with self._naming_the_file():

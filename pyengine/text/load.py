@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
-from pyengine.text import fast, marian, spiece
+from pyengine.text import fast, m2m_100, marian, multilingual, spiece
 from pyengine.text.tokenizer import Tokenizer
 
 
@@ -30,12 +30,26 @@ def _load_pair(folder: Path, config: dict[str, Any]) -> Tokenizer:
     return spiece.SpieceTokenizer(source, target, config)
 
 
+def _load_multilingual(default: str) -> Callable[[Path, dict[str, Any]], Tokenizer]:
+    """The class `default` is that of folders which name none, as transformers has it."""
+
+    def load(folder: Path, config: dict[str, Any]) -> Tokenizer:
+        kind = multilingual.tokenizer_class(folder, config, default)
+        return multilingual.MultilingualTokenizer(folder, kind)
+
+    return load
+
+
 FAMILIES = (
     # The first row whose files are all there, and whose model_type fits, decides. MarianMT comes
     # before tokenizer.json: some exports carry both, and transformers uses the SentencePiece files.
     Family(marian.FILES, None, lambda folder, config: marian.MarianTokenizer(folder)),
     Family(spiece.SHARED_FILES, "transformer", _load_shared),
     Family(spiece.PAIR_FILES, "transformer", _load_pair),
+    Family(m2m_100.FILES, "m2m_100", lambda folder, config: m2m_100.M2M100Tokenizer(folder)),
+    Family(fast.FILES, "m2m_100", _load_multilingual("NllbTokenizer")),
+    Family(fast.FILES, "mbart", _load_multilingual("MBartTokenizer")),
+    Family(fast.FILES, "t5", lambda folder, config: multilingual.T5Tokenizer(folder)),
     Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
 )
 

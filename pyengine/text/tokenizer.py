@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from pyengine import _ragged
-from pyengine.errors import InputTypeError
+from pyengine.errors import InputTypeError, OptionError
+from pyengine.text.language_tokens import Languages
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
@@ -16,7 +17,12 @@ class Tokenizer(ABC):
     """Text to token ids and back, as the model's own transformers tokenizer does it.
 
     A tokenizer never changes after it is loaded, so any number of threads may use it at once.
+
+    Attributes:
+        languages: of a multilingual model's tokenizer; ``None`` for any other.
     """
+
+    languages: Languages | None = None
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text`` as the encoder sees them, with the end token.
@@ -31,15 +37,44 @@ class Tokenizer(ABC):
         """
         return self.encode_batch([text])[0]
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode_batch(
+        self, texts: Sequence[str], source: str | None = None, target: str | None = None
+    ) -> list[list[int]]:
         """The ids of every text, in the same order; see :meth:`encode`.
+
+        Args:
+            texts: of one language.
+            source, target: codes of the languages, where the model is told them.
 
         Raises:
             InputTypeError: ``texts`` is itself a ``str``, or an item is none; the message names it.
+            OptionError: a language that the model does not know.
         """
         if isinstance(texts, str):
             raise InputTypeError("expected a list of texts, found one str; encode takes that")
-        return self._encode([_clean(text, item) for item, text in enumerate(texts)])
+        self.check_languages(source, target)
+        cleaned = [_clean(text, item) for item, text in enumerate(texts)]
+        languages = self.languages
+        if languages is None:
+            return self._encode(cleaned)
+        ids = self._encode([languages.prefixed(text, target) for text in cleaned])
+        return [languages.marked(sequence, source) for sequence in ids]
+
+    @property
+    def num_final(self) -> int:
+        """Tokens at the end of a source that are no text."""
+        return 1 if self.languages is None else self.languages.num_final
+
+    def check_languages(self, source: str | None, target: str | None) -> None:
+        """Raises OptionError for a language that the model does not know, or is not told."""
+        for name, code in (("source", source), ("target", target)):
+            if code is None:
+                continue
+            if self.languages is None:
+                raise OptionError(
+                    f"{name}: found {code!r:.40}, expected None: the model is not told languages"
+                )
+            self.languages.check(name, code)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, without special tokens (end, padding, unknown and so on).
@@ -65,7 +100,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> list[list[int]]:
-        """:meth:`encode_batch` for texts that encode in UTF-8."""
+        """:meth:`encode_batch` for texts that encode in UTF-8, languages left out."""
 
     @abstractmethod
     def _decode(self, sequences: list[list[int]]) -> list[str]:

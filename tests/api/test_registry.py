@@ -78,7 +78,6 @@ def test_options_of_a_route(models: Path) -> None:
     [
         ({}, "found no model"),
         ({"source": "en"}, "found source"),
-        ({"model": "x", "source": "en", "target": "de"}, "found model and source and target"),
     ],
 )
 def test_model_or_languages(keywords: dict[str, str], found: str) -> None:

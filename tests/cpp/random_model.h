@@ -22,6 +22,8 @@ inline ModelConfig small_config() {
   config.decoder_layers = 2;
   config.encoder_num_heads = 3;
   config.decoder_num_heads = 2;
+  config.encoder_head_dim = 8;
+  config.decoder_head_dim = 12;
   config.encoder_ffn_dim = 40;
   config.decoder_ffn_dim = 33;
   config.embed_scale = 2.0f;
@@ -61,13 +63,14 @@ class RandomModel {
 
   void add_norm(const std::string& name) {
     add(name + ".weight", {config_.hidden_size}, 0.1f, 1.0f);
-    add(name + ".bias", {config_.hidden_size}, 0.1f);
+    if (config_.norm_kind == NormKind::kLayerNorm) add(name + ".bias", {config_.hidden_size}, 0.1f);
   }
 
-  void add_attention(const std::string& name) {
-    for (const char* part : {".q_proj", ".k_proj", ".v_proj", ".out_proj"}) {
-      add_linear(name + part, config_.hidden_size, config_.hidden_size);
+  void add_attention(const std::string& name, int attention_size) {
+    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) {
+      add_linear(name + part, config_.hidden_size, attention_size);
     }
+    add_linear(name + ".out_proj", attention_size, config_.hidden_size);
     add_norm(name + "_layer_norm");
   }
 
@@ -79,15 +82,26 @@ class RandomModel {
 
   void add_stack(const std::string& stack, int vocab_size, int num_layers, int ffn_dim, bool is_decoder) {
     add(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size}, 0.5f);
-    add(stack + ".embed_positions.weight", {config_.max_positions, config_.hidden_size}, 0.5f);
+    if (config_.position_kind == PositionKind::kTable) {
+      const int rows = config_.max_positions + config_.position_offset;
+      add(stack + ".embed_positions.weight", {rows, config_.hidden_size}, 0.5f);
+    }
+    if (config_.position_kind == PositionKind::kRelative) {
+      const int num_heads = is_decoder ? config_.decoder_num_heads : config_.encoder_num_heads;
+      add(stack + ".relative_attention_bias.weight", {config_.relative_buckets, num_heads}, 1.0f);
+    }
+    if (config_.normalize_embeddings) add_norm(stack + ".layernorm_embedding");
+    const int attention_size =
+        is_decoder ? config_.decoder_attention_size() : config_.encoder_attention_size();
     for (int i = 0; i < num_layers; ++i) {
       const std::string layer = stack + ".layers." + std::to_string(i);
       if (is_decoder && config_.decoder_kind == DecoderKind::kSsru) {
         add_ssru(layer);
       } else {
-        add_attention(layer + ".self_attn");
+        add_attention(layer + ".self_attn", attention_size);
       }
-      if (is_decoder) add_attention(layer + ".encoder_attn");
+      if (is_decoder) add_attention(layer + ".encoder_attn", attention_size);
+      if (config_.gated_ffn) add_linear(layer + ".gate", config_.hidden_size, ffn_dim);
       add_linear(layer + ".fc1", config_.hidden_size, ffn_dim);
       add_linear(layer + ".fc2", ffn_dim, config_.hidden_size);
       add_norm(layer + ".final_layer_norm");
@@ -100,6 +114,24 @@ class RandomModel {
   std::deque<std::vector<float>> memory_;
   TensorSource tensors_;
 };
+
+// Every variant at once that no other test has: as a T5 with the embeddings of a BART.
+inline ModelConfig unusual_config() {
+  ModelConfig config = small_config();
+  config.encoder_head_dim = 20;
+  config.decoder_head_dim = 7;
+  config.activation = Activation::kGeluTanh;
+  config.gated_ffn = true;
+  config.norm_kind = NormKind::kRmsNorm;
+  config.normalize_before = true;
+  config.normalize_embeddings = true;
+  config.position_kind = PositionKind::kRelative;
+  config.relative_buckets = 8;
+  config.relative_max_distance = 20;
+  config.scale_attention = false;
+  config.logit_scale = 0.25f;
+  return config;
+}
 
 inline GenerationOptions small_options(int num_beams, int max_length = 14) {
   GenerationOptions options;

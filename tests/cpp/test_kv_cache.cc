@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <random>
 #include <vector>
 
@@ -18,7 +20,7 @@ std::vector<float> key_of(int size, int position, int slot) {
 }
 
 void append(SelfCache& cache, const PageLayout& layout, int slot, int position) {
-  const std::vector<float> key = key_of(layout.hidden_size(), position, slot);
+  const std::vector<float> key = key_of(layout.attention_size(), position, slot);
   std::byte* page = cache.append(slot, position);
   for (int layer = 0; layer < layout.num_layers; ++layer) {
     store_key_value(layout, layer, position, key.data(), key.data(), page);
@@ -63,7 +65,7 @@ TEST_CASE("after random reorderings every hypothesis sees the keys and values of
     for (int slot = 0; slot < kSlots; ++slot) {
       const KeyTable table = cache.keys(slot, position + 1, workspace);
       for (int p = 0; p <= position; ++p) {
-        const float expected = key_of(layout.hidden_size(), p, history[slot][p])[0];
+        const float expected = key_of(layout.attention_size(), p, history[slot][p])[0];
         for (int layer = 0; layer < layout.num_layers; ++layer) {
           REQUIRE(key_at(table, layout, layer, p) == expected);
           const auto* row = static_cast<const float*>(table.values[p]);
@@ -106,4 +108,22 @@ TEST_CASE("pages are given back and used again") {
     CHECK(source.keys().values.size() == 33);
   }
   CHECK(pool.bytes() == 6 * layout.page_bytes());  // three pages each, whatever the rounds
+}
+
+TEST_CASE("a pool's pages are zero, apart from each other, and handed out again") {
+  const PageLayout layout{2, 1, 64};
+  PagePool pool(layout);
+  const auto size = static_cast<std::size_t>(layout.page_bytes());
+  const std::size_t num_pages = kHugePage / size + 1;  // more than one slab holds
+  std::vector<std::byte*> pages;
+  for (std::size_t i = 0; i < num_pages; ++i) {
+    pages.push_back(pool.acquire());
+    REQUIRE(reinterpret_cast<std::uintptr_t>(pages.back()) % kAlignment == 0);
+    REQUIRE(std::all_of(pages.back(), pages.back() + size, [](std::byte b) { return b == std::byte{0}; }));
+    std::fill_n(pages.back(), size, std::byte{1});
+  }
+  const std::size_t bytes = pool.bytes();
+  for (std::byte* page : pages) pool.release(page);
+  for (std::size_t i = 0; i < num_pages; ++i) pool.acquire();
+  CHECK(pool.bytes() == bytes);
 }

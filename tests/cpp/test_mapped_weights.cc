@@ -37,24 +37,26 @@ constexpr WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, We
 }  // namespace
 
 TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
-  DecoderKind decoder_kind = DecoderKind::kSelfAttention;
-  SUBCASE("self-attention") {}
-  SUBCASE("SSRU") { decoder_kind = DecoderKind::kSsru; }
-  for (const bool normalize_before : {false, true}) {
-    ModelConfig config = small_config();
-    config.normalize_before = normalize_before;
-    config.decoder_kind = decoder_kind;
-    RandomModel model(config);
-    const Sources sources(6, 30, config.source_vocab_size);
-    for (const WeightType type : kTypes) {
-      const Packed packed(model.weights(type));
-      Engine expected(config, model.weights(type), select_kernels(""), 1);
-      Engine mapped(config, map_weights(config, type, nullptr, packed.bytes(), packed.offsets),
-                    select_kernels(""), 1);
-      const auto a = generate(expected, sources.ragged(), small_options(3), 6);
-      const auto b = generate(mapped, sources.ragged(), small_options(3), 6);
-      for (std::size_t i = 0; i < a.size(); ++i) CHECK(equal(a[i], b[i]));
-    }
+  ModelConfig config = small_config();
+  SUBCASE("post-norm") {}
+  SUBCASE("pre-norm") { config.normalize_before = true; }
+  SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
+  SUBCASE("pre-norm SSRU") {
+    config.decoder_kind = DecoderKind::kSsru;
+    config.normalize_before = true;
+  }
+  SUBCASE("rows before the first position") { config.position_offset = 2; }
+  SUBCASE("unusual") { config = unusual_config(); }
+  RandomModel model(config);
+  const Sources sources(6, 30, config.source_vocab_size);
+  for (const WeightType type : kTypes) {
+    const Packed packed(model.weights(type));
+    Engine expected(config, model.weights(type), select_kernels(""), 1);
+    Engine mapped(config, map_weights(config, type, nullptr, packed.bytes(), packed.offsets),
+                  select_kernels(""), 1);
+    const auto a = generate(expected, sources.ragged(), small_options(3), 6);
+    const auto b = generate(mapped, sources.ragged(), small_options(3), 6);
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(equal(a[i], b[i]));
   }
 }
 

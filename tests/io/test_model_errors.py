@@ -84,7 +84,7 @@ def test_generation_config_is_no_object(tmp_path: Path) -> None:
     refuse(tmp_path, ModelFormatError, "generation_config.json", "int", "object")
 
 
-@pytest.mark.parametrize("model_type", [None, "t5", 7, ["marian"], {"a": 1}])
+@pytest.mark.parametrize("model_type", [None, "t6", 7, ["marian"], {"a": 1}])
 def test_unknown_model_type_lists_the_known(tmp_path: Path, model_type: Any) -> None:
     folder = tiny_onnx.write(tmp_path, model_type=model_type)
     refuse(folder, UnsupportedModelError, repr(model_type), "marian", "transformer")
@@ -113,7 +113,7 @@ def test_config_flag_of_the_wrong_type(tmp_path: Path) -> None:
     refuse(folder, ModelFormatError, "scale_embedding is 1", "true or false")
 
 
-@pytest.mark.parametrize("name", ["gelu_new", "tanh"])
+@pytest.mark.parametrize("name", ["quick_gelu", "tanh"])
 def test_unsupported_activation(tmp_path: Path, name: str) -> None:
     folder = tiny_onnx.write(tmp_path, activation_function=name)
     refuse(folder, UnsupportedModelError, "activation_function", name, "relu, silu, swish, gelu")
@@ -121,7 +121,7 @@ def test_unsupported_activation(tmp_path: Path, name: str) -> None:
 
 def test_heads_that_do_not_divide(tmp_path: Path) -> None:
     folder = tiny_onnx.write(tmp_path, decoder_attention_heads=3)
-    refuse(folder, ModelFormatError, "d_model is 4", "3 decoder attention heads")
+    refuse(folder, ModelFormatError, "decoder_attention_heads is 3", "hidden size 4")
 
 
 # The configuration against the graph

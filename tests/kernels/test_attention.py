@@ -95,6 +95,30 @@ def test_isas_and_segments_agree(queries, keys, head_dim, rows, seed):
         assert_same_bits(kernels.attention(isa, q, k, v, scale, num_keys, owner), expected)
 
 
+@pytest.mark.parametrize(("queries", "keys", "head_dim"), SHAPES)
+@pytest.mark.parametrize("heads", [1, 2, 5])
+def test_biases_are_added_to_the_scores(isa, rng, queries, keys, head_dim, heads):
+    q, k, v, scale = problem(rng, queries, keys, heads * head_dim)
+    num_keys = rng.integers(1, keys + 1, queries)
+    owner = rng.integers(0, 3, keys).tolist()
+    biases = normal(rng, heads, queries, keys) * 3
+    rest = {"num_heads": heads, "biases": biases}
+    found = kernels.attention(isa, q, k, v, scale, num_keys, owner, **rest)
+    for head in range(heads):
+        own = slice(head * head_dim, (head + 1) * head_dim)
+        for i, n in enumerate(num_keys):
+            scores = scale * (k[:n, own].astype(np.float64) @ q[i, own]) + biases[head, i, :n]
+            weights = np.exp(scores - scores.max())
+            expected = weights / weights.sum() @ v[:n, own]
+            norms = scale * (np.abs(k[:n, own]) @ np.abs(q[i, own])).max() + np.abs(biases).max()
+            bound = EPS * np.abs(v).max() * (head_dim * norms + keys + 8)
+            assert_within(found[i, own], expected, bound)
+    assert_same_bits(found, kernels.attention("scalar", q, k, v, scale, num_keys, owner, **rest))
+    zeros = {"num_heads": heads, "biases": np.zeros_like(biases)}
+    without = kernels.attention(isa, q, k, v, scale, num_keys, owner, heads)
+    assert_same_bits(kernels.attention(isa, q, k, v, scale, num_keys, owner, **zeros), without)
+
+
 @pytest.mark.parametrize("queries", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize(("keys", "head_dim"), [(1, 32), (17, 64), (45, 96), (130, 128)])
 def test_bfloat16_keys_and_values_compute_in_float32(isa, rng, queries, keys, head_dim):
@@ -102,8 +126,12 @@ def test_bfloat16_keys_and_values_compute_in_float32(isa, rng, queries, keys, he
     num_keys = rng.integers(1, keys + 1, queries)
     owner = rng.integers(0, 3, keys).tolist()
     found = kernels.attention(isa, q, k, v, scale, num_keys, owner, 1, True)
-    rounded = (to_bfloat16(x) for x in (k, v))
+    rounded = [to_bfloat16(x) for x in (k, v)]
     assert_same_bits(found, kernels.attention(isa, q, *rounded, scale, num_keys, owner))
+    biases = normal(rng, 1, queries, keys)
+    found = kernels.attention(isa, q, k, v, scale, num_keys, owner, 1, True, biases)
+    expected = kernels.attention(isa, q, *rounded, scale, num_keys, owner, 1, False, biases)
+    assert_same_bits(found, expected)
 
 
 def test_one_key_is_its_value(isa, rng):

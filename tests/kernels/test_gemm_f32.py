@@ -17,6 +17,7 @@ ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
 }
 # Rows: every tile height of every instruction set, and both sides of the row block of 96.
 ROWS = [*range(1, 27), 95, 96, 97, 193]
@@ -127,7 +128,7 @@ def test_pack_layout(rng, depth, columns):
 def test_activations_at_the_ends(isa):
     """Far from zero an activation is x or 0, and never NaN."""
     x = np.array([-1e30, -1000, -90, -88, 88, 90, 1000, 1e30, 0.0], np.float32)
-    for name in ("silu", "gelu"):
+    for name in ("silu", "gelu", "gelu_tanh"):
         y = kernels.gemm_f32(isa, np.ones((1, 1)), kernels.pack(x[None]), np.zeros_like(x), name)[0]
         assert np.all(y[:4] <= 0) and np.all(y[:4] > -1e-35)
         assert_same_bits(y[4:8], x[4:8])

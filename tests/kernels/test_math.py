@@ -12,6 +12,7 @@ from pyengine._core import available_isas, kernels
 EXPECTED = {
     "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
 }
 
 
@@ -29,7 +30,12 @@ def ulps(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 # silu where exp(-x) >> 1 shows the error of exp itself, plus two roundings.
 @pytest.mark.parametrize(
     ("name", "low", "high", "bound"),
-    [("silu", -86, -20, 2.1), ("silu", -20, 80, 2.6), ("gelu", -0.5, 30, 3.1)],
+    [
+        ("silu", -86, -20, 2.1),
+        ("silu", -20, 80, 2.6),
+        ("gelu", -0.5, 30, 3.1),
+        ("gelu_tanh", -0.5, 30, 3.1),
+    ],
 )
 def test_activation_error(isa, rng, name, low, high, bound):
     x = rng.uniform(low, high, 200_000).astype(np.float32)

@@ -35,6 +35,34 @@ def test_layer_norm_of_equal_entries_is_beta(isa, rng):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_rms_norm(isa, rng, size):
+    x, gamma = normal(rng, 5, size) * 3 + 1, normal(rng, size)
+    found = kernels.rms_norm(isa, x, gamma, 1e-6)
+    wide = x.astype(np.float64)
+    expected = wide / np.sqrt((wide**2).mean(1, keepdims=True) + 1e-6) * gamma
+    assert_within(found, expected, EPS * (8 + size / 16) * np.abs(expected))
+    for row in range(5):
+        assert_same_bits(kernels.rms_norm(isa, x[row : row + 1], gamma, 1e-6)[0], found[row])
+    assert_same_bits(found, kernels.rms_norm("scalar", x, gamma, 1e-6))
+
+
+def test_rms_norm_of_nothing_is_nothing(isa, rng):
+    assert not kernels.rms_norm(isa, np.zeros((1, 40)), normal(rng, 40), 1e-6).any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("activation", ["relu", "silu", "gelu", "gelu_tanh"])
+def test_gate_is_the_product_of_activation_and_value(isa, rng, size, activation):
+    rows = normal(rng, 3, 2 * size) * 3
+    found = kernels.gate(isa, rows, activation)
+    gate, value = np.ascontiguousarray(rows[:, :size]), rows[:, size:]
+    identity = kernels.pack(np.eye(size, dtype=np.float32))
+    opened = kernels.gemm_f32(isa, gate, identity, np.zeros(size), activation)
+    assert_same_bits(found, opened * value)
+    assert_same_bits(found, kernels.gate("scalar", rows, activation))
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_embed_rounds_twice(isa, rng, size):
     token, position = normal(rng, size), normal(rng, size)
     scale = np.float32(22.627417)

@@ -27,6 +27,10 @@ class Case:
     tokenizer: Tokenizer
     golden: dict[str, Any]
 
+    def lines_of(self, lines: list[str]) -> list[str]:
+        """Those of the lines that the golden file is about."""
+        return lines[:: self.golden.get("every", 1)]
+
 
 @cache
 def read_gzip(path: Path) -> Any:

@@ -15,7 +15,8 @@ def assert_equal(found: list[Any], expected: list[Any], inputs: list[Any]) -> No
 
 
 def test_ids_of_every_line(case: Any, lines: list[str]) -> None:
-    assert_equal(case.tokenizer.encode_batch(lines), case.golden["ids"], lines)
+    own = case.lines_of(lines)
+    assert_equal(case.tokenizer.encode_batch(own), case.golden["ids"], own)
 
 
 def test_text_of_every_line(case: Any) -> None:
@@ -30,10 +31,16 @@ def test_text_of_random_ids(case: Any) -> None:
 
 
 def test_one_by_one_equals_the_batch(case: Any, lines: list[str]) -> None:
-    some = lines[::25]
+    some = case.lines_of(lines)[::25]
     assert [case.tokenizer.encode(line) for line in some] == case.golden["ids"][::25]
     some_ids = case.golden["ids"][::25]
     assert [case.tokenizer.decode(ids) for ids in some_ids] == case.golden["decoded"][::25]
+
+
+def test_ids_from_every_language(case: Any, lines: list[str]) -> None:
+    some = case.lines_of(lines)[20::70]
+    for source, expected in case.golden.get("source_ids", {}).items():
+        assert_equal(case.tokenizer.encode_batch(some, source=source), expected, some)
 
 
 def test_plain_sentences_survive_the_round_trip(case: Any) -> None:

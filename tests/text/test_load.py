@@ -229,3 +229,37 @@ def test_flipped_bytes_never_crash(copy: Any, folder_name: str, file_name: str) 
         except Error as error:
             assert isinstance(error, ModelFormatError | TokenizerMissingError)
             assert str(folder) in str(error)
+
+
+def test_the_languages_of_a_multilingual_marian(cases: Any) -> None:
+    tokenizer = load_tokenizer(cases["marian-multi"].folder, {"model_type": "marian"})
+    assert tokenizer.languages and tokenizer.languages.codes == ("deu", "fra")
+    told = tokenizer.encode_batch(["the dog runs"], target="fra")
+    assert told == [tokenizer.encode(">>fra<< the dog runs")]
+    assert tokenizer.languages.first_id("fra") is None
+
+
+def test_the_languages_of_a_madlad(cases: Any, tmp_path: Path) -> None:
+    content = json.loads((cases["t5"].folder / "tokenizer.json").read_text("utf-8"))
+    flags = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized", "special"), False)
+    first = max(token["id"] for token in content["added_tokens"]) + 1
+    for i, token in enumerate(("<2en>", "<2de>", "<2zh_Hans>", "<2x>", "<20>")):
+        content["added_tokens"].append({"id": first + i, "content": token, **flags})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    tokenizer = load_tokenizer(tmp_path, {"model_type": "t5"})
+    assert tokenizer.languages and tokenizer.languages.codes == ("de", "en", "zh_Hans")
+    told = tokenizer.encode_batch(["the dog runs"], target="de")
+    assert told == [tokenizer.encode("<2de> the dog runs")]
+    assert told[0][0] == first + 1
+    plain = load_tokenizer(cases["t5"].folder, {"model_type": "t5"})
+    assert plain.languages is None
+
+
+def test_a_multilingual_folder_needs_its_languages(cases: Any, tmp_path: Path) -> None:
+    shutil.copy(cases["bart"].folder / "tokenizer.json", tmp_path)
+    with pytest.raises(ModelFormatError, match="'en_XX' among the added ones, found 0 languages"):
+        load_tokenizer(tmp_path, {"model_type": "mbart"})
+    for name in ("vocab.json", "sentencepiece.bpe.model"):
+        shutil.copy(cases["m2m"].folder / name, tmp_path)
+    with pytest.raises(ModelFormatError, match="language token '__en__' among"):
+        load_tokenizer(tmp_path, {"model_type": "m2m_100"})

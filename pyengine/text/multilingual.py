@@ -1,0 +1,82 @@
+"""The tokenizers of mBART, mBART-50, NLLB and MADLAD: a ``tokenizer.json`` with language tokens.
+
+The special tokens around a text depend on the languages of a call, so those that the file itself
+adds are not used; MADLAD's one is a prefix of the text.
+
+Source: ``MBartTokenizerFast``, ``MBart50TokenizerFast`` and ``NllbTokenizerFast`` in transformers
+4.57.6.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pyengine.errors import ModelFormatError
+from pyengine.text.fast import FastTokenizer
+from pyengine.text.json_file import read_optional_json_object
+from pyengine.text.language_tokens import LanguageTokens, TargetPrefixes
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})")
+"""en_XX and fr_XX of mBART, fra_Latn of NLLB."""
+
+_MADLAD_LANGUAGE = re.compile(r"<2([a-z]{2,3}(?:_[A-Za-z]+)?)>")
+
+_DEFAULT_SOURCES = {"NllbTokenizer": "eng_Latn"}
+_DEFAULT_SOURCE = "en_XX"
+
+
+class MultilingualTokenizer(FastTokenizer):
+    """A ``tokenizer.json`` whose added tokens hold languages.
+
+    Args:
+        folder: holds ``tokenizer.json`` and ``tokenizer_config.json``.
+        kind: the class in transformers, without "Fast".
+
+    Raises:
+        ModelFormatError: a file is damaged, or lacks the default language's or the end token.
+    """
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        super().__init__(folder)
+        settings = read_optional_json_object(folder / "tokenizer_config.json")
+        added = self._tokenizer.get_added_tokens_decoder()
+        ids = {token.content: number for number, token in added.items()}
+        languages = {code: number for code, number in ids.items() if _LANGUAGE.fullmatch(code)}
+        default = str(settings.get("src_lang") or _DEFAULT_SOURCES.get(kind, _DEFAULT_SOURCE))
+        if default not in languages or "</s>" not in ids:
+            raise ModelFormatError(
+                f"{self._path}: expected the tokens '</s>' and {default!r} among the added ones, "
+                f"found {len(languages)} languages"
+            )
+        last = kind == "MBartTokenizer" or bool(settings.get("legacy_behaviour"))
+        self.languages = LanguageTokens(languages, ids["</s>"], default, language_first=not last)
+
+    def _encode_one(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+class T5Tokenizer(FastTokenizer):
+    """A ``tokenizer.json`` that may hold the languages of MADLAD, such as ``<2de>``.
+
+    Args:
+        folder: holds ``tokenizer.json``.
+
+    Raises:
+        ModelFormatError: the file is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        if self._tokenizer.token_to_id("<2en>") is not None:
+            found = map(_MADLAD_LANGUAGE.fullmatch, self._tokenizer.get_vocab())
+            self.languages = TargetPrefixes({code[1]: f"{code[0]} " for code in found if code})
+
+
+def tokenizer_class(folder: Path, raw_config: dict[str, Any], default: str) -> str:
+    """The class of the tokenizer in transformers, without "Fast"."""
+    settings = read_optional_json_object(folder / "tokenizer_config.json")
+    name = settings.get("tokenizer_class") or raw_config.get("tokenizer_class") or default
+    return str(name).removesuffix("Fast")
