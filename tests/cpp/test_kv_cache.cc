@@ -98,7 +98,7 @@ TEST_CASE("a cache of bfloat16 holds rounded keys and values as pairs in half th
 }
 
 TEST_CASE("pages are given back and used again") {
-  const PageLayout layout{1, 2, 2};
+  const PageLayout layout{1, 2, 8192};  // so large that each slab is one page
   PagePool pool(layout);
   for (int round = 0; round < 4; ++round) {
     SelfCache cache(pool, 2, 40);
