@@ -44,16 +44,16 @@ class Route:
         for _, translator in self._legs:
             translator.require_tokenizer()
 
-    def translate(self, texts: list[str], **options: Any) -> list[str]:
+    def translate(
+        self, texts: list[str], *, truncate: bool = False, prefix: str = "", **options: Any
+    ) -> list[str]:
         """Each text as one sentence; see :meth:`Translator.translate`."""
-        self.generation_options(
-            **{k: v for k, v in options.items() if k not in ("truncate", "prefix")}
-        )
+        self.generation_options(**options)
         for _, translator in self._legs:
-            texts = translator.translate(texts, **options)
+            texts = translator.translate(texts, truncate=truncate, prefix=prefix, **options)
         return texts
 
-    def translate_text(self, texts: list[str], **options: Any) -> list[str]:
+    def translate_text(self, texts: list[str], *, prefix: str = "", **options: Any) -> list[str]:
         """Texts of any length; see :meth:`Translator.translate_text`.
 
         Raises:
@@ -61,5 +61,5 @@ class Route:
         """
         self.generation_options(**options)
         for language, translator in self._legs:
-            texts = translator.translate_text(texts, language=language, **options)
+            texts = translator.translate_text(texts, language=language, prefix=prefix, **options)
         return texts

@@ -109,7 +109,7 @@ FAMILY_FIXTURES = (
         name="mt5",
         make=made_by(MT5Config, MT5ForConditionalGeneration),
         config={
-            **{**T5_IDS, **T5_SIZES, "num_layers": 1, "num_decoder_layers": 2, "vocab_size": 131},
+            **{**T5_IDS, **T5_SIZES, "vocab_size": 131},
             **{"d_kv": 20, "d_ff": 52, "num_heads": 3},
             **{"relative_attention_num_buckets": 8, "relative_attention_max_distance": 20},
         },
