@@ -420,12 +420,7 @@ def _add_bench(commands: Any) -> None:
     _add_model(parser)
     parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")
     parser.add_argument(
-        "--batch-size",
-        type=int,
-        nargs="+",
-        default=[1, 32],
-        metavar="N",
-        help="batch sizes to measure (1 32)",
+        "--batch-size", type=int, nargs="+", default=[1, 32], metavar="N", help="sizes (1 32)"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of each engine")
     parser.add_argument(
@@ -438,10 +433,7 @@ def _add_bench(commands: Any) -> None:
         "--rounds", type=int, default=3, metavar="N", help="of both engines (%(default)s)"
     )
     parser.add_argument(
-        "--target-length",
-        type=int,
-        metavar="N",
-        help="make every translation this long, for models with random weights",
+        "--target-length", type=int, metavar="N", help="of every translation (random weights)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     parser.set_defaults(run=run_bench)

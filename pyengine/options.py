@@ -386,10 +386,12 @@ _WITHOUT_EFFECT = (  # while not sampling, without padding, with finite logits
 )
 
 
+_KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_WITHOUT_EFFECT))
+
+
 def _check_names(call: Mapping[str, Any]) -> None:
-    known = {*OPTION_NAMES, *_NOT_SUPPORTED, *_WITHOUT_EFFECT}
     for name in call:
-        if name not in known:
+        if name not in _KNOWN:
             raise UnknownOptionError(f"{name}: no such option; {_nearest(name)}")
 
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -10,6 +9,13 @@ namespace pyengine {
 
 // A cache line, and the width of the widest vector.
 inline constexpr std::size_t kAlignment = 64;
+
+// What one entry of the processor's second page size covers.
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// `size` bytes; from kHugePage on in huge pages where the system has them. Throws std::bad_alloc.
+void* allocate_aligned(std::size_t size);
+void free_aligned(void* memory, std::size_t size) noexcept;
 
 template <class T>
 class AlignedBuffer {
@@ -29,7 +35,7 @@ class AlignedBuffer {
     return *this;
   }
   ~AlignedBuffer() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t(kAlignment));
+    if (data_ != nullptr) free_aligned(data_, bytes());
   }
 
   T* data() { return data_; }
@@ -40,7 +46,7 @@ class AlignedBuffer {
  private:
   static T* allocate(std::size_t size) {
     if (size == 0) return nullptr;
-    return static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t(kAlignment)));
+    return static_cast<T*>(allocate_aligned(size * sizeof(T)));
   }
 
   T* data_ = nullptr;

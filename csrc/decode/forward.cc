@@ -96,10 +96,15 @@ void Forward::fill_source_caches(std::span<Sentence* const> sentences, const flo
 }
 
 void Forward::select_candidates(std::span<Sentence* const> sentences) {
+  // Side by side, a thousand columns of 256 take 4 us instead of 9 in every step (EPYC (Zen 4)), and one
+  // copy. Those of many sentences would drive each other out of the caches, while the table's are partly the
+  // same.
+  constexpr std::size_t kFew = 4;
+  const bool side_by_side = sentences.size() < kFew;
   runtime_.pool.run(static_cast<int>(sentences.size()), runtime_.num_threads, [&](int index, int) {
     Sentence& sentence = *sentences[index];
     if (sentence.candidates.empty()) return;
-    sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates);
+    sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates, side_by_side);
   });
 }
 

@@ -49,16 +49,20 @@ void store_key_value(const PageLayout& layout, int layer, int position, const fl
 
 std::byte* PagePool::acquire() {
   const std::lock_guard lock(mutex_);
-  if (free_.empty()) {
-    pages_.emplace_back(static_cast<std::size_t>(layout_.page_bytes()));
-    free_.reserve(pages_.size());  // so that release() never allocates
-    std::byte* page = pages_.back().data();
-    std::fill_n(page, layout_.page_bytes(), std::byte{0});  // lanes not yet written are read, then masked
-    return page;
-  }
+  if (free_.empty()) add_slab();
   std::byte* page = free_.back();
   free_.pop_back();
   return page;
+}
+
+void PagePool::add_slab() {
+  const auto page_bytes = static_cast<std::size_t>(layout_.page_bytes());
+  free_.reserve((slabs_.size() + 1) * slab_size());  // so that release() never allocates
+  // As large as a huge page, so that it is one, even if the last page ends before.
+  AlignedBuffer<std::byte> slab(std::max(kHugePage, slab_size() * page_bytes));
+  std::fill_n(slab.data(), slab.size(), std::byte{0});  // lanes not yet written are read, then masked
+  for (std::size_t i = slab_size(); i-- > 0;) free_.push_back(slab.data() + i * page_bytes);
+  slabs_.push_back(std::move(slab));
 }
 
 PageList::PageList(PagePool& pool, int max_positions) : pool_(pool) {

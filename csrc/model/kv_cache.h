@@ -1,6 +1,7 @@
 // Keys and values of past positions, laid out for the attention kernel and never moved once written.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -47,8 +48,8 @@ inline void store_key(const float* key, int size, int lane, float* keys) {
 void store_key_value(const PageLayout& layout, int layer, int position, const float* key, const float* value,
                      std::byte* page);
 
-// Pages that were used and freed are handed out again, so a steady load allocates nothing. Any number of
-// threads may take and give back.
+// Pages that were used and freed are handed out again, so a steady load allocates nothing. They are cut from
+// slabs of about a huge page. Any number of threads may take and give back.
 class PagePool {
  public:
   explicit PagePool(PageLayout layout) : layout_(layout) {}
@@ -64,13 +65,19 @@ class PagePool {
 
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
-    return pages_.size() * layout_.page_bytes();
+    return slabs_.size() * slab_size() * layout_.page_bytes();
   }
 
  private:
+  // Pages of a slab.
+  std::size_t slab_size() const {
+    return std::max<std::size_t>(1, kHugePage / static_cast<std::size_t>(layout_.page_bytes()));
+  }
+  void add_slab();
+
   const PageLayout layout_;
   mutable std::mutex mutex_;  // guards what follows
-  std::vector<AlignedBuffer<std::byte>> pages_;
+  std::vector<AlignedBuffer<std::byte>> slabs_;
   std::vector<std::byte*> free_;
 };
 

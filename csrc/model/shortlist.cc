@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -34,12 +35,31 @@ FloatPanels select_columns(const FloatPanels& panels, std::int64_t depth,
   return {select_panels(panels.values, depth, packed_size(depth, num_columns), columns)};
 }
 
-GatheredS8 select_columns(const PanelsS8& panels, const Array<std::int8_t>& table,
+GatheredS8 select_columns(const PanelsS8& panels, Array<std::int8_t> table, Array<std::int32_t> rows,
                           std::span<const std::int32_t> columns) {
-  AlignedBuffer<std::int32_t> rows(columns.size());
-  std::copy(columns.begin(), columns.end(), rows.data());
-  return {table, Array<std::int32_t>(std::move(rows)), select(panels.scales, columns),
+  return {std::move(table), std::move(rows), select(panels.scales, columns),
           select(panels.column_sums, columns)};
+}
+
+Array<std::int32_t> copied(std::span<const std::int32_t> values) {
+  AlignedBuffer<std::int32_t> copy(values.size());
+  std::copy(values.begin(), values.end(), copy.data());
+  return Array<std::int32_t>(std::move(copy));
+}
+
+Array<std::int32_t> counted(std::size_t count) {
+  AlignedBuffer<std::int32_t> numbers(count);
+  std::iota(numbers.data(), numbers.data() + count, 0);
+  return Array<std::int32_t>(std::move(numbers));
+}
+
+Array<std::int8_t> copied_rows(const Array<std::int8_t>& table, std::size_t stride,
+                               std::span<const std::int32_t> rows) {
+  AlignedBuffer<std::int8_t> copy(rows.size() * stride);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(table.data() + rows[i] * stride, stride, copy.data() + i * stride);
+  }
+  return Array<std::int8_t>(std::move(copy));
 }
 
 }  // namespace
@@ -86,17 +106,29 @@ void add_candidate_table(Weights& weights) {
   AlignedBuffer<std::int8_t> table(lm_head.out_features * stride);
   unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
   weights.lm_head_table = Array<std::int8_t>(std::move(table));
+  for (Embedding* embedding : {&weights.encoder_embedding, &weights.decoder_embedding}) {
+    const auto* tokens = std::get_if<PanelsS8>(&embedding->tokens);
+    if (tokens == nullptr || tokens->values.data() != panels->values.data()) continue;
+    const auto vocab_size = static_cast<std::size_t>(lm_head.out_features);
+    embedding->tokens =
+        GatheredS8{weights.lm_head_table, counted(vocab_size), panels->scales, panels->column_sums};
+  }
 }
 
-Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids) {
+Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids, bool side_by_side) {
   const Linear& lm_head = weights.lm_head;
+  const Array<std::int8_t>& table = weights.lm_head_table;
   Linear selected{lm_head.in_features, static_cast<int>(ids.size()), {}, select(lm_head.bias, ids)};
-  if (const auto* panels = std::get_if<PanelsS8>(&lm_head.panels)) {
-    selected.panels = select_columns(*panels, weights.lm_head_table, ids);
-  } else if (const auto* f32 = std::get_if<PanelsF32>(&lm_head.panels)) {
+  if (const auto* f32 = std::get_if<PanelsF32>(&lm_head.panels)) {
     selected.panels = select_columns(*f32, lm_head.in_features, ids);
+  } else if (const auto* bf16 = std::get_if<PanelsBf16>(&lm_head.panels)) {
+    selected.panels = select_columns(*bf16, lm_head.in_features, ids);
+  } else if (side_by_side) {
+    const std::size_t stride = table_stride(lm_head.in_features);
+    selected.panels = select_columns(std::get<PanelsS8>(lm_head.panels), copied_rows(table, stride, ids),
+                                     counted(ids.size()), ids);
   } else {
-    selected.panels = select_columns(std::get<PanelsBf16>(lm_head.panels), lm_head.in_features, ids);
+    selected.panels = select_columns(std::get<PanelsS8>(lm_head.panels), table, copied(ids), ids);
   }
   return selected;
 }

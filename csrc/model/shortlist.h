@@ -27,11 +27,11 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
                                      std::span<const std::int32_t> always, int vocab_size);
 
 // Prepares int8 weights for select_candidates(): the columns of their output projection as the rows of a
-// table.
+// table, which then serves as the token table of a model that ties the two.
 void add_candidate_table(Weights& weights);
 
-// The output projection with the columns of those ids only. Of floats they are copied, in 0.5 ms for a
-// thousand; of int8, exact in whatever order, they stay in the table of add_candidate_table().
-Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids);
+// The output projection with the columns of those ids only. Of floats they are copied; of int8, exact in
+// whatever order, they stay in the table of add_candidate_table(), unless they are wanted `side_by_side`.
+Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids, bool side_by_side);
 
 }  // namespace pyengine

@@ -21,12 +21,16 @@ constexpr float kMinusInfinity = -kInfinity;
 // The reductions of a block of rows over the runs of columns. Ids are columns here.
 struct Reductions {
   int num_runs;
-  int top_k;             // the largest of the block's queries
-  MaxSum* sums;          // [rows][num_runs]
-  float* values;         // [rows][num_runs][top_k]
-  std::int32_t* ids;     // [rows][num_runs][top_k]
+  int top_k;     // the largest of the block's queries
+  MaxSum* sums;  // [rows][num_runs]
+  int num_threads;
+  float* values;         // [rows][threads][top_k] the best of the runs that a thread reduced
+  std::int32_t* ids;     // [rows][threads][top_k]
   float* target_logits;  // [rows]
-  float* floors;         // [threads][rows] see reduce_run
+
+  std::size_t best(int row, int thread) const {
+    return (static_cast<std::size_t>(row) * num_threads + thread) * top_k;
+  }
 };
 
 // Rows that are multiplied with the same columns, at most kRowBlock.
@@ -56,48 +60,49 @@ void ban(std::span<const std::int32_t> banned, const Run& run) {
   }
 }
 
-// Takes from a run what `query` asks of its row. `floor` is the k-th best of a run that this thread has seen.
-void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run& run, int row,
-                const Reductions& reductions, float& floor) {
+// Takes from a run what `query` asks of its row. The best are those of all runs that this thread has seen,
+// which come in ascending id order: after the first few runs little enters.
+void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run& run, int row, int thread,
+                const Reductions& reductions) {
   if (query.logits != nullptr) std::copy_n(run.logits, run.size, query.logits + run.first_id);
   if (query.target >= run.first_id && query.target < run.first_id + run.size) {
     reductions.target_logits[row] = run.logits[query.target - run.first_id];
   }
-  const std::size_t index = static_cast<std::size_t>(row) * reductions.num_runs + run.index;
   if (query.renormalize) ban(query.banned, run);
   float largest = kInfinity;  // of the run, or more
   if (query.log_sum_exp) {
-    reductions.sums[index] = kernels.max_sum_exp(run.logits, run.size);
-    largest = reductions.sums[index].max;
+    MaxSum& sum = reductions.sums[static_cast<std::size_t>(row) * reductions.num_runs + run.index];
+    sum = kernels.max_sum_exp(run.logits, run.size);
+    largest = sum.max;
   }
   if (query.top_k == 0) return;
+  float* values = reductions.values + reductions.best(row, thread);
+  if (largest <= values[query.top_k - 1]) return;
   if (!query.renormalize) ban(query.banned, run);
-  // As many candidates as are wanted reach the floor, so what is below can be left out: the list starts full,
-  // just below it, and takes 25 ns a run of ten candidates instead of 194 (AVX-512). What is left out depends
-  // on what this thread has seen; the best after the merge, which all reach every floor, do not.
-  float* values = reductions.values + index * reductions.top_k;
-  std::int32_t* ids = reductions.ids + index * reductions.top_k;
-  std::fill_n(values, query.top_k, std::nextafter(floor, kMinusInfinity));
-  std::fill_n(ids, query.top_k, -1);
-  if (largest < floor) return;
-  kernels.top_k(run.logits, run.size, run.first_id, query.top_k, values, ids);
-  floor = std::max(floor, values[query.top_k - 1]);
+  kernels.top_k(run.logits, run.size, run.first_id, query.top_k, values,
+                reductions.ids + reductions.best(row, thread));
 }
 
-// Merges the best of each run, which come in ascending id order, into the best of the row.
+// Merges what each thread found best into the best of the row.
 void merge_top_k(const Reductions& reductions, int row, int top_k, float* values, std::int32_t* ids) {
   std::fill_n(values, top_k, kMinusInfinity);
   std::fill_n(ids, top_k, -1);
-  for (int run = 0; run < reductions.num_runs; ++run) {
-    const std::size_t begin = (static_cast<std::size_t>(row) * reductions.num_runs + run) * reductions.top_k;
-    for (int i = 0; i < top_k && reductions.values[begin + i] > values[top_k - 1]; ++i) {
+  for (int thread = 0; thread < reductions.num_threads; ++thread) {
+    const std::size_t first = reductions.best(row, thread);
+    for (std::size_t i = first; i < first + top_k; ++i) {
+      const float value = reductions.values[i];
+      const std::int32_t id = reductions.ids[i];
+      const auto is_better = [&](int at) {
+        return value > values[at] || (value == values[at] && id < ids[at]);
+      };
       int place = top_k - 1;
-      for (; place > 0 && values[place - 1] < reductions.values[begin + i]; --place) {
+      if (!is_better(place)) break;
+      for (; place > 0 && is_better(place - 1); --place) {
         values[place] = values[place - 1];
         ids[place] = ids[place - 1];
       }
-      values[place] = reductions.values[begin + i];
-      ids[place] = reductions.ids[begin + i];
+      values[place] = value;
+      ids[place] = id;
     }
   }
 }
@@ -106,16 +111,17 @@ void merge_top_k(const Reductions& reductions, int row, int top_k, float* values
 Reductions take_reductions(const Runtime& runtime, int num_rows, int num_runs, int top_k) {
   Workspace& workspace = runtime.workspace;
   const std::size_t count = static_cast<std::size_t>(num_rows) * num_runs;
-  const std::size_t floors = static_cast<std::size_t>(runtime.num_threads) * num_rows;
+  const std::size_t num_best = static_cast<std::size_t>(num_rows) * runtime.num_threads * top_k;
   const Reductions reductions{.num_runs = num_runs,
                               .top_k = top_k,
                               .sums = workspace.take<MaxSum>(count),
-                              .values = workspace.take<float>(count * top_k),
-                              .ids = workspace.take<std::int32_t>(count * top_k),
-                              .target_logits = workspace.take<float>(num_rows),
-                              .floors = workspace.take<float>(floors)};
+                              .num_threads = runtime.num_threads,
+                              .values = workspace.take<float>(num_best),
+                              .ids = workspace.take<std::int32_t>(num_best),
+                              .target_logits = workspace.take<float>(num_rows)};
+  std::fill_n(reductions.values, num_best, kMinusInfinity);
+  std::fill_n(reductions.ids, num_best, -1);
   std::fill_n(reductions.target_logits, num_rows, kMinusInfinity);
-  std::fill_n(reductions.floors, floors, kMinusInfinity);
   return reductions;
 }
 
@@ -156,7 +162,7 @@ Block take_block(const Runtime& runtime, const VocabularyRows& group,
 }
 
 // One run of columns for all rows of a block: product, then its reductions. logits [rows][kRunWidth].
-template <class WeightPanels, class Rows>
+template <class Rows>
 void project_run(const Kernels& kernels, const Block& block, const Rows& rows, int run, int thread,
                  float* logits) {
   const Linear& lm_head = *block.lm_head;
@@ -169,11 +175,18 @@ void project_run(const Kernels& kernels, const Block& block, const Rows& rows, i
                       .residual = nullptr,
                       .output = logits,
                       .output_stride = kRunWidth};
-  multiply_block(kernels, std::get<WeightPanels>(lm_head.panels), rows, block.first_row, first_column, args);
+  std::visit(
+      [&](const auto& panels) {
+        // All blocks take the same rows, though their columns may lie in panels or apart.
+        if constexpr (requires { multiply_block(kernels, panels, rows, 0, 0, args); }) {
+          multiply_block(kernels, panels, rows, block.first_row, first_column, args);
+        }
+      },
+      lm_head.panels);
   for (int row = 0; row < num_rows; ++row) {
     reduce_run(kernels, block.queries[row],
                {run, first_column, args.num_columns, logits + static_cast<std::int64_t>(row) * kRunWidth},
-               row, block.reductions, block.reductions.floors[thread * num_rows + row]);
+               row, thread, block.reductions);
   }
 }
 
@@ -186,14 +199,13 @@ void project_blocks(const Runtime& runtime, std::span<const Block> blocks, const
   const std::size_t size = static_cast<std::size_t>(most_rows) * kRunWidth;
   float* logits = runtime.workspace.take<float>(runtime.num_threads * size);
   std::visit(
-      [&]<class WeightPanels>(const WeightPanels& panels) {
+      [&](const auto& panels) {
         const auto rows =
             prepare_rows(runtime, panels, hidden, num_rows, blocks.front().lm_head->in_features);
         runtime.pool.run(num_tasks, runtime.num_threads, [&](int task, int thread) {
           const auto after = [](int number, const Block& block) { return number < block.first_task; };
           const Block& block = *(std::upper_bound(blocks.begin(), blocks.end(), task, after) - 1);
-          project_run<WeightPanels>(runtime.kernels, block, rows, task - block.first_task, thread,
-                                    logits + thread * size);
+          project_run(runtime.kernels, block, rows, task - block.first_task, thread, logits + thread * size);
         });
       },
       blocks.front().lm_head->panels);

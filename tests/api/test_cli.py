@@ -320,8 +320,11 @@ def test_line_reader_cuts_lines_at_newlines_only(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_text() -> None:
-    assert cli_translate._decoded(b"\xef\xbb\xbfA dog.\r", first=True) == "A dog."
-    assert cli_translate._decoded(b"\xef\xbb\xbfA dog.", first=False) == "\ufeffA dog."
+    content = b"\xef\xbb\xbfA dog.\r\n\xef\xbb\xbfA cat.\r\n"
+    for stripped, kept in (("\r", ""), ("", "\r")):
+        file = ("name", io.BytesIO(content))
+        (lines,) = cli_translate._chunks([file], Pace(), stripped)
+        assert [line.text for line in lines] == [f"A dog.{kept}", f"\ufeffA cat.{kept}"]
 
 
 def test_the_pace_grows_with_speed() -> None:

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -107,12 +108,39 @@ TEST_CASE("a score is the sum of the target's log-probabilities, to the bit") {
   }
 }
 
+namespace {
+
+template <class T>
+Array<T> array_of(const std::vector<T>& values) {
+  AlignedBuffer<T> copy(values.size());
+  std::copy(values.begin(), values.end(), copy.data());
+  return Array<T>(std::move(copy));
+}
+
+// Up to 60 target ids for each source id but the last.
+Shortlist random_shortlist(const ModelConfig& config, std::int32_t num_first) {
+  std::mt19937 random(5);
+  std::vector<std::uint64_t> offsets{0};
+  std::vector<std::uint32_t> entries;
+  for (int id = 0; id + 1 < config.source_vocab_size; ++id) {
+    for (unsigned count = random() % 61; count > 0; --count) entries.push_back(random() % config.vocab_size);
+    offsets.push_back(entries.size());
+  }
+  return {num_first, array_of(offsets), array_of(entries)};
+}
+
+constexpr WeightType kWeightTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kInt8};
+
+}  // namespace
+
 TEST_CASE("a decoder step allocates nothing") {
   ModelConfig config = small_config();
+  std::optional<Shortlist> shortlist;
   SUBCASE("self-attention") {}
   SUBCASE("SSRU") { config.decoder_kind = DecoderKind::kSsru; }
+  SUBCASE("shortlist") { shortlist = random_shortlist(config, 60); }
   RandomModel model(config);
-  Engine engine(config, model.weights(), select_kernels(""), 2);
+  Engine engine(config, model.weights(), select_kernels(""), 2, shortlist);
   const Sources sources(8, 30, config.source_vocab_size);
   for (const int num_beams : {1, 4}) {
     const auto allocations = [&](int max_length) {
@@ -152,6 +180,75 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
         const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
         for (std::size_t i = 0; i < results.size(); ++i)
           failures += !equal(results[i], expected[beams - 1][i]);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(failures == 0);
+}
+
+TEST_CASE("with a shortlist a sentence's result depends on nothing but the sentence") {
+  ModelConfig config = small_config();
+  config.decoder_kind = DecoderKind::kSsru;
+  RandomModel model(config);
+  const Sources sources(20, 40, config.source_vocab_size);
+  const Shortlist shortlist = random_shortlist(config, 9);
+  for (const WeightType type : kWeightTypes) {
+    for (const int num_beams : {1, 4}) {
+      const GenerationOptions options = small_options(num_beams);
+      Engine reference(config, model.weights(type), select_kernels("scalar"), 1, shortlist);
+      const auto expected = generate(reference, sources.ragged(), options, 1);
+      for (const std::string& isa : available_isas()) {
+        Engine engine(config, model.weights(type), select_kernels(isa), 3, shortlist);
+        for (const int batch_size : {1, 7, 20}) {
+          const auto found = generate(engine, sources.ragged(), options, batch_size);
+          for (std::size_t i = 0; i < expected.size(); ++i) REQUIRE(equal(found[i], expected[i]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a shortlist of all ids changes nothing") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Sources sources(6, 20, config.source_vocab_size);
+  for (const WeightType type : kWeightTypes) {
+    Engine whole(config, model.weights(type), select_kernels(""), 2);
+    Engine listed(config, model.weights(type), select_kernels(""), 2,
+                  random_shortlist(config, config.vocab_size));
+    for (const int num_beams : {1, 3}) {
+      const auto expected = generate(whole, sources.ragged(), small_options(num_beams), 4);
+      const auto found = generate(listed, sources.ragged(), small_options(num_beams), 4);
+      for (std::size_t i = 0; i < expected.size(); ++i) CHECK(equal(found[i], expected[i]));
+    }
+  }
+}
+
+TEST_CASE("with a shortlist, searches and scores share the batch") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Sources sources(10, 20, config.source_vocab_size);
+  Engine engine(config, model.weights(WeightType::kInt8), select_kernels(""), 2, random_shortlist(config, 9));
+  Engine whole(config, model.weights(WeightType::kInt8), select_kernels(""), 2);
+  const auto expected = generate(engine, sources.ragged(), small_options(2), 8);
+  const auto score = [&](Engine& scorer) {
+    std::vector<float> log_probs(sources.values.size());
+    scorer.score(sources.ragged(), sources.ragged(), 1, 8, log_probs.data(), never);
+    return log_probs;
+  };
+  const std::vector<float> expected_scores = score(whole);
+  std::atomic<int> failures{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int round = 0; round < 20; ++round) {
+        if (caller % 2 == 0) {
+          failures += score(engine) != expected_scores;
+        } else {
+          const auto found = generate(engine, sources.ragged(), small_options(2), 8);
+          for (std::size_t i = 0; i < found.size(); ++i) failures += !equal(found[i], expected[i]);
+        }
       }
     });
   }

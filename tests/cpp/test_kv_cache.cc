@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <random>
 #include <vector>
 
@@ -106,4 +108,22 @@ TEST_CASE("pages are given back and used again") {
     CHECK(source.keys().values.size() == 33);
   }
   CHECK(pool.bytes() == 6 * layout.page_bytes());  // three pages each, whatever the rounds
+}
+
+TEST_CASE("a pool's pages are zero, apart from each other, and handed out again") {
+  const PageLayout layout{2, 1, 64};
+  PagePool pool(layout);
+  const auto size = static_cast<std::size_t>(layout.page_bytes());
+  const std::size_t num_pages = kHugePage / size + 1;  // more than one slab holds
+  std::vector<std::byte*> pages;
+  for (std::size_t i = 0; i < num_pages; ++i) {
+    pages.push_back(pool.acquire());
+    REQUIRE(reinterpret_cast<std::uintptr_t>(pages.back()) % kAlignment == 0);
+    REQUIRE(std::all_of(pages.back(), pages.back() + size, [](std::byte b) { return b == std::byte{0}; }));
+    std::fill_n(pages.back(), size, std::byte{1});
+  }
+  const std::size_t bytes = pool.bytes();
+  for (std::byte* page : pages) pool.release(page);
+  for (std::size_t i = 0; i < num_pages; ++i) pool.acquire();
+  CHECK(pool.bytes() == bytes);
 }
