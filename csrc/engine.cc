@@ -14,27 +14,34 @@ namespace {
 
 class GenerateJob : public Job {
  public:
-  // `shortlist` may be null.
-  GenerateJob(const Ragged& sources, const GenerationOptions& options, const Shortlist* shortlist,
-              int vocab_size)
-      : sources_(sources),
+  // Of a model without encoder, `inputs` are prompts, else sources. `shortlist` may be null.
+  GenerateJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
+              const Shortlist* shortlist)
+      : inputs_(inputs),
         options_(options),
+        has_encoder_(config.encoder_layers > 0),
+        vocab_size_(config.vocab_size),
         shortlist_(shortlist),
-        vocab_size_(vocab_size),
         constraints_(options),
-        results_(sources.size()) {}
+        results_(inputs.size()) {}
 
-  int num_sentences() const override { return sources_.size(); }
-  std::span<const std::int32_t> source(int index) const override { return sources_[index]; }
+  int num_sentences() const override { return inputs_.size(); }
+  std::span<const std::int32_t> source(int index) const override {
+    return has_encoder_ ? inputs_[index] : std::span<const std::int32_t>();
+  }
   std::vector<std::int32_t> candidates(int index) const override {
     if (shortlist_ == nullptr) return {};
-    return pyengine::candidates(*shortlist_, sources_[index], options_.eos_token_ids, vocab_size_);
+    return pyengine::candidates(*shortlist_, inputs_[index], options_.eos_token_ids, vocab_size_);
   }
-  int max_rows(int) const override { return options_.num_beams; }
+  int max_rows(int index) const override {
+    return std::max(options_.num_beams, static_cast<int>(prompt(index).size()));
+  }
 
-  std::unique_ptr<Decoding> start(int) override {
-    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(options_, constraints_);
-    return std::make_unique<BeamSearch>(options_, constraints_);
+  std::unique_ptr<Decoding> start(int index) override {
+    if (options_.num_beams == 1) {
+      return std::make_unique<GreedySearch>(options_, constraints_, prompt(index));
+    }
+    return std::make_unique<BeamSearch>(options_, constraints_, prompt(index));
   }
 
   void finish(int index, Decoding& decoding) override {
@@ -46,12 +53,43 @@ class GenerateJob : public Job {
   std::vector<std::vector<Hypothesis>> take_results() { return std::move(results_); }
 
  private:
-  const Ragged& sources_;
+  std::span<const std::int32_t> prompt(int index) const {
+    return has_encoder_ ? std::span(&options_.decoder_start_token_id, 1) : inputs_[index];
+  }
+
+  const Ragged& inputs_;
   const GenerationOptions& options_;
-  const Shortlist* shortlist_;
+  bool has_encoder_;
   int vocab_size_;
+  const Shortlist* shortlist_;
   Constraints constraints_;
   std::vector<std::vector<Hypothesis>> results_;
+};
+
+// Scores the ids after the first of texts that have any, of a model without encoder.
+class ScoreTextsJob : public Job {
+ public:
+  // log_probs [texts.values.size()]; those of first ids are left as they are.
+  ScoreTextsJob(const Ragged& texts, float* log_probs) : texts_(texts), log_probs_(log_probs) {
+    for (int i = 0; i < texts.size(); ++i) {
+      if (texts[i].size() > 1) scored_.push_back(i);
+    }
+  }
+
+  int num_sentences() const override { return static_cast<int>(scored_.size()); }
+  std::span<const std::int32_t> source(int) const override { return {}; }
+  int max_rows(int index) const override { return static_cast<int>(texts_[scored_[index]].size()) - 1; }
+  std::unique_ptr<Decoding> start(int index) override {
+    const int text = scored_[index];
+    return std::make_unique<Scoring>(texts_[text][0], texts_[text].subspan(1),
+                                     log_probs_ + texts_.offsets[text] + 1);
+  }
+  void finish(int, Decoding&) override {}
+
+ private:
+  const Ragged& texts_;
+  float* log_probs_;
+  std::vector<int> scored_;  // indices of the texts to score
 };
 
 // Scores the pairs whose target is not empty.
@@ -103,6 +141,25 @@ class LogitsJob : public Job {
   float* logits_;
 };
 
+// Takes results of the encoder alone.
+class EncodeJob : public Job {
+ public:
+  using ResultsOf = FunctionRef<EncoderResults(int index)>;
+
+  EncodeJob(const Ragged& sources, ResultsOf results_of) : sources_(sources), results_of_(results_of) {}
+
+  int num_sentences() const override { return sources_.size(); }
+  std::span<const std::int32_t> source(int index) const override { return sources_[index]; }
+  EncoderResults encoder_results(int index) override { return results_of_(index); }
+  int max_rows(int) const override { return 0; }
+  std::unique_ptr<Decoding> start(int) override { return nullptr; }
+  void finish(int, Decoding&) override {}
+
+ private:
+  const Ragged& sources_;
+  ResultsOf results_of_;
+};
+
 // Far past any use; bounds what one sentence may take of memory.
 constexpr int kMaxBeams = 1024;
 
@@ -139,6 +196,7 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
   check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
         "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
             std::to_string(config.max_positions + 1));
+  check(options.max_new_tokens >= 1, "max_new_tokens must be at least 1");
   const std::int32_t start[] = {options.decoder_start_token_id};
   check_ids(start, config.vocab_size, "decoder start token");
   check_ids(options.eos_token_ids, config.vocab_size, "end token");
@@ -162,10 +220,20 @@ Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernel
   add_candidate_table(weights_);
 }
 
+void Engine::check_decodes() const { check(config_.decoder_layers > 0, "the model has no decoder"); }
+
 void Engine::check_source(std::span<const std::int32_t> source) const {
   check(!source.empty(), "a source is empty");
   check_positions(source.size(), config_.max_positions, "a source");
   check_ids(source, config_.source_vocab_size, "source");
+}
+
+void Engine::check_prompt(std::span<const std::int32_t> prompt, const GenerationOptions& options) const {
+  check(!prompt.empty(), "a prompt is empty");
+  check(static_cast<std::int64_t>(prompt.size()) < options.max_length,
+        "a prompt has " + std::to_string(prompt.size()) + " tokens, which leaves none of max_length " +
+            std::to_string(options.max_length));
+  check_ids(prompt, config_.vocab_size, "prompt");
 }
 
 void Engine::check_target(std::span<const std::int32_t> target) const {
@@ -173,17 +241,22 @@ void Engine::check_target(std::span<const std::int32_t> target) const {
   check_ids(target, config_.vocab_size, "target");
 }
 
-std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& sources, const GenerationOptions& options,
+std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
                                                       int batch_size, Poll interrupted) {
+  check_decodes();
   check_options(options, config_);
-  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
-  GenerateJob job(sources, options, shortlist_ ? &*shortlist_ : nullptr, config_.vocab_size);
+  const bool has_encoder = config_.encoder_layers > 0;
+  for (int i = 0; i < inputs.size(); ++i) {
+    has_encoder ? check_source(inputs[i]) : check_prompt(inputs[i], options);
+  }
+  GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr);
   scheduler_.run(job, batch_size, interrupted);
   return job.take_results();
 }
 
 void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
                    int batch_size, float* log_probs, Poll interrupted) {
+  check_decodes();
   check(sources.size() == targets.size(), "there are " + std::to_string(sources.size()) + " sources and " +
                                               std::to_string(targets.size()) + " targets");
   const std::int32_t start[] = {decoder_start_token_id};
@@ -196,17 +269,41 @@ void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t de
   scheduler_.run(job, batch_size, interrupted);
 }
 
+void Engine::score(const Ragged& texts, int batch_size, float* log_probs, Poll interrupted) {
+  check_decodes();
+  check(config_.encoder_layers == 0, "the model has an encoder: its targets are scored with their sources");
+  for (int i = 0; i < texts.size(); ++i) check_target(texts[i]);
+  ScoreTextsJob job(texts, log_probs);
+  scheduler_.run(job, batch_size, interrupted);
+}
+
 void Engine::logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
                     float* logits, Poll interrupted) {
-  check_source(source);
+  check_decodes();
+  if (config_.encoder_layers > 0) check_source(source);
   check_target(decoder_input_ids);
   LogitsJob job(source, decoder_input_ids, config_.vocab_size, logits);
   scheduler_.run(job, 1, interrupted);
 }
 
-void Engine::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden, Poll interrupted) {
-  check_source(source);
-  scheduler_.exclusively([&] { forward_.encoder_hidden_states(source, hidden); }, interrupted);
+void Engine::encode(const Ragged& sources, int batch_size, float* hidden, Poll interrupted) {
+  check(config_.encoder_layers > 0, "the model has no encoder");
+  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
+  const auto results_of = [&](int index) {
+    return EncoderResults{.hidden = hidden + sources.offsets[index] * config_.hidden_size};
+  };
+  EncodeJob job(sources, results_of);
+  scheduler_.run(job, batch_size, interrupted);
+}
+
+void Engine::classify(const Ragged& sources, int batch_size, float* class_logits, Poll interrupted) {
+  check(config_.num_labels > 0, "the model does not classify");
+  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
+  const auto results_of = [&](int index) {
+    return EncoderResults{.class_logits = class_logits + std::int64_t{index} * config_.num_labels};
+  };
+  EncodeJob job(sources, results_of);
+  scheduler_.run(job, batch_size, interrupted);
 }
 
 }  // namespace pyengine

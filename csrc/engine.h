@@ -37,11 +37,11 @@ class Engine {
   Engine(const ModelConfig& config, Weights weights, const Kernels& kernels, int num_threads,
          std::optional<Shortlist> shortlist = {});
 
-  // The best hypotheses of each source, options.num_return_sequences each (fewer if the vocabulary allows no
-  // more), best first; with a shortlist of its candidates alone, the end tokens always among them. Throws
-  // std::invalid_argument for an empty or overlong source, an id out of range or a max_length beyond the
-  // model's positions.
-  std::vector<std::vector<Hypothesis>> generate(const Ragged& sources, const GenerationOptions& options,
+  // The best hypotheses of each input, a source or, of a model without encoder, a prompt that they continue:
+  // options.num_return_sequences each (fewer if the vocabulary allows no more), best first; with a shortlist
+  // of a source's candidates alone, the end tokens always among them. Throws std::invalid_argument for an
+  // empty or overlong input, an id out of range or a max_length beyond the model's positions.
+  std::vector<std::vector<Hypothesis>> generate(const Ragged& inputs, const GenerationOptions& options,
                                                 int batch_size, Poll interrupted);
 
   // Log-probability, over the whole vocabulary, of each target id given its source and the ids before it.
@@ -49,12 +49,21 @@ class Engine {
   void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
              int batch_size, float* log_probs, Poll interrupted);
 
-  // logits [decoder_input_ids.size(), vocab_size]. Throws as generate() does.
+  // The same of texts, of a model without encoder: of each id after the first, given those before it.
+  // log_probs [texts.values.size()]; those of first ids are not written.
+  void score(const Ragged& texts, int batch_size, float* log_probs, Poll interrupted);
+
+  // logits [decoder_input_ids.size(), vocab_size]; `source` is empty for a model without encoder. Throws as
+  // generate() does.
   void logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
               float* logits, Poll interrupted);
 
-  // hidden [source.size(), hidden_size]. Throws as generate() does.
-  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden, Poll interrupted);
+  // The encoder's last hidden states, hidden [sources.values.size(), hidden_size]. Throws as generate() does.
+  void encode(const Ragged& sources, int batch_size, float* hidden, Poll interrupted);
+
+  // class_logits [sources.size(), num_labels]. Throws as generate() does, and std::invalid_argument if the
+  // model does not classify.
+  void classify(const Ragged& sources, int batch_size, float* class_logits, Poll interrupted);
 
   const ModelConfig& config() const { return config_; }
   const char* isa() const { return kernels_.name; }
@@ -62,7 +71,9 @@ class Engine {
   std::size_t weight_bytes() const { return weights_.bytes(); }
 
  private:
+  void check_decodes() const;
   void check_source(std::span<const std::int32_t> source) const;
+  void check_prompt(std::span<const std::int32_t> prompt, const GenerationOptions& options) const;
   void check_target(std::span<const std::int32_t> target) const;
 
   ModelConfig config_;

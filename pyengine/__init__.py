@@ -6,7 +6,8 @@
     translator.translate("A man is riding a bicycle.")
 
 ``Translator`` loads a folder once; ``translate`` is the same in one call, with the translator
-cached. Every error derives from ``Error``. Nothing here imports onnx before a model is read.
+cached. ``Encoder`` runs encoder-only models, ``Generator`` decoder-only ones. Every error derives
+from ``Error``. Nothing here imports onnx before a model is read.
 """
 
 try:
@@ -19,6 +20,7 @@ except ImportError as error:
     ) from error
 
 from pyengine._version import __version__
+from pyengine.encoder import Encoder
 from pyengine.errors import (
     ClosedError,
     Error,
@@ -33,15 +35,18 @@ from pyengine.errors import (
     UnknownOptionError,
     UnsupportedModelError,
 )
+from pyengine.generator import Generator
 from pyengine.oneshot import translate
 from pyengine.options import GenerationOptions
 from pyengine.translator import Hypothesis, Translator
 
 __all__ = [
     "ClosedError",
+    "Encoder",
     "Error",
     "ForkedError",
     "GenerationOptions",
+    "Generator",
     "Hypothesis",
     "InputError",
     "InputTypeError",

@@ -24,6 +24,7 @@ class ModelConfig:
     decoder_layers: int
     encoder_num_heads: int
     decoder_num_heads: int
+    decoder_num_key_value_heads: int
     encoder_head_dim: int
     decoder_head_dim: int
     encoder_ffn_dim: int
@@ -41,6 +42,9 @@ class ModelConfig:
     decoder_kind: str
     norm_kind: str
     position_kind: str
+    token_types: int
+    num_labels: int
+    classifier_activation: str
     def __init__(self) -> None: ...
 
 class Weights:
@@ -85,6 +89,8 @@ class GenerationOptions:
     num_return_sequences: int
     max_length: int
     min_length: int
+    max_new_tokens: int
+    min_new_tokens: int
     length_penalty: float
     early_stopping: EarlyStopping
     renormalize_logits: bool
@@ -142,13 +148,25 @@ class Engine:
     ) -> NDArray[np.float32]:
         """Return the log-probability of every target id, [len(target_ids)]."""
 
+    def score_texts(
+        self, ids: NDArray[np.int32], offsets: NDArray[np.int64], batch_size: int
+    ) -> NDArray[np.float32]:
+        """Return the log-probability of every id given those before it, 0 of the first ones."""
+
     def logits(
         self, source_ids: NDArray[np.int32], decoder_input_ids: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return the teacher-forced logits, [len(decoder_input_ids), vocab_size]."""
 
-    def encoder_hidden_states(self, source_ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the encoder's output, [len(source_ids), hidden_size]."""
+    def encode(
+        self, source_ids: NDArray[np.int32], source_offsets: NDArray[np.int64], batch_size: int
+    ) -> NDArray[np.float32]:
+        """Return the encoder's last hidden states, [len(source_ids), hidden_size]."""
+
+    def classify(
+        self, source_ids: NDArray[np.int32], source_offsets: NDArray[np.int64], batch_size: int
+    ) -> NDArray[np.float32]:
+        """Return the logits of every class, [sentences, num_labels]."""
 
 def available_isas() -> list[str]:
     """The instruction sets this CPU runs, best first."""

@@ -67,7 +67,7 @@ def cache_key(model: ModelFolder, compute_type: str) -> dict[str, Any]:
         "byteorder": sys.byteorder,
         "compute_type": compute_type,
         "config": dataclasses.asdict(model.config),
-        "read": [_name(model.path, path) for path in (model.encoder_path, model.decoder_path)],
+        "read": [_name(model.path, path) for path in model.graph_paths.values()],
     }
 
 

@@ -118,10 +118,10 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 def run_info(arguments: argparse.Namespace) -> int:
     """``pyengine info``."""
-    from pyengine.info import describe, format_info
+    from pyengine.info import describe, format_info, open_model
 
-    with _translator(arguments) as translator:
-        facts = describe(translator)
+    with open_model(arguments.model, **_settings(arguments)) as model:
+        facts = describe(model)
     print(json.dumps(facts, indent=2) if arguments.json else format_info(facts))
     return 0
 
@@ -184,15 +184,14 @@ def _route(arguments: argparse.Namespace) -> Any:
 def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> Any:
     from pyengine.translator import Translator
 
-    return Translator(
-        folder or arguments.model,
-        compute_type=arguments.compute_type,
-        threads=arguments.threads,
-        batch_size=getattr(arguments, "batch_size", None),
-        isa=arguments.isa,
-        cache_dir=arguments.cache_dir,
-        shortlist=arguments.shortlist,
-    )
+    return Translator(folder or arguments.model, **_settings(arguments))
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How a model computes, as the options of the command say."""
+    names = ("compute_type", "threads", "isa", "cache_dir", "shortlist")
+    given = {name: getattr(arguments, name) for name in names}
+    return {**given, "batch_size": getattr(arguments, "batch_size", None)}
 
 
 def _decoding_options(arguments: argparse.Namespace) -> dict[str, Any]:

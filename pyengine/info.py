@@ -5,54 +5,78 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import pyengine
 from pyengine import _core
 from pyengine.errors import Error
+from pyengine.loading import CLASS_NAMES, checked_folder
+from pyengine.models import read_folder
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:
+    from pyengine.encoder import Encoder
+    from pyengine.generator import Generator
     from pyengine.translator import Translator
+
+    AnyModel = Translator | Encoder | Generator
 
 MIB = 1 << 20
 
 
-def describe(translator: Translator) -> dict[str, Any]:
-    """Facts about a loaded model, ready for JSON.
+def open_model(folder: Any, **settings: Any) -> AnyModel:
+    """The folder's model in the class that runs it, made with these settings.
 
-    Sizes are in bytes, lengths in tokens. ``decoding`` is ``{"error": ...}`` where the folder's own
-    options are ones that pyengine refuses.
+    Raises:
+        ModelNotFoundError, ModelFormatError, UnsupportedModelError, OptionError: see
+            :class:`pyengine.Translator`.
 
     Example::
 
-        describe(translator)["parameters"]
+        describe(open_model("path/to/model"))
+    """
+    stacks = tuple(read_folder(checked_folder(folder)).graph_paths)
+    model: AnyModel = getattr(pyengine, CLASS_NAMES[stacks])(folder, **settings)
+    return model
+
+
+def describe(model: AnyModel) -> dict[str, Any]:
+    """Facts about a loaded model, ready for JSON.
+
+    Sizes are in bytes, lengths in tokens. ``decoding`` is ``{"error": ...}`` where the folder's own
+    options are ones that pyengine refuses, and ``None`` of an encoder.
+
+    Example::
+
+        describe(model)["parameters"]
     """
     return {
-        "model": str(translator.path),
-        "model_type": translator.model_type,
-        "parameters": translator.parameters,
-        "architecture": dataclasses.asdict(translator.config),
-        "tokenizer": translator.tokenizer_name,
-        "decoding": _decoding(translator),
+        "model": str(model.path),
+        "model_type": model.model_type,
+        "parameters": model.parameters,
+        "architecture": dataclasses.asdict(model.config),
+        "tokenizer": model.tokenizer_name,
+        "decoding": _decoding(model),
+        "labels": list(getattr(model, "labels", ())),
         "files": {
-            str(path.relative_to(translator.path)): path.stat().st_size
-            for path in sorted(translator.path.rglob("*"))
+            str(path.relative_to(model.path)): path.stat().st_size
+            for path in sorted(model.path.rglob("*"))
             if path.is_file()
         },
         "memory": {
-            "weights": translator.engine.weight_bytes,
+            "weights": model.engine.weight_bytes,
             "peak_of_process": peak_memory_bytes(),
         },
-        "shortlist": None if translator.shortlist is None else translator.shortlist.name,
+        "shortlist": None if model.shortlist is None else model.shortlist.name,
         "cache": {
-            "file": None if translator.cache_file is None else str(translator.cache_file),
-            "used": translator.from_cache,
+            "file": None if model.cache_file is None else str(model.cache_file),
+            "used": model.from_cache,
         },
         "engine": {
-            "compute_type": translator.compute_type,
-            "isa": translator.isa,
+            "compute_type": model.compute_type,
+            "isa": model.isa,
             "isas_of_this_cpu": _core.available_isas(),
             "cpu": cpu_name(),
-            "threads": translator.threads,
-            "batch_size": translator.batch_size,
+            "threads": model.threads,
+            "batch_size": model.batch_size,
         },
     }
 
@@ -63,7 +87,7 @@ def format_info(facts: dict[str, Any]) -> str:
     rows = [
         ("model", facts["model"]),
         ("architecture", f"{facts['model_type']}, {_norm(config)}, {_activation(config)}"),
-        ("layers", f"{config['encoder_layers']} encoder + {config['decoder_layers']} decoder"),
+        ("layers", _layers(config)),
         ("hidden size", f"{config['hidden_size']}, {_both(config, '_num_heads')} heads, "
          f"feed-forward {_both(config, '_ffn_dim')}"),
         ("vocabulary", _vocabulary(config)),
@@ -71,7 +95,8 @@ def format_info(facts: dict[str, Any]) -> str:
         ("parameters", f"{facts['parameters']:,}"),
         ("tokenizer", facts["tokenizer"] or "none: token ids only"),
         ("decoding", _decoding_text(facts["decoding"])),
-        ("shortlist", facts["shortlist"] or "none: chosen from the whole vocabulary"),
+        ("labels", ", ".join(facts["labels"])),
+        ("shortlist", _shortlist_text(facts)),
         ("files", _files_text(facts["files"])),
         ("memory", f"{facts['memory']['weights'] / MIB:.1f} MiB of weights; "
          f"{facts['memory']['peak_of_process'] / MIB:.0f} MiB peak of this process while loading"),
@@ -80,18 +105,27 @@ def format_info(facts: dict[str, Any]) -> str:
          f"{', '.join(engine['isas_of_this_cpu'])}, {_plural(engine['threads'], 'thread')}"),
         ("cpu", engine["cpu"]),
     ]  # fmt: skip
-    return "\n".join(f"{name:<14}{text}" for name, text in rows)
+    return "\n".join(f"{name:<14}{text}" for name, text in rows if text)
 
 
-def _decoding(translator: Translator) -> dict[str, Any]:
+def _decoding(model: AnyModel) -> dict[str, Any] | None:
+    if not hasattr(model, "generation_options"):
+        return None
     try:
-        return dataclasses.asdict(translator.generation_options())
+        return dataclasses.asdict(model.generation_options())
     except Error as error:
         return {"error": str(error)}
 
 
-def _decoding_text(decoding: dict[str, Any]) -> str:
-    shown = {name: value for name, value in decoding.items() if not _is_off(value)}
+def _shortlist_text(facts: dict[str, Any]) -> str:
+    """Nothing of an encoder, which chooses no tokens."""
+    if facts["decoding"] is None:
+        return ""
+    return facts["shortlist"] or "none: chosen from the whole vocabulary"
+
+
+def _decoding_text(decoding: dict[str, Any] | None) -> str:
+    shown = {name: value for name, value in (decoding or {}).items() if not _is_off(value)}
     return ", ".join(f"{name} {_plain(value)}" for name, value in shown.items())
 
 
@@ -132,14 +166,22 @@ def _activation(config: dict[str, Any]) -> str:
     return f"gated {config['activation']}" if config["gated_ffn"] else str(config["activation"])
 
 
+def _layers(config: dict[str, Any]) -> str:
+    counts = ((config[f"{stack}_layers"], stack) for stack in ("encoder", "decoder"))
+    return " + ".join(f"{count} {stack}" for count, stack in counts if count)
+
+
 def _both(config: dict[str, Any], name: str) -> str:
-    encoder, decoder = config["encoder" + name], config["decoder" + name]
-    return str(encoder) if encoder == decoder else f"{encoder} and {decoder}"
+    """The size in each stack that is there."""
+    sizes = dict.fromkeys((config["encoder" + name], config["decoder" + name]))
+    return " and ".join(str(size) for size in sizes if size)
 
 
 def _vocabulary(config: dict[str, Any]) -> str:
     source, target = config["source_vocab_size"], config["vocab_size"]
-    return f"{target:,}" if source == target else f"{source:,} source, {target:,} target"
+    if source == target or not (source and target):
+        return f"{source or target:,}"
+    return f"{source:,} source, {target:,} target"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from pyengine import _core
 from pyengine.errors import ClosedError, TokenizerMissingError
+from pyengine.inputs import ItemError, ItemTruncated, Offsets
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
 
 if TYPE_CHECKING:
@@ -19,7 +24,12 @@ if TYPE_CHECKING:
 
 
 class LoadedModel:
-    """What a :class:`~pyengine.Translator` is before it translates."""
+    """What a :class:`~pyengine.Translator` is before it translates, and an
+    :class:`~pyengine.Encoder` before it encodes.
+    """
+
+    _STACKS: tuple[str, ...]
+    """What the models of a class consist of."""
 
     def __init__(
         self,
@@ -34,7 +44,7 @@ class LoadedModel:
         settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir, shortlist)
         self._settings = settings
         self._loaded: Loaded | None = None
-        self._loaded = load(model, settings)
+        self._loaded = load(model, settings, self._STACKS)
         self._model, weights = self._loaded.model, self._loaded.weights
         self._compute_type, self._shortlist = self._loaded.compute_type, self._loaded.shortlist
         self._parameters = weights.parameters
@@ -161,7 +171,8 @@ class LoadedModel:
     def _open(self) -> Loaded:
         loaded = self._loaded
         if loaded is None:
-            raise ClosedError(f"the translator of {str(self.path)!r} is closed")
+            kind = type(self).__name__.lower()
+            raise ClosedError(f"the {kind} of {str(self.path)!r} is closed")
         return loaded
 
     def _get_tokenizer(self) -> Tokenizer:
@@ -171,3 +182,29 @@ class LoadedModel:
 
                 self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
             return self._tokenizer
+
+    def _fitted(
+        self, encoded: list[list[int]], items: Sequence[int], truncate: bool
+    ) -> list[list[int]]:
+        """``encoded`` with each sentence within the model's positions, or an error."""
+        limit = self.config.max_positions
+        fitted = []
+        for item, ids in zip(items, encoded, strict=True):
+            if len(ids) > limit:
+                length = f"{len(ids)} tokens, the model has {limit} positions"
+                if not truncate:
+                    raise ItemError(item, f"{length}; split the text, or set truncate=True")
+                warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=3)
+                final = self._get_tokenizer().num_final  # the end token stays
+                ids = [*ids[: limit - final], *ids[len(ids) - final :]]
+            fitted.append(ids)
+        return fitted
+
+    def _check_lengths(self, offsets: Offsets, which: str = "", shortest: int = 1) -> None:
+        lengths = np.diff(offsets)
+        limit = self.config.max_positions
+        bad = np.flatnonzero((lengths < shortest) | (lengths > limit))
+        if len(bad):
+            item = int(bad[0])
+            expected = f"{shortest} to {limit}, the model's positions"
+            raise ItemError(item, f"{which}found {lengths[item]} tokens, expected {expected}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyengine import _core
 from pyengine.cache import resolve_cache_dir
-from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError
+from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError, UnsupportedModelError
 from pyengine.models import ModelConfig, ModelFolder, read_folder
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
@@ -22,6 +22,13 @@ shape of OPUS-MT base 678, 847, 952, 985, 1012; a model of 2 million parameters 
 
 MAX_THREADS = 255
 """Threads of an engine at most, the core's ThreadPool::kMaxThreads."""
+
+CLASS_NAMES = {
+    ("encoder", "decoder"): "Translator",
+    ("encoder",): "Encoder",
+    ("decoder",): "Generator",
+}
+"""The class that runs the models which consist of these stacks."""
 
 COMPUTE_TYPES = ("default", "auto", "float32", "bfloat16", "int8")
 """Values of ``compute_type``."""
@@ -103,14 +110,23 @@ class Loaded:
     shortlist: Path | None
 
 
-def load(folder: str | os.PathLike[str], settings: Settings) -> Loaded:
+def load(folder: str | os.PathLike[str], settings: Settings, stacks: tuple[str, ...]) -> Loaded:
     """Read a model folder and make an engine of it.
+
+    Args:
+        stacks: what the model must consist of.
 
     Raises:
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
     model = read_folder(checked_folder(folder))
+    found = tuple(model.graph_paths)
+    if found != stacks:
+        raise UnsupportedModelError(
+            f"{str(model.path)!r}: {model.model_type} is no {' and '.join(stacks)}; "
+            f"load it with pyengine.{CLASS_NAMES[found]}"
+        )
     compute_type = settings.computed_in(model.stored_type)
     weights = load_weights(model, compute_type, settings.cache_dir)
     shortlist = _shortlist_of(model, settings.shortlist)

@@ -53,6 +53,10 @@ class GenerationOptions:
         suppress_tokens: ids never generated.
         begin_suppress_tokens: ids not generated first (second, after a forced first token).
         bad_words_ids: sequences of ids never generated; a lone end token stays allowed.
+        max_added_tokens: generated tokens at most, however long the prompt of a
+            :class:`~pyengine.Generator` is, whose tokens the lengths above count; ``None``: as many
+            as these allow.
+        min_added_tokens: tokens generated before an end token is allowed, as above.
 
     Source: transformers 4.57, ``GenerationConfig``.
 
@@ -78,6 +82,8 @@ class GenerationOptions:
     suppress_tokens: tuple[int, ...] = ()
     begin_suppress_tokens: tuple[int, ...] = ()
     bad_words_ids: tuple[tuple[int, ...], ...] = ()
+    max_added_tokens: int | None = None
+    min_added_tokens: int = 0
 
     @property
     def max_new_tokens(self) -> int:
@@ -92,10 +98,14 @@ class GenerationOptions:
 
 @dataclass(frozen=True)
 class ModelLimits:
-    """What a model allows: ids in ``[0, vocab_size)``, at most ``max_positions`` tokens."""
+    """What a model allows: ids in ``[0, vocab_size)``, at most ``max_positions`` tokens.
+
+    A model that is ``prompted`` continues the caller's ids, and has no decoder start token.
+    """
 
     vocab_size: int
     max_positions: int
+    prompted: bool = False
 
 
 def resolve_options(
@@ -126,10 +136,10 @@ def resolve_options(
         for name, check in _CHECKS.items()
         if given.holds(name)
     }
-    values["max_length"] = _max_length(given, limits)
-    values["min_length"] = _min_length(given, limits)
+    lengths = _prompted_lengths if limits.prompted else _lengths
+    values.update(lengths(given, limits))
     options = GenerationOptions(
-        decoder_start_token_id=_decoder_start(given, limits),
+        decoder_start_token_id=0 if limits.prompted else _decoder_start(given, limits),
         **{name: value for name, value in values.items() if value is not None},
     )
     _check_together(options)
@@ -151,6 +161,9 @@ def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.Gen
     core = _core.GenerationOptions()
     for name in _SAME_IN_CORE:
         setattr(core, name, getattr(options, name))
+    if options.max_added_tokens is not None:
+        core.max_new_tokens = options.max_added_tokens
+    core.min_new_tokens = options.min_added_tokens
     core.return_scores = return_scores
     core.early_stopping = stopping[options.early_stopping]
     core.eos_token_ids = list(options.eos_token_id)
@@ -421,6 +434,28 @@ def _overridden(file: Mapping[str, Any], call: Mapping[str, Any]) -> _Given:
         if call.get(length) is not None and new_tokens not in call:
             values.pop(new_tokens, None)
     return _Given(values, frozenset(call))
+
+
+def _lengths(given: _Given, limits: ModelLimits) -> dict[str, int]:
+    return {"max_length": _max_length(given, limits), "min_length": _min_length(given, limits)}
+
+
+def _prompted_lengths(given: _Given, limits: ModelLimits) -> dict[str, int]:
+    """Lengths with the prompt, and numbers of new tokens, which depend on no prompt's length."""
+    largest = limits.max_positions
+    found = {"max_length": largest}
+    for name, kept_as in (("max_new_tokens", "max_added_tokens"), ("max_length", "max_length")):
+        if given.values.get(name) is not None:
+            length: int = given.value(name, _at_least(1), limits)
+            if length > largest and name in given.from_call:
+                raise given.error(name, f"at most {largest}, the model's position limit")
+            found[kept_as] = min(length, largest)
+            break
+    for name, kept_as in (("min_new_tokens", "min_added_tokens"), ("min_length", "min_length")):
+        if given.values.get(name) is not None:
+            found[kept_as] = given.value(name, _at_least(0), limits)
+            break
+    return found
 
 
 def _max_length(given: _Given, limits: ModelLimits) -> int:

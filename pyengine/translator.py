@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
@@ -11,15 +10,7 @@ from numpy.typing import NDArray
 
 from pyengine import _core, _ragged, stream
 from pyengine.errors import InputError, InputTypeError
-from pyengine.inputs import (
-    Ids,
-    ItemError,
-    ItemTruncated,
-    Offsets,
-    checked_texts,
-    is_blank,
-    packed,
-)
+from pyengine.inputs import Ids, Offsets, checked_texts, is_blank, packed
 from pyengine.loaded_model import LoadedModel
 from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
 from pyengine.wording import Wording
@@ -81,6 +72,8 @@ class Translator(LoadedModel):
         with pyengine.Translator("path/to/model") as translator:
             print(translator.translate("A man is riding a bicycle."))
     """
+
+    _STACKS = ("encoder", "decoder")
 
     # --- text ------------------------------------------------------------------------------------
 
@@ -415,32 +408,6 @@ class Translator(LoadedModel):
                 raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
             ids = [] if is_blank(text) else wording.encode_batch(self._get_tokenizer(), [text])[0]
             yield self._fitted([ids], [item], truncate)[0]
-
-    def _fitted(
-        self, encoded: list[list[int]], items: Sequence[int], truncate: bool
-    ) -> list[list[int]]:
-        """``encoded`` with each sentence within the model's positions, or an error."""
-        limit = self.max_source_length
-        fitted = []
-        for item, ids in zip(items, encoded, strict=True):
-            if len(ids) > limit:
-                length = f"{len(ids)} tokens, the model has {limit} positions"
-                if not truncate:
-                    raise ItemError(item, f"{length}; split the text, or set truncate=True")
-                warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=3)
-                final = self._get_tokenizer().num_final  # the end token stays
-                ids = [*ids[: limit - final], *ids[-final:]]
-            fitted.append(ids)
-        return fitted
-
-    def _check_lengths(self, offsets: Offsets, which: str = "", shortest: int = 1) -> None:
-        lengths = np.diff(offsets)
-        limit = self.max_source_length
-        bad = np.flatnonzero((lengths < shortest) | (lengths > limit))
-        if len(bad):
-            item = int(bad[0])
-            expected = f"{shortest} to {limit}, the model's positions"
-            raise ItemError(item, f"{which}found {lengths[item]} tokens, expected {expected}")
 
     def _translate_ids(
         self,

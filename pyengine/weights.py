@@ -94,7 +94,7 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
     from pyengine.models import read_tensors  # imports onnx, which takes 0.1 s
     from pyengine.models.quantized import dequantized
 
-    graphs = [model.encoder_path, model.decoder_path]
+    graphs = list(model.graph_paths.values())
     states = file_states(model.path, graphs)
     tensors = read_tensors(model)
     states.update(file_states(model.path, tensors.files - set(graphs)))

@@ -14,6 +14,8 @@ import copy
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import torch
 from optimum.exporters.onnx import onnx_export_from_model
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, PreTrainedModel
 
-from tools import golden_search, toy_language
+from tools import decoder_fixtures, encoder_fixtures, golden_search, toy_language
 from tools.family_fixtures import FAMILY_FIXTURES
 from tools.fixture import MERGED, SPLIT, TWO, Fixture, randomize, stack_sizes
 
@@ -228,11 +230,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="default: all")
     torch.set_num_threads(1)
-    names = parser.parse_args().names or [fixture.name for fixture in FIXTURES]
-    for fixture in FIXTURES:
-        if fixture.name in names:
-            print(f"{fixture.name} ...", flush=True)
-            build(fixture)
+    makers: dict[str, Callable[[], None]] = {
+        **{fixture.name: partial(build, fixture) for fixture in FIXTURES},
+        **{f.name: partial(encoder_fixtures.build, f) for f in encoder_fixtures.ENCODERS},
+        **{f.name: partial(decoder_fixtures.build, f) for f in decoder_fixtures.DECODERS},
+    }
+    names = parser.parse_args().names or [*makers]
+    for name, make in makers.items():
+        if name in names:
+            print(f"{name} ...", flush=True)
+            make()
 
 
 if __name__ == "__main__":

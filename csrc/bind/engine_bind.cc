@@ -162,6 +162,17 @@ Floats score(Engine& engine, const Ids& source_ids, const Offsets& source_offset
   return log_probs;
 }
 
+// [total]; 0 for the first id of each text.
+Floats score_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size) {
+  const Ragged texts = as_ragged(ids, offsets);
+  Floats log_probs(ids.size());
+  float* data = log_probs.mutable_data();
+  std::fill_n(data, ids.size(), 0.0f);
+  SignalPoll poll;
+  poll.run([&] { engine.score(texts, batch_size, data, poll); });
+  return log_probs;
+}
+
 Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_ids) {
   Floats result({static_cast<py::ssize_t>(decoder_input_ids.size()),
                  static_cast<py::ssize_t>(engine.config().vocab_size)});
@@ -172,13 +183,24 @@ Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_id
   return result;
 }
 
-Floats encoder_hidden_states(Engine& engine, const Ids& source_ids) {
-  const auto source = as_span(source_ids);
+Floats encode_sources(Engine& engine, const Ids& source_ids, const Offsets& source_offsets, int batch_size) {
+  const Ragged sources = as_ragged(source_ids, source_offsets);
   Floats result(
-      {static_cast<py::ssize_t>(source.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
+      {static_cast<py::ssize_t>(source_ids.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
   float* data = result.mutable_data();
   SignalPoll poll;
-  poll.run([&] { engine.encoder_hidden_states(source, data, poll); });
+  poll.run([&] { engine.encode(sources, batch_size, data, poll); });
+  return result;
+}
+
+Floats classify_sources(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
+                        int batch_size) {
+  const Ragged sources = as_ragged(source_ids, source_offsets);
+  Floats result(
+      {static_cast<py::ssize_t>(sources.size()), static_cast<py::ssize_t>(engine.config().num_labels)});
+  float* data = result.mutable_data();
+  SignalPoll poll;
+  poll.run([&] { engine.classify(sources, batch_size, data, poll); });
   return result;
 }
 
@@ -193,6 +215,8 @@ void bind_options(py::module_& m) {
       .def_readwrite("num_return_sequences", &GenerationOptions::num_return_sequences)
       .def_readwrite("max_length", &GenerationOptions::max_length)
       .def_readwrite("min_length", &GenerationOptions::min_length)
+      .def_readwrite("max_new_tokens", &GenerationOptions::max_new_tokens)
+      .def_readwrite("min_new_tokens", &GenerationOptions::min_new_tokens)
       .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
       .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
       .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)
@@ -225,8 +249,11 @@ void bind_engine(py::module_& m) {
            py::arg("batch_size"), py::arg("stop") = nullptr)
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),
            py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))
+      .def("score_texts", &score_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"))
       .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"))
-      .def("encoder_hidden_states", &encoder_hidden_states, py::arg("source_ids"))
+      .def("encode", &encode_sources, py::arg("source_ids"), py::arg("source_offsets"), py::arg("batch_size"))
+      .def("classify", &classify_sources, py::arg("source_ids"), py::arg("source_offsets"),
+           py::arg("batch_size"))
       .def_property_readonly("isa", &Engine::isa)
       .def_property_readonly("num_threads", &Engine::num_threads)
       .def_property_readonly("weight_bytes", &Engine::weight_bytes);

@@ -48,7 +48,8 @@ Activation activation_named(const std::string& name) {
   if (name == "silu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_tanh") return Activation::kGeluTanh;
-  throw std::invalid_argument("activation must be none, relu, silu, gelu or gelu_tanh, not " + name);
+  if (name == "tanh") return Activation::kTanh;
+  throw std::invalid_argument("activation must be none, relu, silu, gelu, gelu_tanh or tanh, not " + name);
 }
 
 // Runs `kernel` so many times without the GIL: once for a test, often for a measurement.
@@ -371,6 +372,16 @@ Floats embed(const std::string& isa, const Floats& token, float scale, const Flo
   return output;
 }
 
+// angles [head_dim], heads [num_heads, head_dim] -> the heads turned
+Floats rotate(const std::string& isa, const Floats& angles, const Floats& heads) {
+  require(heads.ndim() == 2 && heads.shape(1) == angles.size() && angles.size() % 2 == 0,
+          "heads must be [num_heads, size of angles], which is even");
+  Floats output = empty(rows_of(heads), columns_of(heads));
+  std::copy_n(heads.data(), heads.size(), output.mutable_data());
+  select_kernels(isa).rotate(angles.data(), rows_of(heads), columns_of(heads), output.mutable_data());
+  return output;
+}
+
 // input and gate [size], state and hidden [size] -> their next values
 py::tuple ssru(const std::string& isa, const Floats& input, const Floats& gate, const Floats& state,
                const Floats& hidden) {
@@ -468,6 +479,7 @@ void bind_kernels(py::module_& m) {
   k.def("rms_norm", &rms_norm, arg("isa"), arg("input"), arg("gamma"), arg("epsilon"));
   k.def("gate", &gate, arg("isa"), arg("gate_and_value"), arg("activation"));
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
+  k.def("rotate", &rotate, arg("isa"), arg("angles"), arg("heads"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
   k.def("arrange_s8", &arrange_s8_weight, arg("weight"));
   k.def("gather_columns", &gather_panels<float, float>, arg("panels"), arg("depth"), arg("columns"));

@@ -22,14 +22,15 @@ struct Named {
   const char* name;
   Enum value;
 };
-constexpr Named<Activation> kActivations[] = {{"relu", Activation::kRelu},
-                                              {"silu", Activation::kSilu},
-                                              {"gelu", Activation::kGelu},
-                                              {"gelu_tanh", Activation::kGeluTanh}};
+constexpr Named<Activation> kActivations[] = {
+    {"relu", Activation::kRelu},          {"silu", Activation::kSilu}, {"gelu", Activation::kGelu},
+    {"gelu_tanh", Activation::kGeluTanh}, {"tanh", Activation::kTanh}, {"none", Activation::kNone}};
 constexpr Named<NormKind> kNormKinds[] = {{"layer_norm", NormKind::kLayerNorm},
                                           {"rms_norm", NormKind::kRmsNorm}};
-constexpr Named<PositionKind> kPositionKinds[] = {
-    {"none", PositionKind::kNone}, {"table", PositionKind::kTable}, {"relative", PositionKind::kRelative}};
+constexpr Named<PositionKind> kPositionKinds[] = {{"none", PositionKind::kNone},
+                                                  {"table", PositionKind::kTable},
+                                                  {"relative", PositionKind::kRelative},
+                                                  {"rotary", PositionKind::kRotary}};
 constexpr Named<DecoderKind> kDecoderKinds[] = {{"self_attention", DecoderKind::kSelfAttention},
                                                 {"ssru", DecoderKind::kSsru}};
 
@@ -147,6 +148,7 @@ void bind_config(py::module_& m) {
       .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
       .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)
       .def_readwrite("decoder_num_heads", &ModelConfig::decoder_num_heads)
+      .def_readwrite("decoder_num_key_value_heads", &ModelConfig::decoder_num_key_value_heads)
       .def_readwrite("encoder_head_dim", &ModelConfig::encoder_head_dim)
       .def_readwrite("decoder_head_dim", &ModelConfig::decoder_head_dim)
       .def_readwrite("encoder_ffn_dim", &ModelConfig::encoder_ffn_dim)
@@ -159,8 +161,11 @@ void bind_config(py::module_& m) {
       .def_readwrite("relative_max_distance", &ModelConfig::relative_max_distance)
       .def_readwrite("scale_attention", &ModelConfig::scale_attention)
       .def_readwrite("logit_scale", &ModelConfig::logit_scale)
-      .def_readwrite("norm_eps", &ModelConfig::norm_eps);
+      .def_readwrite("norm_eps", &ModelConfig::norm_eps)
+      .def_readwrite("token_types", &ModelConfig::token_types)
+      .def_readwrite("num_labels", &ModelConfig::num_labels);
   bind_named(config, "activation", &ModelConfig::activation, kActivations);
+  bind_named(config, "classifier_activation", &ModelConfig::classifier_activation, kActivations);
   bind_named(config, "norm_kind", &ModelConfig::norm_kind, kNormKinds);
   bind_named(config, "position_kind", &ModelConfig::position_kind, kPositionKinds);
   bind_named(config, "decoder_kind", &ModelConfig::decoder_kind, kDecoderKinds);

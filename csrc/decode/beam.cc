@@ -6,15 +6,19 @@
 
 namespace pyengine {
 
-BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& constraints)
+BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& constraints,
+                       std::span<const std::int32_t> prompt)
     : options_(options),
       constraints_(constraints),
+      lengths_(lengths_of(options, prompt.size())),
       // Enough that num_beams candidates are left when every end token is among them.
       num_candidates_(std::max<int>(2, 1 + static_cast<int>(options.eos_token_ids.size())) *
                       options.num_beams),
-      tokens_(static_cast<std::size_t>(options.num_beams) * options.max_length),
+      length_(lengths_.prompt),
+      tokens_(static_cast<std::size_t>(options.num_beams) * lengths_.max),
       next_tokens_(tokens_.size()),
-      banned_(options.num_beams) {
+      banned_(options.num_beams),
+      rows_(prompt_rows(prompt)) {
   // All that a step writes to, so that none allocates.
   for (std::vector<std::int32_t>& banned : banned_) banned.reserve(constraints.max_banned());
   sums_.reserve(options.num_beams);
@@ -23,28 +27,25 @@ BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& cons
   candidates_.reserve(static_cast<std::size_t>(num_candidates_) * options.num_beams);
   finished_.reserve(options.num_beams);
   spare_.resize(options.num_beams);
-  for (Hypothesis& hypothesis : spare_) hypothesis.ids.reserve(options.max_length);
-  tokens_[0] = options.decoder_start_token_id;
+  for (Hypothesis& hypothesis : spare_) hypothesis.ids.reserve(lengths_.max - lengths_.prompt);
+  std::copy(prompt.begin(), prompt.end(), tokens_.begin());
   sums_.push_back(0.0f);
-  prepare_rows();
+  rows_.back() = predicting_row(0);
 }
 
-void BeamSearch::prepare_rows() {
-  rows_.clear();
-  for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
-    const auto tokens = tokens_of(slot);
-    constraints_.ban(tokens, banned_[slot]);
-    DecodingRow row{tokens.back(), length_ - 1, slot, {}};
-    row.query.banned = banned_[slot];
-    row.query.renormalize = options_.renormalize_logits;
-    row.query.top_k = num_candidates_;
-    rows_.push_back(row);
-  }
+DecodingRow BeamSearch::predicting_row(int slot) {
+  const auto tokens = tokens_of(slot);
+  constraints_.ban(tokens, lengths_, banned_[slot]);
+  DecodingRow row{tokens.back(), length_ - 1, slot, {}};
+  row.query.banned = banned_[slot];
+  row.query.renormalize = options_.renormalize_logits;
+  row.query.top_k = num_candidates_;
+  return row;
 }
 
 bool BeamSearch::advance(std::span<const VocabularyResult> results) {
   collect_candidates(results);
-  const bool at_limit = length_ + 1 >= options_.max_length;
+  const bool at_limit = length_ + 1 >= lengths_.max;
   // A hypothesis that ends counts only if it is among the num_beams best; those below are there so that
   // num_beams hypotheses can run on.
   const std::size_t num_eligible = std::min<std::size_t>(candidates_.size(), options_.num_beams);
@@ -55,13 +56,14 @@ bool BeamSearch::advance(std::span<const VocabularyResult> results) {
   keep_running(at_limit);
   ++length_;
   if (sums_.empty() || cannot_improve()) return true;
-  prepare_rows();
+  rows_.clear();
+  for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) rows_.push_back(predicting_row(slot));
   return false;
 }
 
 void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
   candidates_.clear();
-  const auto forced = constraints_.forced(length_);
+  const auto forced = constraints_.forced(length_, lengths_);
   for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
     for_each_candidate(forced, options_, results[slot], num_candidates_,
                        [&](std::int32_t id, float log_prob) {
@@ -84,7 +86,7 @@ void BeamSearch::keep_running(bool at_limit) {
   for (const Candidate& candidate : candidates_) {
     if (is_end(options_, candidate.id)) continue;
     const auto tokens = tokens_of(candidate.slot);
-    std::int32_t* next = next_tokens_.data() + sums_.size() * options_.max_length;
+    std::int32_t* next = next_tokens_.data() + sums_.size() * lengths_.max;
     std::copy(tokens.begin(), tokens.end(), next);
     next[length_] = candidate.id;
     parents_.push_back(candidate.slot);
@@ -96,7 +98,7 @@ void BeamSearch::keep_running(bool at_limit) {
 
 // Enters a hypothesis among the num_beams best finished ones; of equal scores the earlier stays ahead.
 void BeamSearch::finish(const Candidate& candidate, bool with_end_token) {
-  const float score = candidate.sum / length_divisor(options_, length_);
+  const float score = candidate.sum / length_divisor(options_, length_ + 1 - lengths_.prompt);
   if (static_cast<int>(finished_.size()) == options_.num_beams) {
     if (score <= finished_.back().score) return;
     spare_.push_back(std::move(finished_.back()));
@@ -104,7 +106,7 @@ void BeamSearch::finish(const Candidate& candidate, bool with_end_token) {
   }
   Hypothesis hypothesis = std::move(spare_.back());
   spare_.pop_back();
-  const auto tokens = tokens_of(candidate.slot).subspan(1);
+  const auto tokens = tokens_of(candidate.slot).subspan(lengths_.prompt);
   hypothesis.ids.assign(tokens.begin(), tokens.end());
   if (!with_end_token) hypothesis.ids.push_back(candidate.id);
   hypothesis.score = score;
@@ -119,7 +121,7 @@ bool BeamSearch::cannot_improve() const {
   if (options_.early_stopping == EarlyStopping::kImmediate) return true;
   const bool at_max_length =
       options_.early_stopping == EarlyStopping::kNever && options_.length_penalty > 0.0;
-  const int num_generated = (at_max_length ? options_.max_length : length_) - 1;
+  const int num_generated = (at_max_length ? lengths_.max : length_) - lengths_.prompt;
   return !(sums_[0] / length_divisor(options_, num_generated) > finished_.back().score);
 }
 

@@ -10,11 +10,12 @@ namespace pyengine {
 // with a score near -1e9 as a placeholder, there is none here: so the first step runs one row.
 class BeamSearch : public Search {
  public:
-  // Both must outlive the search.
-  BeamSearch(const GenerationOptions& options, const Constraints& constraints);
+  // As GreedySearch's.
+  BeamSearch(const GenerationOptions& options, const Constraints& constraints,
+             std::span<const std::int32_t> prompt);
 
   int num_slots() const override { return options_.num_beams; }
-  int max_positions() const override { return options_.max_length - 1; }
+  int max_positions() const override { return lengths_.max - 1; }
   std::span<const DecodingRow> rows() const override { return rows_; }
   std::span<const int> parents() const override { return parents_; }
   bool advance(std::span<const VocabularyResult> results) override;
@@ -28,26 +29,27 @@ class BeamSearch : public Search {
   };
 
   std::span<const std::int32_t> tokens_of(int slot) const {
-    return {tokens_.data() + static_cast<std::size_t>(slot) * options_.max_length,
+    return {tokens_.data() + static_cast<std::size_t>(slot) * lengths_.max,
             static_cast<std::size_t>(length_)};
   }
   void collect_candidates(std::span<const VocabularyResult> results);
   void keep_running(bool at_limit);
   void finish(const Candidate& candidate, bool with_end_token);
   bool cannot_improve() const;
-  void prepare_rows();
+  DecodingRow predicting_row(int slot);
 
   const GenerationOptions& options_;
   const Constraints& constraints_;
-  int num_candidates_;                     // kept at each step
-  int length_ = 1;                         // tokens of a running hypothesis, decoder start token included
-  std::vector<std::int32_t> tokens_;       // [num_beams][max_length] of the running hypotheses
-  std::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next
-  std::vector<float> sums_;                // [running] log-probabilities, best first
-  std::vector<int> parents_;               // [running]
-  std::vector<Candidate> candidates_;      // [running * num_candidates_] at most
+  const Lengths lengths_;
+  int num_candidates_;                             // kept at each step
+  int length_;                                     // tokens of a running hypothesis, its prompt included
+  std::vector<std::int32_t> tokens_;               // [num_beams][lengths_.max] of the running hypotheses
+  std::vector<std::int32_t> next_tokens_;          // the same, while one step is turned into the next
+  std::vector<float> sums_;                        // [running] log-probabilities, best first
+  std::vector<int> parents_;                       // [running]
+  std::vector<Candidate> candidates_;              // [running * num_candidates_] at most
   std::vector<std::vector<std::int32_t>> banned_;  // [num_beams]
-  std::vector<DecodingRow> rows_;                  // [running]
+  std::vector<DecodingRow> rows_;                  // [running], the prompt's at first
   std::vector<Hypothesis> finished_;               // [num_beams] at most, best first
   std::vector<Hypothesis> spare_;                  // memory for those that are not finished yet
 };

@@ -17,11 +17,7 @@ void sort_unique(std::vector<std::int32_t>& ids) {
 }  // namespace
 
 Constraints::Constraints(const GenerationOptions& options)
-    : max_length_(options.max_length),
-      min_length_(options.min_length),
-      // A forced first token takes the place that the suppressed ones would hold for.
-      begin_length_(options.forced_bos_token_id < 0 ? 1 : 2),
-      eos_token_ids_(options.eos_token_ids),
+    : eos_token_ids_(options.eos_token_ids),
       forced_eos_(options.forced_eos_token_ids),
       always_banned_(options.suppress_tokens),
       begin_suppress_tokens_(options.begin_suppress_tokens) {
@@ -45,18 +41,21 @@ std::size_t Constraints::max_banned() const {
   return always_banned_.size() + eos_token_ids_.size() + begin_suppress_tokens_.size() + bad_words_.size();
 }
 
-std::span<const std::int32_t> Constraints::forced(int length) const {
-  if (length == max_length_ - 1 && !forced_eos_.empty()) return forced_eos_;
+std::span<const std::int32_t> Constraints::forced(int length, const Lengths& lengths) const {
+  if (length == lengths.max - 1 && !forced_eos_.empty()) return forced_eos_;
   if (length == 1) return forced_bos_;
   return {};
 }
 
-void Constraints::ban(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& banned) const {
+void Constraints::ban(std::span<const std::int32_t> tokens, const Lengths& lengths,
+                      std::vector<std::int32_t>& banned) const {
   const int length = static_cast<int>(tokens.size());
+  // A forced first token takes the place that begin_suppress_tokens would hold for.
+  const int begin = lengths.prompt == 1 && !forced_bos_.empty() ? 2 : lengths.prompt;
   banned.assign(always_banned_.begin(), always_banned_.end());
   const std::size_t sorted = banned.size();
-  if (length < min_length_) banned.insert(banned.end(), eos_token_ids_.begin(), eos_token_ids_.end());
-  if (length == begin_length_) {
+  if (length < lengths.min) banned.insert(banned.end(), eos_token_ids_.begin(), eos_token_ids_.end());
+  if (length == begin) {
     banned.insert(banned.end(), begin_suppress_tokens_.begin(), begin_suppress_tokens_.end());
   }
   for (const std::vector<std::int32_t>& word : bad_words_) {

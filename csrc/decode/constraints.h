@@ -14,20 +14,18 @@ class Constraints {
  public:
   explicit Constraints(const GenerationOptions& options);
 
-  // Tokens of which one must come next when a sequence has `length` tokens, decoder start token included;
-  // empty if any may. Ascending. A forced token has log-probability 0.
-  std::span<const std::int32_t> forced(int length) const;
+  // Tokens of which one must come next when a sequence has `length` tokens, its prompt included; empty if any
+  // may. Ascending. A forced token has log-probability 0.
+  std::span<const std::int32_t> forced(int length, const Lengths& lengths) const;
 
-  // Writes to `banned`, ascending, the ids that must not follow `tokens` (decoder start token included).
-  void ban(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& banned) const;
+  // Writes to `banned`, ascending, the ids that must not follow `tokens` (the prompt included).
+  void ban(std::span<const std::int32_t> tokens, const Lengths& lengths,
+           std::vector<std::int32_t>& banned) const;
 
   // Most ids that ban() writes, repeats included.
   std::size_t max_banned() const;
 
  private:
-  int max_length_;
-  int min_length_;
-  int begin_length_;  // length at which begin_suppress_tokens hold
   std::vector<std::int32_t> eos_token_ids_;
   std::vector<std::int32_t> forced_bos_;
   std::vector<std::int32_t> forced_eos_;

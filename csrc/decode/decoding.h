@@ -15,6 +15,7 @@ struct DecodingRow {
   int position;
   int slot;
   VocabularyQuery query;
+  bool predicts = true;  // false: a token of a prompt, which leaves its key and value and has no result
 };
 
 class Decoding {
@@ -32,7 +33,7 @@ class Decoding {
   // itself.
   virtual std::span<const int> parents() const = 0;
 
-  // Takes the results of rows(), one each; true if the sentence is done.
+  // Takes the results of those of rows() that predict, one each; true if the sentence is done.
   virtual bool advance(std::span<const VocabularyResult> results) = 0;
 };
 

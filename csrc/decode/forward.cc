@@ -5,6 +5,15 @@
 #include "model/shortlist.h"
 
 namespace pyengine {
+namespace {
+
+int num_predicting(const Decoding& decoding) {
+  const auto rows = decoding.rows();
+  return static_cast<int>(
+      std::count_if(rows.begin(), rows.end(), [](const DecodingRow& row) { return row.predicts; }));
+}
+
+}  // namespace
 
 Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
     : config_(config),
@@ -12,8 +21,17 @@ Forward::Forward(const ModelConfig& config, const Weights& weights, const Kernel
       pages_(pages),
       runtime_{kernels, ThreadPool::shared(), 1, workspace_} {}
 
-void Forward::encode(std::span<Sentence* const> sentences) {
+void Forward::enter(std::span<Sentence* const> sentences) {
   workspace_.reset();
+  if (config_.encoder_layers > 0) encode(sentences);
+  select_candidates(sentences);
+  for (Sentence* sentence : sentences) {
+    sentence->done = sentence->decoding == nullptr;
+    if (!sentence->done) open_history(*sentence);
+  }
+}
+
+void Forward::encode(std::span<Sentence* const> sentences) {
   std::size_t num_tokens = 0;
   for (const Sentence* sentence : sentences) num_tokens += sentence->source.size();
   auto* tokens = workspace_.take<std::int32_t>(num_tokens);
@@ -27,30 +45,54 @@ void Forward::encode(std::span<Sentence* const> sentences) {
   }
   pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}},
                    hidden);
+  hand_out(sentences, hidden);
+  if (config_.num_labels > 0) classify_first_tokens(sentences, hidden);
+  if (config_.decoder_layers > 0) fill_source_caches(sentences, hidden);
+}
 
+// Copies what each sentence wants of the last hidden states [tokens, hidden_size].
+void Forward::hand_out(std::span<Sentence* const> sentences, const float* hidden) {
+  for (const Sentence* sentence : sentences) {
+    const std::size_t count = sentence->source.size() * config_.hidden_size;
+    if (sentence->results.hidden != nullptr) std::copy_n(hidden, count, sentence->results.hidden);
+    hidden += count;
+  }
+}
+
+void Forward::classify_first_tokens(std::span<Sentence* const> sentences, const float* hidden) {
+  const std::size_t size = config_.hidden_size, num_labels = config_.num_labels;
+  float* first = workspace_.take<float>(sentences.size() * size);
+  float* logits = workspace_.take<float>(sentences.size() * num_labels);
+  int num_rows = 0;
+  for (const Sentence* sentence : sentences) {
+    if (sentence->results.class_logits != nullptr) std::copy_n(hidden, size, first + num_rows++ * size);
+    hidden += sentence->source.size() * size;
+  }
+  if (num_rows > 0) classify(runtime_, config_, weights_.classifier, first, num_rows, logits);
+  for (const Sentence* sentence : sentences) {
+    if (sentence->results.class_logits == nullptr) continue;
+    std::copy_n(logits, num_labels, sentence->results.class_logits);
+    logits += num_labels;
+  }
+}
+
+// Gives each sentence the cache of its source, filled.
+void Forward::fill_source_caches(std::span<Sentence* const> sentences, const float* hidden) {
+  std::size_t num_tokens = 0;
+  for (const Sentence* sentence : sentences) num_tokens += sentence->source.size();
   auto* positions = workspace_.take<std::int32_t>(num_tokens);
   auto* pages = workspace_.take<std::byte*>(num_tokens);
-  for (std::size_t i = 0; i < sentences.size(); ++i) {
-    open_caches(*sentences[i]);
-    for (int row = offsets[i]; row < offsets[i + 1]; ++row) {
-      positions[row] = row - offsets[i];
-      pages[row] = sentences[i]->source_cache->page_of(positions[row]);
+  std::size_t row = 0;
+  for (Sentence* sentence : sentences) {
+    const int length = static_cast<int>(sentence->source.size());
+    sentence->source_cache.emplace(pages_, length);
+    for (int position = 0; position < length; ++position, ++row) {
+      positions[row] = position;
+      pages[row] = sentence->source_cache->page_of(position);
     }
   }
   fill_cross_cache(runtime_, weights_, pages_.layout(), hidden,
                    {static_cast<int>(num_tokens), positions, pages});
-  select_candidates(sentences);
-}
-
-void Forward::open_caches(Sentence& sentence) {
-  sentence.source_cache.emplace(pages_, static_cast<int>(sentence.source.size()));
-  const int num_slots = sentence.decoding->num_slots();
-  if (config_.decoder_kind == DecoderKind::kSsru) {
-    const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
-    sentence.states.emplace(num_slots, size);
-  } else {
-    sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
-  }
 }
 
 void Forward::select_candidates(std::span<Sentence* const> sentences) {
@@ -65,6 +107,16 @@ void Forward::select_candidates(std::span<Sentence* const> sentences) {
     sentence.candidate_head = pyengine::select_candidates(weights_, sentence.candidates, side_by_side);
   };
   runtime_.pool.run_throwing(static_cast<int>(sentences.size()), runtime_.num_threads, select);
+}
+
+void Forward::open_history(Sentence& sentence) {
+  const int num_slots = sentence.decoding->num_slots();
+  if (config_.decoder_kind == DecoderKind::kSsru) {
+    const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
+    sentence.states.emplace(num_slots, size);
+  } else {
+    sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
+  }
 }
 
 DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
@@ -86,7 +138,9 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
     auto& recurrent = sentence.states;
     const auto rows = sentence.decoding->rows();
     const auto parents = sentence.decoding->parents();
-    source_groups[i] = {row, static_cast<int>(rows.size()), sentence.source_cache->keys()};
+    if (sentence.source_cache) {
+      source_groups[i] = {row, static_cast<int>(rows.size()), sentence.source_cache->keys()};
+    }
     if (cache && !parents.empty()) cache->reorder(parents);
     if (recurrent && !parents.empty()) recurrent->reorder(parents);
     for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
@@ -121,7 +175,7 @@ std::span<const VocabularyRows> Forward::group_rows(std::span<Sentence* const> s
   std::size_t count = 0;
   for (const Sentence* sentence : sentences) {
     const Linear& lm_head = sentence->candidate_head ? *sentence->candidate_head : weights_.lm_head;
-    const int num_rows = static_cast<int>(sentence->decoding->rows().size());
+    const int num_rows = num_predicting(*sentence->decoding);
     if (count > 0 && groups[count - 1].lm_head == &lm_head) {
       groups[count - 1].num_rows += num_rows;
     } else {
@@ -139,24 +193,25 @@ void Forward::step(std::span<Sentence* const> sentences) {
 
   auto* queries = workspace_.take<VocabularyQuery>(batch.num_rows);
   auto* results = workspace_.take<VocabularyResult>(batch.num_rows);
-  std::size_t row = 0;
+  std::size_t row = 0, num_queries = 0;
   for (const Sentence* sentence : sentences) {
-    for (const DecodingRow& decoding_row : sentence->decoding->rows()) queries[row++] = decoding_row.query;
+    for (const DecodingRow& decoding_row : sentence->decoding->rows()) {
+      if (decoding_row.predicts) {
+        // Moves up what is projected, over rows that are not.
+        float* target = hidden + num_queries * config_.hidden_size;
+        if (row != num_queries) std::copy_n(hidden + row * config_.hidden_size, config_.hidden_size, target);
+        queries[num_queries++] = decoding_row.query;
+      }
+      ++row;
+    }
   }
-  project_to_vocabulary(runtime_, group_rows(sentences), hidden, {queries, row}, results);
+  project_to_vocabulary(runtime_, group_rows(sentences), hidden, {queries, num_queries}, results);
 
-  row = 0;
   for (Sentence* sentence : sentences) {
-    const std::size_t num_rows = sentence->decoding->rows().size();
-    sentence->done = sentence->decoding->advance({results + row, num_rows});
-    row += num_rows;
+    const auto count = static_cast<std::size_t>(num_predicting(*sentence->decoding));
+    sentence->done = sentence->decoding->advance({results, count});
+    results += count;
   }
-}
-
-void Forward::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
-  workspace_.reset();
-  const std::int32_t offsets[] = {0, static_cast<std::int32_t>(source.size())};
-  pyengine::encode(runtime_, config_, weights_, {source, offsets}, hidden);
 }
 
 }  // namespace pyengine

@@ -8,22 +8,30 @@
 
 #include "base/workspace.h"
 #include "decode/decoding.h"
+#include "model/classifier.h"
 #include "model/decoder.h"
 #include "model/encoder.h"
 
 namespace pyengine {
 
+// Where results of the encoder go; those that are null are not wanted.
+struct EncoderResults {
+  float* hidden = nullptr;        // [source.size(), hidden_size] last hidden states
+  float* class_logits = nullptr;  // [num_labels], of a model that classifies
+};
+
 // A sentence in flight.
 struct Sentence {
-  std::span<const std::int32_t> source;  // ids as the encoder sees them, never empty
-  std::vector<std::int32_t> candidates;  // ids that its tokens are chosen from, ascending; empty: all
-  std::unique_ptr<Decoding> decoding;
-  std::optional<Linear> candidate_head;    // set by Forward::encode if there are candidates: their columns of
+  std::span<const std::int32_t> source;  // ids as the encoder sees them; empty without one
+  EncoderResults results;
+  std::vector<std::int32_t> candidates;    // ids that its tokens are chosen from, ascending; empty: all
+  std::unique_ptr<Decoding> decoding;      // null: done when it is encoded
+  std::optional<Linear> candidate_head;    // set by Forward::enter if there are candidates: their columns of
                                            // the output projection
-  std::optional<CrossCache> source_cache;  // set by Forward::encode
-  std::optional<SelfCache> target_cache;   // set by Forward::encode if the decoder attends to itself,
+  std::optional<CrossCache> source_cache;  // set by Forward::enter
+  std::optional<SelfCache> target_cache;   // set by Forward::enter if the decoder attends to itself,
   std::optional<SsruStates> states;        // or this if it recurs
-  bool done = false;                       // set by Forward::step
+  bool done = false;                       // set by Forward::enter or Forward::step
 };
 
 // The passes of one group of threads, and their scratch memory. One thread calls it at a time; a sentence may
@@ -36,18 +44,20 @@ class Forward {
   // How many threads the following passes use.
   void set_num_threads(int num_threads) { runtime_.num_threads = num_threads; }
 
-  // Runs the encoder on the sentences together and opens their caches.
-  void encode(std::span<Sentence* const> sentences);
+  // Runs the encoder, if there is one, on the sentences together, hands out its results and opens the caches
+  // of those that are to be decoded.
+  void enter(std::span<Sentence* const> sentences);
 
   // Runs one row for each row of each sentence and lets the sentences advance. Steps of a size seen before
   // allocate no memory.
   void step(std::span<Sentence* const> sentences);
 
-  // hidden [source.size(), hidden_size]: last hidden states of the encoder.
-  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
-
  private:
-  void open_caches(Sentence& sentence);
+  void encode(std::span<Sentence* const> sentences);
+  void hand_out(std::span<Sentence* const> sentences, const float* hidden);
+  void classify_first_tokens(std::span<Sentence* const> sentences, const float* hidden);
+  void fill_source_caches(std::span<Sentence* const> sentences, const float* hidden);
+  void open_history(Sentence& sentence);
   void select_candidates(std::span<Sentence* const> sentences);
   DecoderBatch build_batch(std::span<Sentence* const> sentences);
   std::span<const VocabularyRows> group_rows(std::span<Sentence* const> sentences);

@@ -18,7 +18,7 @@ constexpr std::size_t kCachedBytes = std::size_t{16} << 20;
 PageLayout page_layout(const ModelConfig& config, const Weights& weights) {
   const int head_dim = config.decoder_head_dim;
   const bool rounded = !std::holds_alternative<PanelsF32>(weights.lm_head.panels) && head_dim % 32 == 0;
-  return {config.decoder_layers, config.decoder_num_heads, head_dim,
+  return {config.decoder_layers, config.decoder_key_value_heads(), head_dim,
           rounded ? CacheType::kBfloat16 : CacheType::kFloat32};
 }
 
@@ -32,22 +32,16 @@ ForwardGroups::ForwardGroups(const ModelConfig& config, const Weights& weights, 
   for (int i = 0; i < num_threads; ++i) groups_.emplace_back(config, weights, kernels, pages_);
 }
 
-void ForwardGroups::encode(std::span<Sentence* const> sentences) {
+void ForwardGroups::enter(std::span<Sentence* const> sentences) {
   run(
       sentences, [](const Sentence& sentence) { return sentence.source.size(); },
-      [](Forward& forward, std::span<Sentence* const> share) { forward.encode(share); });
+      [](Forward& forward, std::span<Sentence* const> share) { forward.enter(share); });
 }
 
 void ForwardGroups::step(std::span<Sentence* const> sentences) {
   run(
       sentences, [](const Sentence& sentence) { return sentence.decoding->rows().size(); },
       [](Forward& forward, std::span<Sentence* const> share) { forward.step(share); });
-}
-
-void ForwardGroups::encoder_hidden_states(std::span<const std::int32_t> source, float* hidden) {
-  Forward& forward = groups_.front().forward;
-  forward.set_num_threads(ThreadPool::shared().share(num_threads_));
-  forward.encoder_hidden_states(source, hidden);
 }
 
 // Calls `pass` for each group with its share of the sentences.

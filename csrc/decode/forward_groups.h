@@ -20,9 +20,8 @@ class ForwardGroups {
   ForwardGroups(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads);
 
   // As Forward's. If one throws, the sentences are in no known state.
-  void encode(std::span<Sentence* const> sentences);
+  void enter(std::span<Sentence* const> sentences);
   void step(std::span<Sentence* const> sentences);
-  void encoder_hidden_states(std::span<const std::int32_t> source, float* hidden);
 
  private:
   struct Group {

@@ -9,25 +9,28 @@ namespace pyengine {
 // transformers' generate with num_beams=1. The score, which transformers leaves out, is the beam search's.
 class GreedySearch : public Search {
  public:
-  // Both must outlive the search.
-  GreedySearch(const GenerationOptions& options, const Constraints& constraints);
+  // Options and constraints must outlive the search. `prompt` is not empty and shorter than
+  // options.max_length.
+  GreedySearch(const GenerationOptions& options, const Constraints& constraints,
+               std::span<const std::int32_t> prompt);
 
   int num_slots() const override { return 1; }
-  int max_positions() const override { return options_.max_length - 1; }
-  std::span<const DecodingRow> rows() const override { return {&row_, 1}; }
+  int max_positions() const override { return lengths_.max - 1; }
+  std::span<const DecodingRow> rows() const override { return rows_; }
   std::span<const int> parents() const override { return {}; }
   bool advance(std::span<const VocabularyResult> results) override;
   std::span<const Hypothesis> hypotheses() const override { return {&hypothesis_, 1}; }
 
  private:
-  void prepare_row();
+  void predict_last_row();
 
   const GenerationOptions& options_;
   const Constraints& constraints_;
-  std::vector<std::int32_t> tokens_;  // decoder start token and what was generated
+  const Lengths lengths_;
+  std::vector<std::int32_t> tokens_;  // prompt and what was generated
   std::vector<std::int32_t> banned_;
-  DecodingRow row_;
-  float sum_ = 0.0f;  // of log-probabilities
+  std::vector<DecodingRow> rows_;  // of the prompt at first, then one
+  float sum_ = 0.0f;               // of log-probabilities
   Hypothesis hypothesis_;
 };
 

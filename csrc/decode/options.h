@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace pyengine {
@@ -13,12 +14,15 @@ enum class EarlyStopping {
   kNever,      // "never": as kHeuristic, but measured at max_length if the length penalty is positive
 };
 
-// Lengths count the decoder start token. Ids are within the vocabulary; the Python layer checks values.
+// Lengths count the prompt: of an encoder-decoder the decoder start token, else the caller's. Ids are within
+// the vocabulary; the Python layer checks values.
 struct GenerationOptions {
   int num_beams = 1;
   int num_return_sequences = 1;  // at most num_beams
   int max_length = 0;            // at least 2
   int min_length = 0;
+  int max_new_tokens = std::numeric_limits<int>::max();  // beyond the prompt
+  int min_new_tokens = 0;
   double length_penalty = 1.0;
   EarlyStopping early_stopping = EarlyStopping::kHeuristic;
   bool renormalize_logits = false;
@@ -31,5 +35,14 @@ struct GenerationOptions {
   std::vector<std::int32_t> begin_suppress_tokens;       // suppressed as the first free token
   std::vector<std::vector<std::int32_t>> bad_words_ids;  // each: a sequence that must not be generated
 };
+
+// How long one sentence may get, its prompt included.
+struct Lengths {
+  int prompt;
+  int min;
+  int max;
+};
+
+Lengths lengths_of(const GenerationOptions& options, std::size_t prompt_size);
 
 }  // namespace pyengine

@@ -37,29 +37,6 @@ void Scheduler::run(Job& job, int batch_size, Poll interrupted) {
   if (call.cancelled) throw Interrupted();
 }
 
-void Scheduler::exclusively(FunctionRef<void()> work, Poll interrupted) {
-  const Inside inside(callers_);
-  Lock lock(mutex_);
-  while (!changed_.wait_for(lock, kPollInterval, [&] { return !driven_; })) {
-    lock.unlock();
-    if (interrupted()) throw Interrupted();
-    lock.lock();
-  }
-  driven_ = true;
-  lock.unlock();
-  std::exception_ptr error;
-  try {
-    const ThreadPool::Caller caller(ThreadPool::shared());
-    work();
-  } catch (...) {
-    error = std::current_exception();
-  }
-  lock.lock();
-  stop_driving();
-  lock.unlock();
-  if (error) std::rethrow_exception(error);
-}
-
 Scheduler::Inside::Inside(std::atomic<Callers>& callers) : callers_(callers) {
   const auto now = static_cast<std::uint32_t>(fork_count());
   Callers seen = callers_.load(), next;
@@ -157,6 +134,7 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
     entry->call = call;
     entry->index = index;
     entry->sentence.source = call->job.source(index);
+    entry->sentence.results = call->job.encoder_results(index);
     entry->sentence.candidates = call->job.candidates(index);
     entry->sentence.decoding = call->job.start(index);
     in_flight_.push_back(std::move(entry));
@@ -176,14 +154,15 @@ Scheduler::Call* Scheduler::next_call() {
   return nullptr;
 }
 
-// Encodes the sentences that were just admitted, then lets all of them make a step.
+// Enters the sentences that were just admitted, then lets all that are not done make a step.
 void Scheduler::run_model(std::size_t num_running) {
   sentences_.clear();
   for (const auto& entry : in_flight_) sentences_.push_back(&entry->sentence);
   const std::span<Sentence* const> all(sentences_);
   if (all.empty()) return;
-  if (num_running < all.size()) forward_.encode(all.subspan(num_running));
-  forward_.step(all);
+  if (num_running < all.size()) forward_.enter(all.subspan(num_running));
+  std::erase_if(sentences_, [](const Sentence* sentence) { return sentence->done; });
+  if (!sentences_.empty()) forward_.step(sentences_);
 }
 
 void Scheduler::retire() {
@@ -191,7 +170,8 @@ void Scheduler::retire() {
   for (std::size_t i = 0; i < in_flight_.size(); ++i) {
     if (in_flight_[i]->sentence.done) {
       Call& call = *in_flight_[i]->call;
-      call.job.finish(in_flight_[i]->index, *in_flight_[i]->sentence.decoding);
+      Decoding* decoding = in_flight_[i]->sentence.decoding.get();
+      if (decoding != nullptr) call.job.finish(in_flight_[i]->index, *decoding);
       if (--call.num_left == 0) end(call);
     } else {
       std::swap(in_flight_[kept++], in_flight_[i]);

@@ -21,13 +21,16 @@ class Job {
   virtual ~Job() = default;
   virtual int num_sentences() const = 0;
   virtual std::span<const std::int32_t> source(int index) const = 0;
+  // Where results of the encoder go that the caller wants.
+  virtual EncoderResults encoder_results(int) { return {}; }
   // Ids that the sentence's tokens are chosen from, ascending; empty: all. May be called as start() is.
   virtual std::vector<std::int32_t> candidates(int) const { return {}; }
   // Rows that the sentence runs at once at most.
   virtual int max_rows(int index) const = 0;
-  // The state of a sentence, made when it enters the batch. May be called on the thread of another caller.
+  // The state of a sentence, made when it enters the batch; null if it is only to be encoded. May be called
+  // on the thread of another caller.
   virtual std::unique_ptr<Decoding> start(int index) = 0;
-  // Takes the results of a finished sentence. May be called on the thread of another caller.
+  // Takes the results of a decoded sentence. May be called on the thread of another caller.
   virtual void finish(int index, Decoding& decoding) = 0;
 };
 
@@ -59,9 +62,6 @@ class Scheduler {
   // job.start() threw. Throws ForkedAtWork in such a child.
   void run(Job& job, int batch_size, Poll interrupted);
 
-  // Calls `work` while no step runs. Throws as run() does.
-  void exclusively(FunctionRef<void()> work, Poll interrupted);
-
  private:
   struct Call {
     Job& job;
@@ -78,7 +78,7 @@ class Scheduler {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  // The threads inside run() and exclusively(), and the fork_count() of the process that they are in.
+  // The threads inside run(), and the fork_count() of the process that they are in.
   struct Callers {
     std::uint32_t fork_count;
     std::uint32_t count;

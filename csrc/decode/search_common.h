@@ -5,9 +5,10 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include "decode/decoding.h"
 #include "decode/options.h"
-#include "model/vocabulary.h"
 
 namespace pyengine {
 
@@ -19,6 +20,15 @@ inline bool is_end(const GenerationOptions& options, std::int32_t id) {
 // What a sum of log-probabilities is divided by, rounded to float32 as transformers' tensors round it.
 inline float length_divisor(const GenerationOptions& options, int num_generated) {
   return static_cast<float>(std::pow(static_cast<double>(num_generated), options.length_penalty));
+}
+
+// The rows of a prompt in slot 0; none of them predicts yet.
+inline std::vector<DecodingRow> prompt_rows(std::span<const std::int32_t> prompt) {
+  std::vector<DecodingRow> rows;
+  for (const std::int32_t token : prompt) {
+    rows.push_back({token, static_cast<int>(rows.size()), 0, {}, false});
+  }
+  return rows;
 }
 
 // Calls visit(id, log_prob) for the top_k best tokens that may come next: of the forced ones if there are

@@ -25,6 +25,7 @@ constexpr Kernels make_table(const char* name) {
           rms_norm,
           gate,
           embed,
+          rotate,
           ssru,
           max_sum_exp,
           log_sum_exp,

@@ -19,7 +19,7 @@ inline constexpr int kLanes = 16;
 // Output columns in one panel of a packed weight. Constant: the packed layout is the same everywhere.
 inline constexpr int kPanelWidth = 32;
 
-enum class Activation { kNone, kRelu, kSilu, kGelu, kGeluTanh };
+enum class Activation { kNone, kRelu, kSilu, kGelu, kGeluTanh, kTanh };
 
 // The upper half of a float32: a weight of half the bytes that widens to float32 exactly.
 struct Bfloat16 {
@@ -173,6 +173,10 @@ struct Kernels {
 
   // output[i] = token[i] * scale + position[i], multiplied and added with two roundings as the exporters do.
   void (*embed)(const float* token, float scale, const float* position, int size, float* output) noexcept;
+
+  // Rotary positions, Su et al. 2021: turns each pair (x[i], x[i + head_dim / 2]) of num_heads heads
+  // [num_heads, head_dim] by the angle whose cosine is angles[i] and whose sine angles[head_dim / 2 + i].
+  void (*rotate)(const float* angles, int num_heads, int head_dim, float* heads) noexcept;
 
   // One step of a simple recurrent unit, Kim et al. 2019, section 2.2: with g = sigmoid(gate),
   // state = g * state + (1 - g) * input; hidden += relu(state). All [size].

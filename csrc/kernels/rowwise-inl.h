@@ -69,6 +69,18 @@ void embed(const float* token, float scale, const float* position, int size, flo
   });
 }
 
+void rotate(const float* angles, int num_heads, int head_dim, float* heads) noexcept {
+  const int half = head_dim / 2;
+  for (int head = 0; head < num_heads; ++head, heads += head_dim) {
+    for_each_vector(half, [&](int i, int n) {
+      const Vec cos = load_up_to(angles + i, n), sin = load_up_to(angles + half + i, n);
+      const Vec a = load_up_to(heads + i, n), b = load_up_to(heads + half + i, n);
+      store_up_to(heads + i, n, sub(mul(a, cos), mul(b, sin)));
+      store_up_to(heads + half + i, n, add(mul(b, cos), mul(a, sin)));
+    });
+  }
+}
+
 void ssru(const float* input, const float* gate, int size, float* state, float* hidden) noexcept {
   for_each_vector(size, [&](int i, int n) {
     const Vec g = sigmoid(load_up_to(gate + i, n));

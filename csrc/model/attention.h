@@ -20,6 +20,7 @@ struct AttentionGroup {
 struct AttentionOperands {
   void (*attention)(const AttentionArgs& args) noexcept;  // the kernel for the type of keys and values
   int num_heads;
+  int num_key_value_heads;  // each shared by equally many heads, Ainslie et al. 2023
   int head_dim;
   float scale;         // of the scores
   const float* query;  // [rows][num_heads * head_dim], rows query_stride apart

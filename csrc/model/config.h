@@ -1,4 +1,4 @@
-// The architecture of one encoder-decoder Transformer: the fields of pyengine.models.ModelConfig.
+// The architecture of one Transformer: the fields of pyengine.models.ModelConfig.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -15,6 +15,7 @@ enum class PositionKind {
   kNone,
   kTable,     // a row of a table is added to each token's embedding
   kRelative,  // a number for each distance is added to each score of self-attention
+  kRotary,    // queries and keys are turned by angles that grow with the position, Su et al. 2021
 };
 
 struct ModelConfig {
@@ -23,10 +24,11 @@ struct ModelConfig {
   int source_vocab_size = 0;  // of the encoder
   int max_positions = 0;      // the longest sequence in tokens
   int position_offset = 0;    // rows of the position tables before that of the first token
-  int encoder_layers = 0;
+  int encoder_layers = 0;     // 0: the model has no such stack
   int decoder_layers = 0;
   int encoder_num_heads = 0;
   int decoder_num_heads = 0;
+  int decoder_num_key_value_heads = 0;  // of self-attention: each shared by equally many heads; 0: all differ
   int encoder_head_dim = 0;
   int decoder_head_dim = 0;
   int encoder_ffn_dim = 0;
@@ -44,13 +46,20 @@ struct ModelConfig {
   float logit_scale = 1.0f;       // of pre-norm models: the last hidden states are multiplied by it
   float norm_eps = 1e-5f;
   DecoderKind decoder_kind = DecoderKind::kSelfAttention;
+  int token_types = 0;  // rows of the encoder's table of token types, whose first is added to every token
+  int num_labels = 0;   // classes that the encoder's head tells apart; 0 without one
+  Activation classifier_activation = Activation::kNone;
 
   // Widths of all heads together.
   int encoder_attention_size() const { return encoder_num_heads * encoder_head_dim; }
   int decoder_attention_size() const { return decoder_num_heads * decoder_head_dim; }
+  int decoder_key_value_heads() const {
+    return decoder_num_key_value_heads > 0 ? decoder_num_key_value_heads : decoder_num_heads;
+  }
+  int decoder_key_value_size() const { return decoder_key_value_heads() * decoder_head_dim; }
 };
 
-// Throws std::invalid_argument naming a size that is not positive.
+// Throws std::invalid_argument naming a size of a stack that is there and not positive.
 void check_config(const ModelConfig& config);
 
 }  // namespace pyengine

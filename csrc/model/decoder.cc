@@ -14,14 +14,18 @@ constexpr int kRecurrenceWork = 32;
 // Multiply-adds that writing one entry of a key, each to a cache line of its own, and of a value is worth.
 constexpr int kStoreWork = 16;
 
+// Multiply-adds that turning one entry is worth.
+constexpr int kRotateWork = 2;
+
 // Scratch of one step, shared by its layers.
 struct Pass {
   Rows rows;
   const PageLayout& layout;
   const DecoderBatch& batch;
   const float* const* biases;  // [rows] of relative positions, or null
-  float* query_key_value;  // [rows, 3 * attention_size], of cross-attention the query alone; SSRU: [rows, 2 *
-                           // hidden_size]
+  const float* angles;         // Weights::rotary, null without
+  float* query_key_value;  // [rows, attention_size + 2 * key_value_size], of cross-attention the query alone;
+                           // SSRU: [rows, 2 * hidden_size]
   float* context;          // [rows, attention_size], attention output before its projection
   float* inner;            // [rows, decoder_ffn_dim]
 };
@@ -33,6 +37,7 @@ AttentionOperands operands_of(const Pass& pass, int layer) {
   operands.attention =
       pass.layout.type == CacheType::kFloat32 ? kernels.attention_f32 : kernels.attention_bf16;
   operands.num_heads = config.decoder_num_heads;
+  operands.num_key_value_heads = pass.layout.num_heads;
   operands.head_dim = config.decoder_head_dim;
   operands.scale = attention_scale(config, config.decoder_head_dim);
   operands.query = pass.query_key_value;
@@ -78,17 +83,35 @@ void attend_and_project(const Pass& pass, std::span<const AttentionGroup> groups
   linear(rows.runtime, output, pass.context, rows.num_rows, Activation::kNone, rows.hidden, rows.hidden);
 }
 
+// Turns the queries and keys of all rows by the angles of their positions.
+void rotate_rows(const Pass& pass) {
+  const Runtime& runtime = pass.rows.runtime;
+  const ModelConfig& config = pass.rows.config;
+  const int num_rows = pass.rows.num_rows, head_dim = config.decoder_head_dim;
+  const int num_heads = config.decoder_num_heads + config.decoder_key_value_heads();
+  const std::int64_t stride = config.decoder_attention_size() + 2 * config.decoder_key_value_size();
+  const int parts = num_parts(num_rows * stride * kRotateWork, runtime.num_threads, num_rows);
+  runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
+    for (int row = part_begin(num_rows, part, parts); row < part_begin(num_rows, part + 1, parts); ++row) {
+      const float* angles = pass.angles + static_cast<std::int64_t>(pass.batch.positions[row]) * head_dim;
+      runtime.kernels.rotate(angles, num_heads, head_dim, pass.query_key_value + row * stride);
+    }
+  });
+}
+
 template <NormOrder order>
 void history_block(const Pass& pass, const SelfAttentionWeights& weights, int layer) {
   const Rows& rows = pass.rows;
   residual_block<order>(rows, weights.norm, [&](const float* input) {
     linear(rows.runtime, weights.query_key_value, input, rows.num_rows, Activation::kNone, nullptr,
            pass.query_key_value);
+    if (pass.angles != nullptr) rotate_rows(pass);
     const std::int64_t size = rows.config.decoder_attention_size();
-    store_rows(rows.runtime, pass.layout, layer, pass.query_key_value + size, 3 * size,
+    const std::int64_t stride = size + 2 * rows.config.decoder_key_value_size();
+    store_rows(rows.runtime, pass.layout, layer, pass.query_key_value + size, stride,
                {rows.num_rows, pass.batch.positions, pass.batch.pages});
     AttentionOperands operands = operands_of(pass, layer);
-    operands.query_stride = 3 * size;
+    operands.query_stride = stride;
     operands.num_keys = pass.batch.num_keys;
     add_biases(pass, operands);
     attend_and_project(pass, pass.batch.groups, operands, weights.output);
@@ -126,7 +149,10 @@ void history_block(const Pass& pass, const SsruWeights& weights, int layer) {
 }
 
 template <NormOrder order>
-void cross_attention_block(const Pass& pass, const CrossAttentionWeights& weights, int layer) {
+void source_block(const Pass&, const NoSource&, int) {}
+
+template <NormOrder order>
+void source_block(const Pass& pass, const CrossAttentionWeights& weights, int layer) {
   const Rows& rows = pass.rows;
   residual_block<order>(rows, weights.norm, [&](const float* input) {
     linear(rows.runtime, weights.query, input, rows.num_rows, Activation::kNone, nullptr,
@@ -142,7 +168,7 @@ void decoder_layers(const Pass& pass, const Weights& weights) {
   for (int i = 0; i < pass.rows.config.decoder_layers; ++i) {
     const DecoderLayerWeights& layer = weights.decoder_layers[i];
     std::visit([&](const auto& history) { history_block<order>(pass, history, i); }, layer.history);
-    cross_attention_block<order>(pass, layer.cross_attention, i);
+    std::visit([&](const auto& source) { source_block<order>(pass, source, i); }, layer.source);
     feed_forward_block<order>(pass.rows, layer.feed_forward, pass.inner);
   }
 }
@@ -161,6 +187,7 @@ void decoder_step(const Runtime& runtime, const ModelConfig& config, const Weigh
       .layout = layout,
       .batch = batch,
       .biases = bias_rows(config, weights.decoder_bias, batch.positions, num_rows, workspace),
+      .angles = config.position_kind == PositionKind::kRotary ? weights.rotary.data() : nullptr,
       .query_key_value = workspace.take<float>(std::max(3 * attention_count, 2 * hidden_count)),
       .context = workspace.take<float>(attention_count),
       .inner = workspace.take<float>(static_cast<std::size_t>(num_rows) * config.decoder_ffn_dim)};
@@ -178,7 +205,7 @@ void fill_cross_cache(const Runtime& runtime, const Weights& weights, const Page
   const Workspace::Scope scope(runtime.workspace);
   float* key_value = runtime.workspace.take<float>(2 * size * rows.num_rows);  // [rows, 2 * size]
   for (int layer = 0; layer < layout.num_layers; ++layer) {
-    const Linear& weight = weights.decoder_layers[layer].cross_attention.key_value;
+    const Linear& weight = std::get<CrossAttentionWeights>(weights.decoder_layers[layer].source).key_value;
     linear(runtime, weight, hidden, rows.num_rows, Activation::kNone, nullptr, key_value);
     store_rows(runtime, layout, layer, key_value, 2 * size, rows);
   }

@@ -84,7 +84,7 @@ void self_attention_block(const Pass& pass, const SelfAttentionWeights& weights)
     AttentionOperands operands;
     const Kernels& kernels = rows.runtime.kernels;
     operands.attention = pass.biases ? kernels.attention_biased_f32 : kernels.attention_f32;
-    operands.num_heads = config.encoder_num_heads;
+    operands.num_heads = operands.num_key_value_heads = config.encoder_num_heads;
     operands.head_dim = config.encoder_head_dim;
     operands.scale = attention_scale(config, config.encoder_head_dim);
     operands.query = pass.query_key_value;

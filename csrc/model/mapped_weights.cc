@@ -38,21 +38,35 @@ class Outline {
     return sized<float>(static_cast<std::size_t>(num_heads * bias_row_size(config_, sight)));
   }
 
-  SelfAttentionWeights self_attention(int attention_size) const {
+  SelfAttentionWeights self_attention(int attention_size, int key_value_size) const {
     const int size = config_.hidden_size;
-    return {linear(size, 3 * attention_size), linear(attention_size, size), norm()};
+    return {linear(size, attention_size + 2 * key_value_size), linear(attention_size, size), norm()};
   }
 
   HistoryWeights history() const {
     const int size = config_.hidden_size;
     if (config_.decoder_kind == DecoderKind::kSsru) return SsruWeights{linear(size, 2 * size), norm()};
-    return self_attention(config_.decoder_attention_size());
+    return self_attention(config_.decoder_attention_size(), config_.decoder_key_value_size());
+  }
+
+  SourceWeights source() const {
+    if (config_.encoder_layers == 0) return NoSource{};
+    return cross_attention();
+  }
+
+  Array<float> rotary() const {
+    return sized<float>(static_cast<std::size_t>(config_.max_positions) * config_.decoder_head_dim);
   }
 
   CrossAttentionWeights cross_attention() const {
     const int size = config_.hidden_size, attention_size = config_.decoder_attention_size();
     return {linear(size, attention_size), linear(size, 2 * attention_size), linear(attention_size, size),
             norm()};
+  }
+
+  ClassifierWeights classifier() const {
+    const int size = config_.hidden_size;
+    return {linear(size, size), linear(size, config_.num_labels)};
   }
 
   FeedForwardWeights feed_forward(int ffn_dim) const {
@@ -91,20 +105,25 @@ class Outline {
 Weights outline_weights(const ModelConfig& config, WeightType type) {
   const Outline outline(config, type);
   Weights weights;
-  weights.encoder_embedding = outline.embedding(config.source_vocab_size);
-  weights.encoder_layers.assign(config.encoder_layers,
-                                {outline.self_attention(config.encoder_attention_size()),
-                                 outline.feed_forward(config.encoder_ffn_dim)});
-  weights.decoder_embedding = outline.embedding(config.vocab_size);
-  weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.cross_attention(),
-                                                        outline.feed_forward(config.decoder_ffn_dim)});
-  weights.encoder_bias = outline.relative_bias(Sight::kBothWays, config.encoder_num_heads);
-  weights.decoder_bias = outline.relative_bias(Sight::kBackwards, config.decoder_num_heads);
-  if (config.normalize_before) {
-    weights.encoder_norm = outline.norm();
-    weights.decoder_norm = outline.norm();
+  if (config.encoder_layers > 0) {
+    weights.encoder_embedding = outline.embedding(config.source_vocab_size);
+    weights.encoder_layers.assign(
+        config.encoder_layers,
+        {outline.self_attention(config.encoder_attention_size(), config.encoder_attention_size()),
+         outline.feed_forward(config.encoder_ffn_dim)});
+    weights.encoder_bias = outline.relative_bias(Sight::kBothWays, config.encoder_num_heads);
+    if (config.normalize_before) weights.encoder_norm = outline.norm();
+    if (config.num_labels > 0) weights.classifier = outline.classifier();
   }
-  weights.lm_head = outline.linear(config.hidden_size, config.vocab_size);
+  if (config.decoder_layers > 0) {
+    weights.decoder_embedding = outline.embedding(config.vocab_size);
+    if (config.position_kind == PositionKind::kRotary) weights.rotary = outline.rotary();
+    weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.source(),
+                                                          outline.feed_forward(config.decoder_ffn_dim)});
+    weights.decoder_bias = outline.relative_bias(Sight::kBackwards, config.decoder_num_heads);
+    if (config.normalize_before) weights.decoder_norm = outline.norm();
+    weights.lm_head = outline.linear(config.hidden_size, config.vocab_size);
+  }
   return weights;
 }
 

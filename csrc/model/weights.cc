@@ -8,6 +8,7 @@
 
 #include "kernels/pack.h"
 #include "model/relative_bias.h"
+#include "model/rotary.h"
 
 namespace pyengine {
 namespace {
@@ -31,14 +32,6 @@ void copy_rows(const TensorView& matrix, const T* data, T* target, std::int64_t 
       target[row * target_stride + i] = source[i * matrix.strides[1]];
     }
   }
-}
-
-// The rows of a matrix from `first` on.
-Array<float> copy_matrix(TensorView tensor, std::int64_t first) {
-  tensor.shape[0] -= first;
-  AlignedBuffer<float> copy(static_cast<std::size_t>(tensor.shape[0] * tensor.shape[1]));
-  copy_rows(tensor, tensor.data + first * tensor.strides[0], copy.data(), tensor.shape[1]);
-  return Array<float>(std::move(copy));
 }
 
 TensorView transposed(TensorView matrix) {
@@ -104,26 +97,35 @@ Panels pack_panels(WeightType type, const TensorView& weight) {
   }
 }
 
+// A projection: its canonical name and its outputs.
+struct Projection {
+  std::string name;
+  int out_features;
+};
+
 // Reads the parts of a model from a TensorSource; every method takes the canonical name of its part.
 class Loader {
  public:
   Loader(const ModelConfig& config, WeightType type, TensorSource& source)
       : config_(config), type_(type), source_(source) {}
 
-  // One product for several projections of the same input: [in, sum of outs], in the order of `names`.
-  Linear linear(const std::vector<std::string>& names, int in_features, int out_features_each) {
-    Linear result{in_features, static_cast<int>(names.size()) * out_features_each, {}, {}};
-    TensorView weight = source_.take_weight(names[0] + ".weight", {in_features, out_features_each});
+  // One product for several projections of the same input, [in, sum of outs], in their order.
+  Linear linear(const std::vector<Projection>& parts, int in_features) {
+    Linear result{in_features, total(parts), {}, {}};
+    TensorView weight = source_.take_weight(parts[0].name + ".weight", {in_features, parts[0].out_features});
     AlignedBuffer<float> floats;
     AlignedBuffer<std::int8_t> integers;
-    if (names.size() > 1) {
-      const Sizes shape{in_features, out_features_each};
-      weight = weight.quantized ? joined(names, shape, &TensorView::quantized, integers)
-                                : joined(names, shape, &TensorView::data, floats);
+    if (parts.size() > 1) {
+      weight = weight.quantized ? joined(parts, in_features, &TensorView::quantized, integers)
+                                : joined(parts, in_features, &TensorView::data, floats);
     }
-    result.panels = panels(weight, names, out_features_each);
-    result.bias = bias(names, out_features_each);
+    result.panels = panels(weight, parts);
+    result.bias = vectors(parts, ".bias");
     return result;
+  }
+
+  Linear linear(const std::string& name, int in_features, int out_features) {
+    return linear({{name, out_features}}, in_features);
   }
 
   // What the norm gives is multiplied by `scale`.
@@ -138,14 +140,26 @@ class Loader {
     const std::string name = stack + ".embed_tokens";
     const TensorView tokens = source_.take_weight(name + ".weight", {vocab_size, config_.hidden_size});
     Embedding result{vocabulary_panels(transposed(tokens), name), {}, {}};
-    if (config_.position_kind == PositionKind::kTable) {
-      const int rows = config_.max_positions + config_.position_offset;
-      result.positions =
-          copy_matrix(source_.take(stack + ".embed_positions.weight", {rows, config_.hidden_size}),
-                      config_.position_offset);
-    }
+    if (config_.position_kind == PositionKind::kTable) result.positions = positions(stack);
     if (config_.normalize_embeddings) result.norm = norm(stack + ".layernorm_embedding");
     return result;
+  }
+
+  // What is added to the token at each position: the position's row and, in an encoder with token types, that
+  // of the first type.
+  Array<float> positions(const std::string& stack) {
+    const std::int64_t size = config_.hidden_size, offset = config_.position_offset;
+    TensorView table =
+        source_.take(stack + ".embed_positions.weight", {config_.max_positions + offset, size});
+    table.shape[0] -= offset;
+    table.data += offset * table.strides[0];
+    AlignedBuffer<float> rows(static_cast<std::size_t>(table.shape[0] * size));
+    copy_rows(table, table.data, rows.data(), size);
+    if (stack == "encoder" && config_.token_types > 0) {
+      const TensorView types = source_.take("encoder.embed_types.weight", {config_.token_types, size});
+      for (std::size_t i = 0; i < rows.size(); ++i) rows.data()[i] += types.data[i % size * types.strides[1]];
+    }
+    return Array<float>(std::move(rows));
   }
 
   Array<float> relative_bias(const std::string& stack, Sight sight, int num_heads) {
@@ -159,68 +173,106 @@ class Loader {
     Linear result{config_.hidden_size, config_.vocab_size, {}, {}};
     const Sizes shape{config_.hidden_size, config_.vocab_size};
     result.panels = vocabulary_panels(source_.take_weight("lm_head.weight", shape), "lm_head");
-    result.bias = bias({"lm_head"}, config_.vocab_size);
+    result.bias = vectors({{"lm_head", config_.vocab_size}}, ".bias");
     return result;
   }
 
   // Lets go the memory that tied tables came from, once all of them are packed.
   void forget_vocabularies() { vocabularies_.clear(); }
 
-  SelfAttentionWeights self_attention(const std::string& layer, int attention_size) {
+  SelfAttentionWeights self_attention(const std::string& layer, int attention_size, int key_value_size) {
     const std::string name = layer + ".self_attn";
+    return {query_key_value(name, attention_size, key_value_size),
+            linear(name + ".out_proj", attention_size, config_.hidden_size), norm(name + "_layer_norm")};
+  }
+
+  // Stored as one weight in some families, as three in others.
+  Linear query_key_value(const std::string& name, int attention_size, int key_value_size) {
     const int size = config_.hidden_size;
-    return {linear({name + ".q_proj", name + ".k_proj", name + ".v_proj"}, size, attention_size),
-            linear({name + ".out_proj"}, attention_size, size), norm(name + "_layer_norm")};
+    if (source_.has(name + ".qkv_proj.weight")) {
+      return linear(name + ".qkv_proj", size, attention_size + 2 * key_value_size);
+    }
+    return linear({{name + ".q_proj", attention_size},
+                   {name + ".k_proj", key_value_size},
+                   {name + ".v_proj", key_value_size}},
+                  size);
   }
 
   SsruWeights ssru(const std::string& layer) {
     const int size = config_.hidden_size;
-    return {linear({layer + ".ssru.in_proj", layer + ".ssru.gate"}, size, size),
+    return {linear({{layer + ".ssru.in_proj", size}, {layer + ".ssru.gate", size}}, size),
             norm(layer + ".ssru_layer_norm")};
   }
 
   HistoryWeights history(const std::string& layer) {
     if (config_.decoder_kind == DecoderKind::kSsru) return ssru(layer);
-    return self_attention(layer, config_.decoder_attention_size());
+    return self_attention(layer, config_.decoder_attention_size(), config_.decoder_key_value_size());
+  }
+
+  SourceWeights source(const std::string& layer) {
+    if (config_.encoder_layers == 0) return NoSource{};
+    return cross_attention(layer);
+  }
+
+  // The angles of every position, from the inverse frequencies in the file.
+  Array<float> rotary() {
+    const int num_angles = config_.decoder_head_dim / 2;
+    const TensorView view = source_.take("decoder.rotary.weight", {num_angles});
+    AlignedBuffer<float> table(static_cast<std::size_t>(config_.max_positions) * config_.decoder_head_dim);
+    fill_rotary(copy_vector(view).data(), num_angles, config_.max_positions, table.data());
+    return Array<float>(std::move(table));
   }
 
   CrossAttentionWeights cross_attention(const std::string& layer) {
     const std::string name = layer + ".encoder_attn";
     const int size = config_.hidden_size, attention_size = config_.decoder_attention_size();
-    return {linear({name + ".q_proj"}, size, attention_size),
-            linear({name + ".k_proj", name + ".v_proj"}, size, attention_size),
-            linear({name + ".out_proj"}, attention_size, size), norm(name + "_layer_norm")};
+    return {linear(name + ".q_proj", size, attention_size),
+            linear({{name + ".k_proj", attention_size}, {name + ".v_proj", attention_size}}, size),
+            linear(name + ".out_proj", attention_size, size), norm(name + "_layer_norm")};
+  }
+
+  ClassifierWeights classifier() {
+    const int size = config_.hidden_size;
+    return {linear("encoder.classifier.dense", size, size),
+            linear("encoder.classifier.out_proj", size, config_.num_labels)};
   }
 
   FeedForwardWeights feed_forward(const std::string& layer, int ffn_dim) {
     const int size = config_.hidden_size;
     FeedForwardWeights result;
     if (config_.gated_ffn) {
-      result.up = GatedLinear{linear({layer + ".gate", layer + ".fc1"}, size, ffn_dim)};
+      result.up = GatedLinear{linear({{layer + ".gate", ffn_dim}, {layer + ".fc1", ffn_dim}}, size)};
     } else {
-      result.up = linear({layer + ".fc1"}, size, ffn_dim);
+      result.up = linear(layer + ".fc1", size, ffn_dim);
     }
-    result.down = linear({layer + ".fc2"}, ffn_dim, size);
+    result.down = linear(layer + ".fc2", ffn_dim, size);
     result.norm = norm(layer + ".final_layer_norm");
     return result;
   }
 
  private:
+  static int total(const std::vector<Projection>& parts) {
+    int sum = 0;
+    for (const Projection& part : parts) sum += part.out_features;
+    return sum;
+  }
+
   // The weights of several projections side by side, [in, sum of outs], in `memory`; `data` is the member
   // that holds their values.
   template <class T>
-  TensorView joined(const std::vector<std::string>& names, Sizes shape, const T* TensorView::*data,
+  TensorView joined(const std::vector<Projection>& parts, std::int64_t depth, const T* TensorView::*data,
                     AlignedBuffer<T>& memory) {
-    const std::int64_t depth = shape.begin()[0], each = shape.begin()[1];
-    const std::int64_t columns = static_cast<std::int64_t>(names.size()) * each;
+    const std::int64_t columns = total(parts);
     memory = AlignedBuffer<T>(static_cast<std::size_t>(depth * columns));
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const TensorView part = source_.take_weight(names[i] + ".weight", shape);
-      if (part.*data == nullptr) {
-        throw std::invalid_argument("tensor " + names[i] + ".weight is not of the type of " + names[0] +
+    T* target = memory.data();
+    for (const Projection& part : parts) {
+      const TensorView weight = source_.take_weight(part.name + ".weight", {depth, part.out_features});
+      if (weight.*data == nullptr) {
+        throw std::invalid_argument("tensor " + part.name + ".weight is not of the type of " + parts[0].name +
                                     ".weight");
       }
-      copy_rows(part, part.*data, memory.data() + i * each, columns);
+      copy_rows(weight, weight.*data, target, columns);
+      target += part.out_features;
     }
     TensorView view;
     view.*data = memory.data();
@@ -229,13 +281,13 @@ class Loader {
     return view;
   }
 
-  // Packs a weight [depth, columns] whose columns are those of `names`; what is int8 stays as it is.
-  Panels panels(const TensorView& weight, const std::vector<std::string>& names, int columns_each) {
+  // Packs a weight [depth, columns] whose columns are those of `parts`; what is int8 stays as it is.
+  Panels panels(const TensorView& weight, const std::vector<Projection>& parts) {
     if (weight.quantized == nullptr) return pack_panels(type_, weight);
     if (type_ != WeightType::kInt8) {
-      throw std::invalid_argument("tensor " + names[0] + ".weight is int8, expected float32");
+      throw std::invalid_argument("tensor " + parts[0].name + ".weight is int8, expected float32");
     }
-    return arrange_s8_panels(weight, vectors(names, ".weight_scale", columns_each));
+    return arrange_s8_panels(weight, vectors(parts, ".weight_scale"));
   }
 
   // The panels of a token table or of the output projection, [hidden_size, vocab]: held once where the model
@@ -243,26 +295,25 @@ class Loader {
   Panels vocabulary_panels(const TensorView& weight, const std::string& name) {
     const int vocab_size = static_cast<int>(weight.shape[1]);
     Array<float> scales;  // of an int8 weight
-    if (weight.quantized != nullptr) scales = vectors({name}, ".weight_scale", vocab_size);
+    if (weight.quantized != nullptr) scales = vectors({{name, vocab_size}}, ".weight_scale");
     for (const auto& [view, known] : vocabularies_) {
       if (same_memory(view, weight) && (scales.size() == 0 || has_scales(known, scales))) return known;
     }
-    vocabularies_.emplace_back(weight, panels(weight, {name}, vocab_size));
+    vocabularies_.emplace_back(weight, panels(weight, {{name, vocab_size}}));
     return vocabularies_.back().second;
   }
 
-  Array<float> bias(const std::vector<std::string>& names, int size_each) {
-    return vectors(names, ".bias", size_each);
-  }
-
-  // The vectors names[i] + suffix one after another, zeros where the model has none.
-  Array<float> vectors(const std::vector<std::string>& names, const char* suffix, int size_each) {
-    AlignedBuffer<float> joined(names.size() * size_each);
+  // The vectors name + suffix of all parts one after another, zeros where the model has none.
+  Array<float> vectors(const std::vector<Projection>& parts, const char* suffix) {
+    AlignedBuffer<float> joined(static_cast<std::size_t>(total(parts)));
     std::fill_n(joined.data(), joined.size(), 0.0f);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (!source_.has(names[i] + suffix)) continue;
-      const TensorView part = source_.take(names[i] + suffix, {size_each});
-      for (int n = 0; n < size_each; ++n) joined.data()[i * size_each + n] = part.data[n * part.strides[0]];
+    float* target = joined.data();
+    for (const Projection& part : parts) {
+      if (source_.has(part.name + suffix)) {
+        const TensorView vector = source_.take(part.name + suffix, {part.out_features});
+        for (int n = 0; n < part.out_features; ++n) target[n] = vector.data[n * vector.strides[0]];
+      }
+      target += part.out_features;
     }
     return Array<float>(std::move(joined));
   }
@@ -273,6 +324,36 @@ class Loader {
   // By where they came from. Keeps that memory, so that no other tensor can take its place.
   std::vector<std::pair<TensorView, Panels>> vocabularies_;
 };
+
+void load_encoder(const ModelConfig& config, Loader& loader, Weights& weights) {
+  for (int i = 0; i < config.encoder_layers; ++i) {
+    const std::string name = "encoder.layers." + std::to_string(i);
+    weights.encoder_layers.push_back(
+        {loader.self_attention(name, config.encoder_attention_size(), config.encoder_attention_size()),
+         loader.feed_forward(name, config.encoder_ffn_dim)});
+  }
+  if (config.encoder_layers > 0) {
+    weights.encoder_bias = loader.relative_bias("encoder", Sight::kBothWays, config.encoder_num_heads);
+  }
+  if (config.encoder_layers > 0 && config.normalize_before) {
+    weights.encoder_norm = loader.norm("encoder.layer_norm");
+  }
+  if (config.num_labels > 0) weights.classifier = loader.classifier();
+}
+
+void load_decoder(const ModelConfig& config, Loader& loader, Weights& weights) {
+  for (int i = 0; i < config.decoder_layers; ++i) {
+    const std::string name = "decoder.layers." + std::to_string(i);
+    weights.decoder_layers.push_back(
+        {loader.history(name), loader.source(name), loader.feed_forward(name, config.decoder_ffn_dim)});
+  }
+  if (config.decoder_layers > 0) {
+    weights.decoder_bias = loader.relative_bias("decoder", Sight::kBackwards, config.decoder_num_heads);
+  }
+  if (config.decoder_layers > 0 && config.normalize_before) {
+    weights.decoder_norm = loader.norm("decoder.layer_norm", config.logit_scale);
+  }
+}
 
 }  // namespace
 
@@ -290,26 +371,17 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
   Loader loader(config, type, source);
   Weights weights;
   // The largest tensors first, while there is little beside them.
-  weights.encoder_embedding = loader.embedding("encoder", config.source_vocab_size);
-  weights.decoder_embedding = loader.embedding("decoder", config.vocab_size);
-  weights.lm_head = loader.lm_head();
+  if (config.encoder_layers > 0) {
+    weights.encoder_embedding = loader.embedding("encoder", config.source_vocab_size);
+  }
+  if (config.decoder_layers > 0) {
+    weights.decoder_embedding = loader.embedding("decoder", config.vocab_size);
+    weights.lm_head = loader.lm_head();
+    if (config.position_kind == PositionKind::kRotary) weights.rotary = loader.rotary();
+  }
   loader.forget_vocabularies();
-  for (int i = 0; i < config.encoder_layers; ++i) {
-    const std::string name = "encoder.layers." + std::to_string(i);
-    weights.encoder_layers.push_back({loader.self_attention(name, config.encoder_attention_size()),
-                                      loader.feed_forward(name, config.encoder_ffn_dim)});
-  }
-  for (int i = 0; i < config.decoder_layers; ++i) {
-    const std::string name = "decoder.layers." + std::to_string(i);
-    weights.decoder_layers.push_back({loader.history(name), loader.cross_attention(name),
-                                      loader.feed_forward(name, config.decoder_ffn_dim)});
-  }
-  weights.encoder_bias = loader.relative_bias("encoder", Sight::kBothWays, config.encoder_num_heads);
-  weights.decoder_bias = loader.relative_bias("decoder", Sight::kBackwards, config.decoder_num_heads);
-  if (config.normalize_before) {
-    weights.encoder_norm = loader.norm("encoder.layer_norm");
-    weights.decoder_norm = loader.norm("decoder.layer_norm", config.logit_scale);
-  }
+  load_encoder(config, loader, weights);
+  load_decoder(config, loader, weights);
   source.check_all_taken();
   return weights;
 }

@@ -1,4 +1,4 @@
-// The parameters of an encoder-decoder Transformer, packed once at load for the kernels.
+// The parameters of a Transformer, packed once at load for the kernels.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ struct Embedding {
 };
 
 struct SelfAttentionWeights {
-  Linear query_key_value;  // [hidden_size, 3 * attention_size], one product for the three projections
+  Linear query_key_value;  // [hidden_size, attention_size + 2 * key_value_size], one product for the three
+                           // projections; in an encoder both sizes are the same
   Linear output;           // [attention_size, hidden_size]
   Norm norm;
 };
@@ -92,26 +93,40 @@ struct FeedForwardWeights {
   Norm norm;
 };
 
+// The head of a model that classifies: output(activation(dense(x))) of a sentence's first token.
+struct ClassifierWeights {
+  Linear dense;   // [hidden_size, hidden_size]
+  Linear output;  // [hidden_size, num_labels]
+};
+
 struct EncoderLayerWeights {
   SelfAttentionWeights self_attention;
   FeedForwardWeights feed_forward;
 };
+
+// What stands in place of cross-attention in a decoder alone.
+struct NoSource {};
+using SourceWeights = std::variant<CrossAttentionWeights, NoSource>;
 
 // How a position of the decoder sees those before it.
 using HistoryWeights = std::variant<SelfAttentionWeights, SsruWeights>;
 
 struct DecoderLayerWeights {
   HistoryWeights history;
-  CrossAttentionWeights cross_attention;
+  SourceWeights source;
   FeedForwardWeights feed_forward;
 };
 
+// A stack that the model does not have is left empty.
 struct Weights {
   Embedding encoder_embedding;
   std::vector<EncoderLayerWeights> encoder_layers;
-  Array<float> encoder_bias;  // relative positions only, see relative_bias.h
-  Norm encoder_norm;          // pre-norm models only: after the last layer
+  Array<float> encoder_bias;     // relative positions only, see relative_bias.h
+  Norm encoder_norm;             // pre-norm models only: after the last layer
+  ClassifierWeights classifier;  // where config.num_labels > 0
   Embedding decoder_embedding;
+  Array<float> rotary;  // [max_positions][decoder_head_dim] cosines of a position's angles, then their sines;
+                        // where config.position_kind is kRotary
   std::vector<DecoderLayerWeights> decoder_layers;
   Array<float> decoder_bias;
   Norm decoder_norm;                 // pre-norm models only
@@ -183,13 +198,18 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     visit_feed_forward(layer.feed_forward);
   }
   visit_norm(weights.encoder_norm);
+  visit_linear(weights.classifier.dense);
+  visit_linear(weights.classifier.output);
   visit_embedding(weights.decoder_embedding);
+  visit(weights.rotary);
   for (auto& layer : weights.decoder_layers) {
     visit_history(layer.history);
-    visit_linear(layer.cross_attention.query);
-    visit_linear(layer.cross_attention.key_value);
-    visit_linear(layer.cross_attention.output);
-    visit_norm(layer.cross_attention.norm);
+    if (auto* attention = std::get_if<CrossAttentionWeights>(&layer.source)) {
+      visit_linear(attention->query);
+      visit_linear(attention->key_value);
+      visit_linear(attention->output);
+      visit_norm(attention->norm);
+    }
     visit_feed_forward(layer.feed_forward);
   }
   visit_norm(weights.decoder_norm);

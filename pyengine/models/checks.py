@@ -9,12 +9,13 @@ from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
 from pyengine.models.tensors import Row
 
-_LAYER = re.compile(r"(?:^|/)(?:layers|block)\.(\d{1,5})(?:/|$)")
+_LAYER = re.compile(r"(?:^|/)(?:layers?|block|h)\.(\d{1,5})(?:/|$)")
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
 _ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Tanh": "gelu_tanh"}
+_RMS_NORMS = ("layer_norm", "layernorm", "model/norm")  # ends of their module paths
 _GELU_FORMS = {"none": "gelu", "tanh": "gelu_tanh"}  # by the operator's attribute `approximate`
 # Operators that may stand before it, or beside it in a decomposed form.
-_BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow")
+_BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow", "Reshape")
 
 
 def check_graph(graph: Graph, stack: str, table: tuple[Row, ...], config: ModelConfig) -> None:
@@ -46,7 +47,7 @@ def check_graph(graph: Graph, stack: str, table: tuple[Row, ...], config: ModelC
         _expect(file, "the norm's epsilon", epsilon, config.norm_eps)
     product = "gate" if config.gated_ffn else "fc1"
     for node in _nodes(graph, table, f"{stack}.layers.{{i}}.{product}", num_layers):
-        if node.op_type == "DequantizeLinear":  # of the weight
+        if node.op_type not in ("MatMul", "Gemm"):  # what its exporter put beside the product
             continue
         found = _activation(graph, node)
         _expect(file, "activation_function", found, config.activation)
@@ -67,7 +68,7 @@ def _epsilons(graph: Graph) -> Iterator[float]:
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
             yield node.attribute("epsilon", 1e-5)
-        elif node.op_type == "Add" and node.path.endswith("layer_norm"):
+        elif node.op_type == "Add" and node.path.endswith(_RMS_NORMS):
             yield from _scalars(node)
 
 

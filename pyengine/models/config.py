@@ -20,17 +20,19 @@ DECODER_KINDS = ("self_attention", "ssru")
 MAX_SIZE = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Sizes and switches of one encoder-decoder Transformer.
+    """Sizes and switches of one Transformer.
 
     Attributes:
         hidden_size: width of every hidden state.
         vocab_size: rows of the decoder's token table, and logits per position.
         source_vocab_size: rows of the encoder's token table.
         max_positions: the longest sequence in tokens.
-        encoder_layers, decoder_layers: layers of each stack.
+        encoder_layers, decoder_layers: layers of each stack; 0: the model has no such stack.
         encoder_num_heads, decoder_num_heads: attention heads of each layer.
+        decoder_num_key_value_heads: heads of keys and values, each shared by equally many attention
+            heads; 0: as many as those.
         encoder_head_dim, decoder_head_dim: width of a head.
         encoder_ffn_dim, decoder_ffn_dim: inner width of the feed-forward networks.
         activation: between the feed-forward's two products: "relu", "silu", "gelu" (with erf) or
@@ -45,26 +47,31 @@ class ModelConfig:
         gated_ffn: activation(x Wg) * (x Wv) stands in place of activation(x W).
         position_kind: how tokens know their positions: "table", rows of a table that are added to
             the embeddings; "relative", a number for each distance that is added to the scores of
-            self-attention; or "none".
+            self-attention; "rotary": queries and keys are turned; or "none".
         position_offset: rows of that table before the one of the first token.
         relative_buckets: of distances, each with one such number for each head.
         relative_max_distance: from it on, all distances are in the last bucket.
         scale_attention: attention scores are divided by sqrt(head_dim).
+        token_types: rows of the encoder's table of token types, whose first is added to every
+            token; 0: there is none.
+        num_labels: classes that the head of an encoder tells apart; 0: there is none.
+        classifier_activation: between that head's two products, "tanh" or "relu".
         logit_scale: factor on the last hidden states of a pre-norm model.
     """
 
     hidden_size: int
-    vocab_size: int
-    source_vocab_size: int
+    vocab_size: int = 0
+    source_vocab_size: int = 0
     max_positions: int
-    encoder_layers: int
-    decoder_layers: int
-    encoder_num_heads: int
-    decoder_num_heads: int
-    encoder_head_dim: int
-    decoder_head_dim: int
-    encoder_ffn_dim: int
-    decoder_ffn_dim: int
+    encoder_layers: int = 0
+    decoder_layers: int = 0
+    encoder_num_heads: int = 0
+    decoder_num_heads: int = 0
+    decoder_num_key_value_heads: int = 0
+    encoder_head_dim: int = 0
+    decoder_head_dim: int = 0
+    encoder_ffn_dim: int = 0
+    decoder_ffn_dim: int = 0
     activation: str
     normalize_before: bool
     embed_scale: float
@@ -79,6 +86,9 @@ class ModelConfig:
     relative_max_distance: int = 0
     scale_attention: bool = True
     logit_scale: float = 1.0
+    token_types: int = 0
+    num_labels: int = 0
+    classifier_activation: str = "none"
 
     @property
     def decoder_attends(self) -> bool:
@@ -91,6 +101,11 @@ class ModelConfig:
         return self.decoder_kind == "ssru"
 
     @property
+    def classifies(self) -> bool:
+        """Whether the encoder has a head that classifies."""
+        return self.num_labels > 0
+
+    @property
     def encoder_attention_size(self) -> int:
         """Width of the encoder's heads together."""
         return self.encoder_num_heads * self.encoder_head_dim
@@ -99,6 +114,21 @@ class ModelConfig:
     def decoder_attention_size(self) -> int:
         """Width of the decoder's heads together."""
         return self.decoder_num_heads * self.decoder_head_dim
+
+    @property
+    def decoder_key_value_size(self) -> int:
+        """Width of the decoder's heads of keys together."""
+        return (self.decoder_num_key_value_heads or self.decoder_num_heads) * self.decoder_head_dim
+
+    @property
+    def decoder_qkv_size(self) -> int:
+        """Width of queries, keys and values side by side."""
+        return self.decoder_attention_size + 2 * self.decoder_key_value_size
+
+    @property
+    def decoder_rotary_size(self) -> int:
+        """Pairs that rotary positions turn in each head."""
+        return self.decoder_head_dim // 2
 
     @property
     def position_rows(self) -> int:

@@ -4,7 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pyengine.models import bart, m2m_100, marian, mbart, pegasus, t5, transformer
+from pyengine.models import (
+    bart,
+    bert,
+    distilbert,
+    gpt2,
+    llama,
+    m2m_100,
+    marian,
+    mbart,
+    pegasus,
+    roberta,
+    t5,
+    transformer,
+)
 from pyengine.models.config import ModelConfig
 from pyengine.models.tensors import ENCODER_DECODER, Row
 
@@ -17,12 +30,16 @@ class Family:
         model_type: as in config.json.
         read_config: from a parsed config.json.
         table: the model's tensors.
+        stacks: what the model consists of: "encoder", "decoder" or both.
     """
 
     model_type: str
     read_config: Callable[[dict[str, Any]], ModelConfig]
     table: tuple[Row, ...]
+    stacks: tuple[str, ...] = ("encoder", "decoder")
 
+
+ENCODER_ONLY, DECODER_ONLY = ("encoder",), ("decoder",)
 
 FAMILIES = {
     family.model_type: family
@@ -35,5 +52,11 @@ FAMILIES = {
         Family(t5.MODEL_TYPE, t5.read_config, t5.TABLE),
         Family(t5.MT5_MODEL_TYPE, t5.read_mt5_config, t5.TABLE),
         Family(transformer.MODEL_TYPE, transformer.read_config, ENCODER_DECODER),
+        Family(bert.MODEL_TYPE, bert.read_config, bert.TABLE, ENCODER_ONLY),
+        Family(distilbert.MODEL_TYPE, distilbert.read_config, distilbert.TABLE, ENCODER_ONLY),
+        Family(roberta.MODEL_TYPE, roberta.read_config, bert.TABLE, ENCODER_ONLY),
+        Family(roberta.MODEL_TYPE_XLM, roberta.read_config, bert.TABLE, ENCODER_ONLY),
+        Family(gpt2.MODEL_TYPE, gpt2.read_config, gpt2.TABLE, DECODER_ONLY),
+        Family(llama.MODEL_TYPE, llama.read_config, llama.TABLE, DECODER_ONLY),
     )
 }

@@ -11,13 +11,21 @@ import numpy as np
 from pyengine.errors import UnsupportedModelError
 from pyengine.models.checks import check_graph
 from pyengine.models.config import ConfigFields, ModelConfig
-from pyengine.models.families import FAMILIES
+from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
-from pyengine.models.folder import find_onnx_files, read_generation_config, read_json_object
+from pyengine.models.folder import (
+    check_folder,
+    find_model_file,
+    find_onnx_files,
+    read_generation_config,
+    read_json_object,
+)
 from pyengine.models.graph import Graph
+from pyengine.models.labels import read_labels
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
+from pyengine.models.storage import output_names
 from pyengine.models.stored import ArrayTensors, StoredScales, StoredTensor, StoredTensors
 
 STORED_TYPES = ("float32", "int8")
@@ -33,7 +41,8 @@ class ModelFolder:
         config: the architecture.
         raw_config: config.json.
         generation_config: defaults of the generation options, in transformers' names.
-        encoder_path, decoder_path: the files that hold the weights.
+        encoder_path, decoder_path: the files that hold the weights; None for a stack that the model
+            does not have.
         decoder_with_past_path: decoder_with_past_model.onnx, not read; None if there is none.
         tensors: canonical name -> float32 array, as the table in pyengine/models/tensors.py lists
             them, each read when it is asked for. Linear weights are [in, out]. Arrays are read-only
@@ -50,13 +59,19 @@ class ModelFolder:
     config: ModelConfig
     raw_config: dict[str, Any]
     generation_config: dict[str, Any]
-    encoder_path: Path
-    decoder_path: Path
+    encoder_path: Path | None
+    decoder_path: Path | None
     decoder_with_past_path: Path | None
     tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     stored_type: str = "float32"
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
+
+    @property
+    def graph_paths(self) -> dict[str, Path]:
+        """The file of each stack that the model has, "encoder" first."""
+        paths = {"encoder": self.encoder_path, "decoder": self.decoder_path}
+        return {stack: path for stack, path in paths.items() if path is not None}
 
 
 def read_model(folder: str | Path) -> ModelFolder:
@@ -64,8 +79,9 @@ def read_model(folder: str | Path) -> ModelFolder:
 
     Args:
         folder: holds config.json, optionally generation_config.json, and encoder_model.onnx with
-            decoder_model.onnx or decoder_model_merged.onnx, these also in a subfolder onnx/. Or a
-            Firefox Translations model, without config.json.
+            decoder_model.onnx or decoder_model_merged.onnx, or model.onnx of a model with one
+            stack; these also in a subfolder onnx/. Or a Firefox Translations model, without
+            config.json.
 
     Raises:
         ModelNotFoundError: the folder or one of these files does not exist.
@@ -77,11 +93,11 @@ def read_model(folder: str | Path) -> ModelFolder:
 
 
 def read_folder(folder: str | Path) -> ModelFolder:
-    """The same without tensors: no ONNX file is opened, and its errors are not found."""
+    """The same without tensors: no weight is read, and errors of ONNX files are not found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
         return _firefox_folder(path, firefox)
-    files = find_onnx_files(path)
+    check_folder(path)
     raw_config = read_json_object(path / "config.json")
     generation_config = read_generation_config(path, raw_config)
     model_type = raw_config.get("model_type")
@@ -90,18 +106,44 @@ def read_folder(folder: str | Path) -> ModelFolder:
         raise UnsupportedModelError(
             f"config.json: model_type is {model_type!r:.60}, supported are {', '.join(FAMILIES)}"
         )
-    return ModelFolder(
+    model = ModelFolder(
         path=path,
         model_type=family.model_type,
         config=family.read_config(raw_config),
         raw_config=raw_config,
         generation_config=generation_config,
+        encoder_path=None,
+        decoder_path=None,
+        decoder_with_past_path=None,
+        stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
+    )
+    return _with_files(model, family)
+
+
+def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
+    """The same with the files of the family's stacks."""
+    if family.stacks == ENCODER_ONLY:
+        file = find_model_file(model.path)
+        return dataclasses.replace(
+            model, encoder_path=file, config=_with_head(model.config, model.raw_config, file)
+        )
+    if family.stacks == DECODER_ONLY:
+        return dataclasses.replace(model, decoder_path=find_model_file(model.path))
+    files = find_onnx_files(model.path)
+    return dataclasses.replace(
+        model,
         encoder_path=files.encoder,
         decoder_path=files.decoder,
         decoder_with_past_path=files.decoder_with_past,
-        stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
-        shortlist=find_shortlist(path),
+        shortlist=find_shortlist(model.path),
     )
+
+
+def _with_head(config: ModelConfig, raw_config: dict[str, Any], file: Path) -> ModelConfig:
+    """The same with the classes of the head, where the export has one."""
+    if "logits" not in output_names(file):
+        return config
+    return dataclasses.replace(config, num_labels=len(read_labels(raw_config)))
 
 
 def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
@@ -127,7 +169,7 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
     table = FAMILIES[model.model_type].table
     tensors: dict[str, StoredTensor | StoredScales] = {}
-    for stack, path in (("encoder", model.encoder_path), ("decoder", model.decoder_path)):
+    for stack, path in model.graph_paths.items():
         graph = Graph(path)
         check_graph(graph, stack, table, model.config)
         resolve_tensors(graph, table, stack, model.config, tensors)

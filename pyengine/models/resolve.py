@@ -17,12 +17,14 @@ _WEIGHTS: dict[Kind, dict[str, int | None]] = {
     Kind.TABLE: {"Gather": 0, "Slice": 0},
     Kind.LINEAR: {"MatMul": 1, "Gemm": 1},
     Kind.NORM: {"LayerNormalization": 1, "Mul": None},
+    Kind.ANGLES: {"Expand": 0, "Mul": None},
     Kind.LOGITS: {"MatMul": 1, "Gemm": 1},
 }
 _BIASES: dict[Kind, dict[str, int | None]] = {
     Kind.TABLE: {},
     Kind.LINEAR: {"Add": None, "Gemm": 2},
     Kind.NORM: {"LayerNormalization": 2, "Add": None},
+    Kind.ANGLES: {},
     Kind.LOGITS: {"Add": None, "Gemm": 2},
 }
 
@@ -123,9 +125,8 @@ def _one_value(
 ) -> StoredTensor:
     for operand in operands:
         found = operand.shape
-        if len(shape) == 1:  # a vector may be stored as [1, width]
-            while len(found) > 1 and found[0] == 1:
-                found = found[1:]
+        if len(shape) == 1:  # a vector may be stored as [1, width] or [1, width, 1]
+            found = tuple(size for size in found if size != 1) or (1,)
         if found != shape:
             raise ModelFormatError(
                 f"{graph.path.name}: {name} (stored as {operand.constant.name!r}) has shape "

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import onnx
 
 # Field numbers of onnx.proto and wire types of protobuf.
-_MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 5, 12
+_TENSOR_RAW_DATA, _VALUE_NAME = 9, 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _SMALL = 1024  # bytes; data up to this size is parsed with the rest
 
@@ -95,6 +96,28 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
     if not graph.node or len(graph.initializer) != len(spans):
         raise ModelFormatError(f"{path.name}: not an ONNX file: it holds no nodes")
     return graph, spans
+
+
+def output_names(path: Path) -> list[str]:
+    """The names of the outputs of an ONNX file's graph, read without the onnx package.
+
+    Raises:
+        ModelFormatError: the file is truncated, or no ONNX file.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return [
+                _bytes(file, name.start, name.end).decode(errors="replace")
+                for graph in _fields(file, 0, size)
+                if graph.number == _MODEL_GRAPH
+                for output in _fields(file, graph.start, graph.end)
+                if output.number == _GRAPH_OUTPUT
+                for name in _fields(file, output.start, output.end)
+                if name.number == _VALUE_NAME
+            ]
+    except OSError as error:
+        raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
 
 
 def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:

@@ -110,7 +110,7 @@ def edit_config(**changes: Any) -> Callable[[Path], None]:
         (truncate_encoder, ModelFormatError),
         (remove_decoder, ModelNotFoundError),
         (remove_config, ModelNotFoundError),
-        (edit_config(model_type="gpt2"), UnsupportedModelError),
+        (edit_config(model_type="opt"), UnsupportedModelError),
         (edit_config(d_model=64), ModelFormatError),
         (edit_config(decoder_layers=3), ModelFormatError),
     ],

@@ -30,12 +30,29 @@ inline ModelConfig small_config() {
   return config;
 }
 
+// A decoder alone: rotary positions, keys that heads share.
+inline ModelConfig decoder_config() {
+  ModelConfig config = small_config();
+  config.encoder_layers = 0;
+  config.decoder_num_heads = 4;
+  config.decoder_num_key_value_heads = 2;
+  config.position_kind = PositionKind::kRotary;
+  config.norm_kind = NormKind::kRmsNorm;
+  config.normalize_before = true;
+  config.gated_ffn = true;
+  return config;
+}
+
 // Owns the memory of its tensors.
 class RandomModel {
  public:
   explicit RandomModel(const ModelConfig& config, unsigned seed = 1) : config_(config), random_(seed) {
     add_stack("encoder", config.source_vocab_size, config.encoder_layers, config.encoder_ffn_dim, false);
     add_stack("decoder", config.vocab_size, config.decoder_layers, config.decoder_ffn_dim, true);
+    if (config.decoder_layers == 0) return;
+    if (config.position_kind == PositionKind::kRotary) {
+      add("decoder.rotary.weight", {config.decoder_head_dim / 2}, 0.3f);
+    }
     add("lm_head.weight", {config.hidden_size, config.vocab_size}, 1.0f);
     add("lm_head.bias", {config.vocab_size}, 1.0f);
   }
@@ -66,10 +83,10 @@ class RandomModel {
     if (config_.norm_kind == NormKind::kLayerNorm) add(name + ".bias", {config_.hidden_size}, 0.1f);
   }
 
-  void add_attention(const std::string& name, int attention_size) {
-    for (const char* part : {".q_proj", ".k_proj", ".v_proj"}) {
-      add_linear(name + part, config_.hidden_size, attention_size);
-    }
+  void add_attention(const std::string& name, int attention_size, int key_value_size) {
+    add_linear(name + ".q_proj", config_.hidden_size, attention_size);
+    add_linear(name + ".k_proj", config_.hidden_size, key_value_size);
+    add_linear(name + ".v_proj", config_.hidden_size, key_value_size);
     add_linear(name + ".out_proj", attention_size, config_.hidden_size);
     add_norm(name + "_layer_norm");
   }
@@ -81,6 +98,7 @@ class RandomModel {
   }
 
   void add_stack(const std::string& stack, int vocab_size, int num_layers, int ffn_dim, bool is_decoder) {
+    if (num_layers == 0) return;
     add(stack + ".embed_tokens.weight", {vocab_size, config_.hidden_size}, 0.5f);
     if (config_.position_kind == PositionKind::kTable) {
       const int rows = config_.max_positions + config_.position_offset;
@@ -93,14 +111,17 @@ class RandomModel {
     if (config_.normalize_embeddings) add_norm(stack + ".layernorm_embedding");
     const int attention_size =
         is_decoder ? config_.decoder_attention_size() : config_.encoder_attention_size();
+    const int key_value_size = is_decoder ? config_.decoder_key_value_size() : attention_size;
     for (int i = 0; i < num_layers; ++i) {
       const std::string layer = stack + ".layers." + std::to_string(i);
       if (is_decoder && config_.decoder_kind == DecoderKind::kSsru) {
         add_ssru(layer);
       } else {
-        add_attention(layer + ".self_attn", attention_size);
+        add_attention(layer + ".self_attn", attention_size, key_value_size);
       }
-      if (is_decoder) add_attention(layer + ".encoder_attn", attention_size);
+      if (is_decoder && config_.encoder_layers > 0) {
+        add_attention(layer + ".encoder_attn", attention_size, attention_size);
+      }
       if (config_.gated_ffn) add_linear(layer + ".gate", config_.hidden_size, ffn_dim);
       add_linear(layer + ".fc1", config_.hidden_size, ffn_dim);
       add_linear(layer + ".fc2", ffn_dim, config_.hidden_size);

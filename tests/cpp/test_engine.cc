@@ -174,8 +174,8 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
       const int beams = 1 + caller % 2;
       for (int round = 0; round < 5; ++round) {
         if (caller == 5) {
-          std::vector<float> hidden(static_cast<std::size_t>(sources.source(0).size()) * config.hidden_size);
-          engine.encoder_hidden_states(sources.source(0), hidden.data(), never);
+          std::vector<float> hidden(sources.values.size() * config.hidden_size);
+          engine.encode(sources.ragged(), 4, hidden.data(), never);
         }
         const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
         for (std::size_t i = 0; i < results.size(); ++i)

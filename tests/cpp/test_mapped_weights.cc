@@ -47,6 +47,7 @@ TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
   }
   SUBCASE("rows before the first position") { config.position_offset = 2; }
   SUBCASE("unusual") { config = unusual_config(); }
+  SUBCASE("a decoder alone") { config = decoder_config(); }
   RandomModel model(config);
   const Sources sources(6, 30, config.source_vocab_size);
   for (const WeightType type : kTypes) {
@@ -54,8 +55,8 @@ TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
     Engine expected(config, model.weights(type), select_kernels(""), 1);
     Engine mapped(config, map_weights(config, type, nullptr, packed.bytes(), packed.offsets),
                   select_kernels(""), 1);
-    const auto a = generate(expected, sources.ragged(), small_options(3), 6);
-    const auto b = generate(mapped, sources.ragged(), small_options(3), 6);
+    const auto a = generate(expected, sources.ragged(), small_options(3, 40), 6);
+    const auto b = generate(mapped, sources.ragged(), small_options(3, 40), 6);
     for (std::size_t i = 0; i < a.size(); ++i) CHECK(equal(a[i], b[i]));
   }
 }

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kVocab = 5;
 constexpr std::int32_t kEnd = 2;
+constexpr std::int32_t kStart[] = {0};
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // A language model over kVocab tokens: fixed random logits for each prefix.
@@ -81,7 +82,9 @@ std::vector<Hypothesis> run(Search& search, ToyModel& model) {
     const auto parents = search.parents();
     std::vector<std::vector<std::int32_t>> next;
     for (const DecodingRow& row : rows) {
-      auto prefix = prefixes[parents.empty() ? row.slot : parents[row.slot]];
+      const bool follows = row.position > 0 && parents.empty() && !next.empty();  // within a prompt
+      auto prefix = follows ? next.back() : prefixes[parents.empty() ? row.slot : parents[row.slot]];
+      if (follows) next.pop_back();
       prefix.push_back(row.token);
       REQUIRE(static_cast<int>(prefix.size()) == row.position + 1);
       next.push_back(prefix);
@@ -89,8 +92,9 @@ std::vector<Hypothesis> run(Search& search, ToyModel& model) {
     std::vector<Answer> answers;
     std::vector<VocabularyResult> results;
     answers.reserve(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      answers.emplace_back(model.logits(next[i]), rows[i].query);
+    for (const DecodingRow& row : rows) {
+      if (!row.predicts) continue;
+      answers.emplace_back(model.logits(next[answers.size()]), row.query);
       results.push_back(answers.back().result);
     }
     prefixes = next;
@@ -126,7 +130,7 @@ TEST_CASE("a beam as wide as the whole tree finds the best of all targets") {
     options.length_penalty = length_penalty;
     options.early_stopping = EarlyStopping::kNever;
     const Constraints constraints(options);
-    BeamSearch search(options, constraints);
+    BeamSearch search(options, constraints, kStart);
     const auto hypotheses = run(search, model);
     CHECK(hypotheses[0].score == doctest::Approx(best_score(model, {0}, 0.0f, options)).epsilon(1e-6));
     for (std::size_t i = 1; i < hypotheses.size(); ++i) CHECK(hypotheses[i - 1].score >= hypotheses[i].score);
@@ -137,7 +141,7 @@ TEST_CASE("greedy takes the largest logit of each step and scores it") {
   ToyModel model;
   const GenerationOptions options = toy_options(1, 9);
   const Constraints constraints(options);
-  GreedySearch search(options, constraints);
+  GreedySearch search(options, constraints, kStart);
   const Hypothesis found = run(search, model)[0];
 
   std::vector<std::int32_t> prefix{0};
@@ -155,6 +159,31 @@ TEST_CASE("greedy takes the largest logit of each step and scores it") {
   CHECK(found.score == doctest::Approx(sum / static_cast<float>(num_generated)).epsilon(1e-6));
 }
 
+TEST_CASE("a search behind a prompt is the search from its first token whose way led there") {
+  for (const int num_beams : {1, 3}) {
+    ToyModel model;
+    GenerationOptions options = toy_options(num_beams, 9);
+    options.eos_token_ids.clear();
+    const Constraints constraints(options);
+    const auto search_from = [&](std::span<const std::int32_t> prompt) {
+      if (num_beams > 1) {
+        BeamSearch search(options, constraints, prompt);
+        return run(search, model);
+      }
+      GreedySearch search(options, constraints, prompt);
+      return run(search, model);
+    };
+    const std::vector<std::int32_t> ids = search_from(kStart)[0].ids;
+    REQUIRE(ids.size() == 8);
+    const std::vector<std::int32_t> prompt{0, ids[0], ids[1], ids[2]};
+    const auto found = search_from(prompt);
+    for (const Hypothesis& hypothesis : found) CHECK(hypothesis.ids.size() == 5);
+    if (num_beams == 1) CHECK(found[0].ids == std::vector<std::int32_t>(ids.begin() + 3, ids.end()));
+    options.max_new_tokens = 2;
+    CHECK(search_from(prompt)[0].ids.size() == 2);
+  }
+}
+
 TEST_CASE("bans and forced tokens") {
   GenerationOptions options = toy_options(1, 6);
   options.min_length = 3;
@@ -162,29 +191,31 @@ TEST_CASE("bans and forced tokens") {
   options.begin_suppress_tokens = {1};
   options.bad_words_ids = {{3}, {2}, {0, 1}, {1, 4, 0}};
   options.forced_eos_token_ids = {2};
+  const Lengths lengths = lengths_of(options, 1);
   std::vector<std::int32_t> banned;
 
   SUBCASE("sets are merged, ascending, without repeats") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{0}, banned);
+    constraints.ban(std::vector<std::int32_t>{0}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
-    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, banned);  // {2} is the end token: let through
+    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, lengths,
+                    banned);  // {2} is the end token: let through
     CHECK(banned == std::vector<std::int32_t>{0, 3, 4});
   }
   SUBCASE("a bad word needs its whole prefix within the target") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{3, 4});
-    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 3, 4});
   }
   SUBCASE("first and last tokens") {
     options.forced_bos_token_id = 4;
     const Constraints constraints(options);
-    CHECK(constraints.forced(1)[0] == 4);
-    CHECK(constraints.forced(2).empty());
-    CHECK(constraints.forced(5)[0] == 2);
-    constraints.ban(std::vector<std::int32_t>{0, 4}, banned);  // the first free token is the second
+    CHECK(constraints.forced(1, lengths)[0] == 4);
+    CHECK(constraints.forced(2, lengths).empty());
+    CHECK(constraints.forced(5, lengths)[0] == 2);
+    constraints.ban(std::vector<std::int32_t>{0, 4}, lengths, banned);  // the first free token is the second
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
   }
   SUBCASE("a forced token adds nothing to the score") {
@@ -192,7 +223,7 @@ TEST_CASE("bans and forced tokens") {
     GenerationOptions free = toy_options(3, 2);
     free.forced_bos_token_id = 3;
     const Constraints constraints(free);
-    BeamSearch search(free, constraints);
+    BeamSearch search(free, constraints, kStart);
     const auto hypotheses = run(search, model);
     REQUIRE(hypotheses.size() == 1);
     CHECK(hypotheses[0].ids == std::vector<std::int32_t>{3});

@@ -13,6 +13,7 @@ EXPECTED = {
     "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
     "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    "tanh": np.tanh,
 }
 
 
@@ -35,6 +36,8 @@ def ulps(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         ("silu", -20, 80, 2.6),
         ("gelu", -0.5, 30, 3.1),
         ("gelu_tanh", -0.5, 30, 3.1),
+        ("tanh", -12, 12, 1.6),
+        ("tanh", -0.6, 0.6, 1.6),
     ],
 )
 def test_activation_error(isa, rng, name, low, high, bound):

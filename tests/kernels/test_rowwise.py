@@ -123,3 +123,15 @@ def test_log_sum_exp(isa, rng, runs):
         assert found == -INF
     for other in available_isas():
         assert_same_bits(np.float32(kernels.log_sum_exp(other, maxes, sums)), np.float32(found))
+
+
+@pytest.mark.parametrize(("num_heads", "head_dim"), [(1, 2), (3, 24), (2, 32), (5, 70)])
+def test_rotate(isa, rng, num_heads, head_dim):
+    angles = rng.uniform(0, 2 * np.pi, head_dim // 2)
+    table = np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    heads = rng.standard_normal((num_heads, head_dim)).astype(np.float32)
+    found = kernels.rotate(isa, table, heads)
+    pairs = heads[:, : head_dim // 2] + 1j * heads[:, head_dim // 2 :]
+    turned = pairs * np.exp(1j * angles)
+    np.testing.assert_allclose(found, np.hstack([turned.real, turned.imag]), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found, kernels.rotate("scalar", table, heads))
