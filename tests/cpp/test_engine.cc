@@ -303,14 +303,17 @@ TEST_CASE("a forked child is told of callers that waited while nobody drove") {
   Engine engine(config, model.weights(), select_kernels(""), 1);
   const Sources sources(8, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(1, 20);
-  std::atomic<bool> second_is_asked{false}, forked{false};
+  std::atomic<bool> first_drives{false}, second_is_asked{false}, forked{false};
   std::thread first([&] {  // drives until the second is asked
     const auto stop = [&] {
+      first_drives = true;
+      first_drives.notify_all();
       second_is_asked.wait(false);
       return true;
     };
     CHECK_THROWS_AS(engine.generate(sources.ragged(), options, 4, stop), Interrupted);
   });
+  first_drives.wait(false);
   std::thread second([&] {
     const auto ask = [&] {
       second_is_asked = true;
