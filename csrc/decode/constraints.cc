@@ -17,7 +17,8 @@ void sort_unique(std::vector<std::int32_t>& ids) {
 }  // namespace
 
 Constraints::Constraints(const GenerationOptions& options)
-    : eos_token_ids_(options.eos_token_ids),
+    : forces_first_(options.forced_bos_token_id >= 0),
+      eos_token_ids_(options.eos_token_ids),
       forced_eos_(options.forced_eos_token_ids),
       always_banned_(options.suppress_tokens),
       begin_suppress_tokens_(options.begin_suppress_tokens) {
@@ -51,7 +52,7 @@ void Constraints::ban(std::span<const std::int32_t> tokens, const Lengths& lengt
                       std::vector<std::int32_t>& banned) const {
   const int length = static_cast<int>(tokens.size());
   // A forced first token takes the place that begin_suppress_tokens would hold for.
-  const int begin = lengths.prompt == 1 && !forced_bos_.empty() ? 2 : lengths.prompt;
+  const int begin = lengths.prompt == 1 && forces_first_ ? 2 : lengths.prompt;
   banned.assign(always_banned_.begin(), always_banned_.end());
   const std::size_t sorted = banned.size();
   if (length < lengths.min) banned.insert(banned.end(), eos_token_ids_.begin(), eos_token_ids_.end());

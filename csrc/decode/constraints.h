@@ -26,6 +26,7 @@ class Constraints {
   std::size_t max_banned() const;
 
  private:
+  bool forces_first_;  // also if that token is suppressed and so not forced
   std::vector<std::int32_t> eos_token_ids_;
   std::vector<std::int32_t> forced_bos_;
   std::vector<std::int32_t> forced_eos_;

@@ -75,7 +75,7 @@ TEST_CASE("mapped weights keep the memory they lie in") {
 
 TEST_CASE("mapped weights lie inside the memory") {
   ModelConfig config = small_config();
-  config.normalize_before = true;  // no array is empty
+  config.normalize_before = true;
   RandomModel model(config);
   for (const WeightType type : kTypes) {
     const Packed packed(model.weights(type));
@@ -83,6 +83,8 @@ TEST_CASE("mapped weights lie inside the memory") {
       CHECK_THROWS_AS(map_weights(config, type, nullptr, bytes, offsets), std::invalid_argument);
     };
     for (std::size_t i = 0; i < packed.offsets.size(); ++i) {
+      const bool is_last = i + 1 == packed.offsets.size();
+      if (!is_last && packed.offsets[i + 1] == packed.offsets[i]) continue;  // an empty array
       for (const std::uint64_t offset :
            {packed.offsets[i] + 4, packed.bytes().size(), ~std::uint64_t{0}, ~std::uint64_t{63}}) {
         std::vector<std::uint64_t> offsets = packed.offsets;

@@ -211,11 +211,17 @@ TEST_CASE("bans and forced tokens") {
   }
   SUBCASE("first and last tokens") {
     options.forced_bos_token_id = 4;
+    CHECK(Constraints(options).forced(1, lengths).empty());  // it is suppressed too
+    options.suppress_tokens = {3};
     const Constraints constraints(options);
+    REQUIRE(constraints.forced(1, lengths).size() == 1);
     CHECK(constraints.forced(1, lengths)[0] == 4);
     CHECK(constraints.forced(2, lengths).empty());
     CHECK(constraints.forced(5, lengths)[0] == 2);
     constraints.ban(std::vector<std::int32_t>{0, 4}, lengths, banned);  // the first free token is the second
+    CHECK(banned == std::vector<std::int32_t>{1, 2, 3});
+    options.suppress_tokens = {4, 3};  // and stays the second where the forced one is suppressed
+    Constraints(options).ban(std::vector<std::int32_t>{0, 4}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
   }
   SUBCASE("a forced token adds nothing to the score") {
