@@ -139,8 +139,11 @@ def test_closing_the_translator_ends_the_stream(text_model: Path) -> None:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_stream_that_is_left_ends_its_work(text_model: Path, closes: bool) -> None:
-    with Translator(text_model, threads=1) as translator:
-        translations = translator.translate_iter(itertools.cycle(SENTENCES), num_beams=4)
+    with Translator(text_model, threads=1, batch_size=2) as translator:
+        # The chunk behind the first takes many times as long.
+        long = " ".join(["A man is riding a bicycle in front of a house."] * 4)
+        texts = itertools.chain(["Dogs."] * 2 * stream.CHUNK_BATCHES, itertools.repeat(long))
+        translations = translator.translate_iter(texts, num_beams=4)
         next(translations)
         assert at_work()
         start = time.monotonic()
