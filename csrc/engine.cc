@@ -146,17 +146,21 @@ class EncodeJob : public Job {
  public:
   using ResultsOf = FunctionRef<EncoderResults(int index)>;
 
-  EncodeJob(const Ragged& sources, ResultsOf results_of) : sources_(sources), results_of_(results_of) {}
+  EncodeJob(const TypedTexts& texts, ResultsOf results_of) : texts_(texts), results_of_(results_of) {}
 
-  int num_sentences() const override { return sources_.size(); }
-  std::span<const std::int32_t> source(int index) const override { return sources_[index]; }
+  int num_sentences() const override { return texts_.ids.size(); }
+  std::span<const std::int32_t> source(int index) const override { return texts_.ids[index]; }
+  std::span<const std::int32_t> token_types(int index) const override {
+    if (texts_.types.empty()) return {};
+    return Ragged{texts_.types, texts_.ids.offsets}[index];
+  }
   EncoderResults encoder_results(int index) override { return results_of_(index); }
   int max_rows(int) const override { return 0; }
   std::unique_ptr<Decoding> start(int) override { return nullptr; }
   void finish(int, Decoding&) override {}
 
  private:
-  const Ragged& sources_;
+  const TypedTexts& texts_;
   ResultsOf results_of_;
 };
 
@@ -286,23 +290,36 @@ void Engine::logits(std::span<const std::int32_t> source, std::span<const std::i
   scheduler_.run(job, 1, interrupted);
 }
 
-void Engine::encode(const Ragged& sources, int batch_size, float* hidden, Poll interrupted) {
+void Engine::check_texts(const TypedTexts& texts) const {
   check(config_.encoder_layers > 0, "the model has no encoder");
-  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
+  for (int i = 0; i < texts.ids.size(); ++i) check_source(texts.ids[i]);
+  if (texts.types.empty()) return;
+  check(texts.types.size() == texts.ids.values.size(),
+        "there are " + std::to_string(texts.ids.values.size()) + " tokens and " +
+            std::to_string(texts.types.size()) + " token types");
+  for (const std::int32_t type : texts.types) {
+    check(type >= 0 && type < std::max(config_.token_types, 1), "token type " + std::to_string(type) +
+                                                                    " is none of the model's " +
+                                                                    std::to_string(config_.token_types));
+  }
+}
+
+void Engine::encode(const TypedTexts& texts, int batch_size, float* hidden, Poll interrupted) {
+  check_texts(texts);
   const auto results_of = [&](int index) {
-    return EncoderResults{.hidden = hidden + sources.offsets[index] * config_.hidden_size};
+    return EncoderResults{.hidden = hidden + texts.ids.offsets[index] * config_.hidden_size};
   };
-  EncodeJob job(sources, results_of);
+  EncodeJob job(texts, results_of);
   scheduler_.run(job, batch_size, interrupted);
 }
 
-void Engine::classify(const Ragged& sources, int batch_size, float* class_logits, Poll interrupted) {
+void Engine::classify(const TypedTexts& texts, int batch_size, float* class_logits, Poll interrupted) {
   check(config_.num_labels > 0, "the model does not classify");
-  for (int i = 0; i < sources.size(); ++i) check_source(sources[i]);
+  check_texts(texts);
   const auto results_of = [&](int index) {
     return EncoderResults{.class_logits = class_logits + std::int64_t{index} * config_.num_labels};
   };
-  EncodeJob job(sources, results_of);
+  EncodeJob job(texts, results_of);
   scheduler_.run(job, batch_size, interrupted);
 }
 

@@ -26,6 +26,12 @@ struct Ragged {
   }
 };
 
+// Texts for an encoder alone.
+struct TypedTexts {
+  Ragged ids;
+  std::span<const std::int32_t> types;  // [ids.values.size()] of each token; empty: all are of type 0
+};
+
 // One model on one instruction set. Any number of threads may call it at once.
 class Engine {
  public:
@@ -58,12 +64,13 @@ class Engine {
   void logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
               float* logits, Poll interrupted);
 
-  // The encoder's last hidden states, hidden [sources.values.size(), hidden_size]. Throws as generate() does.
-  void encode(const Ragged& sources, int batch_size, float* hidden, Poll interrupted);
+  // The encoder's last hidden states, hidden [texts.values.size(), hidden_size]. Throws as generate() does,
+  // and std::invalid_argument for a token type that the model does not have.
+  void encode(const TypedTexts& texts, int batch_size, float* hidden, Poll interrupted);
 
-  // class_logits [sources.size(), num_labels]. Throws as generate() does, and std::invalid_argument if the
+  // class_logits [texts.ids.size(), num_labels]. Throws as encode() does, and std::invalid_argument if the
   // model does not classify.
-  void classify(const Ragged& sources, int batch_size, float* class_logits, Poll interrupted);
+  void classify(const TypedTexts& texts, int batch_size, float* class_logits, Poll interrupted);
 
   const ModelConfig& config() const { return config_; }
   const char* isa() const { return kernels_.name; }
@@ -73,6 +80,7 @@ class Engine {
  private:
   void check_decodes() const;
   void check_source(std::span<const std::int32_t> source) const;
+  void check_texts(const TypedTexts& texts) const;
   void check_prompt(std::span<const std::int32_t> prompt, const GenerationOptions& options) const;
   void check_target(std::span<const std::int32_t> target) const;
 

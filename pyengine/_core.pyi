@@ -20,6 +20,7 @@ class ModelConfig:
     source_vocab_size: int
     max_positions: int
     position_offset: int
+    position_padding_id: int
     encoder_layers: int
     decoder_layers: int
     encoder_num_heads: int
@@ -159,14 +160,25 @@ class Engine:
         """Return the teacher-forced logits, [len(decoder_input_ids), vocab_size]."""
 
     def encode(
-        self, source_ids: NDArray[np.int32], source_offsets: NDArray[np.int64], batch_size: int
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        batch_size: int,
+        token_types: NDArray[np.int32] = ...,
     ) -> NDArray[np.float32]:
-        """Return the encoder's last hidden states, [len(source_ids), hidden_size]."""
+        """Return the encoder's last hidden states, [len(ids), hidden_size].
+
+        ``token_types`` has as many entries as ``ids``, or none: all are of type 0.
+        """
 
     def classify(
-        self, source_ids: NDArray[np.int32], source_offsets: NDArray[np.int64], batch_size: int
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        batch_size: int,
+        token_types: NDArray[np.int32] = ...,
     ) -> NDArray[np.float32]:
-        """Return the logits of every class, [sentences, num_labels]."""
+        """Return the logits of every class, [texts, num_labels]."""
 
 def available_isas() -> list[str]:
     """The instruction sets this CPU runs, best first."""

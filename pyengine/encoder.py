@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
-from pyengine.errors import OptionError, UnsupportedModelError
-from pyengine.inputs import Ids, Offsets, checked_texts
+from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError
+from pyengine.inputs import Ids, ItemError, ItemTruncated, Offsets
 from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
 
+if TYPE_CHECKING:
+    from pyengine.text.tokenizer import TypedIds
+
 Floats = NDArray[np.float32]
+Text = str | tuple[str, str]
+"""A text, or two that the model reads as a pair."""
 
 _CHUNK_BATCHES = 8
 """Texts whose last hidden states are held at once, in batches."""
@@ -29,13 +35,25 @@ _POOLINGS: dict[str, Callable[[Floats], Floats]] = {
 """One vector [hidden_size] of the last hidden states [tokens, hidden_size] of one text."""
 
 
+class _Packed(NamedTuple):
+    """Texts one after another: ids [tokens], offsets [texts + 1], types [tokens] or none."""
+
+    values: Ids
+    offsets: Offsets
+    types: Ids
+
+
 class Encoder(LoadedModel):
     """An encoder-only model (BERT, DistilBERT, RoBERTa, XLM-RoBERTa), ready to run.
 
     What a text gives does not depend on the other texts of the call, on ``batch_size``, on
     ``threads`` or on the instruction set. Nothing is padded: ids are those of the text alone, and
-    an id of padding counts as a token like any other. Every token is of type 0, so a text is one
-    segment. One encoder may be used from many threads at once.
+    an id of padding among them is a token that the others see, as in transformers without an
+    attention mask. One encoder may be used from many threads at once.
+
+    Where a method takes texts, an item of a list may be a pair of texts: ``[("A dog runs.", "An
+    animal moves.")]``, which the model reads as one, with the special tokens and token types of its
+    tokenizer, as models for entailment and for ranking expect.
 
     Args:
         model: folder as ``optimum-cli export onnx --task feature-extraction`` or
@@ -58,7 +76,7 @@ class Encoder(LoadedModel):
 
     def encode(
         self,
-        texts: str | Sequence[str],
+        texts: str | Sequence[Text],
         *,
         pooling: str = "mean",
         normalize: bool = False,
@@ -67,12 +85,13 @@ class Encoder(LoadedModel):
         """A vector for each text, from the last hidden states of its tokens.
 
         Args:
-            texts: one, or several; the special tokens that the tokenizer adds count as tokens.
+            texts: one, or several, or pairs; the special tokens that the tokenizer adds count as
+                tokens.
             pooling: ``"mean"`` of all tokens, ``"cls"``: that of the first, or ``"max"`` of each
                 entry.
             normalize: divide each vector by its Euclidean length.
             truncate: cut a text that is longer than the model's positions, with a
-                :class:`TruncationWarning`, instead of raising.
+                :class:`TruncationWarning`, instead of raising; of a pair the longer text first.
 
         Returns:
             float32 [hidden_size] for a string, [len(texts), hidden_size] for a list.
@@ -81,6 +100,7 @@ class Encoder(LoadedModel):
             InputError: a text is longer than the model's positions; nothing was computed.
             InputTypeError: something other than text.
             OptionError: an unknown pooling.
+            UnsupportedModelError: a pair, of which the model's tokenizer knows none.
             TokenizerMissingError: the folder holds no tokenizer files.
             ClosedError: after :meth:`close`.
 
@@ -90,27 +110,33 @@ class Encoder(LoadedModel):
         """
         loaded = self._open()
         pool = _checked_pooling(pooling)
-        values, offsets = self._packed_texts(texts, truncate)
-        vectors = np.empty((len(offsets) - 1, self.config.hidden_size), np.float32)
-        for item, hidden in self._hidden_states(loaded, values, offsets):
+        packed = self._packed_texts(texts, truncate)
+        vectors = np.empty((len(packed.offsets) - 1, self.config.hidden_size), np.float32)
+        for item, hidden in self._hidden_states(loaded, packed):
             vectors[item] = pool(hidden)
         if normalize:
             lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
             vectors /= np.maximum(lengths, np.float32(1e-12))
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
 
-    def forward(self, sources: Sequence[Sequence[int]]) -> list[Floats]:
+    def forward(
+        self,
+        sources: Sequence[Sequence[int]],
+        token_types: Sequence[Sequence[int]] | None = None,
+    ) -> list[Floats]:
         """The last hidden states of token ids.
 
         Args:
             sources: the ids of each text with its special tokens; 1 to ``max_positions`` of them,
                 without padding.
+            token_types: of each of the tokens, below ``config.token_types``; ``None``: all are 0.
 
         Returns:
             For each text float32 [len(ids), hidden_size].
 
         Raises:
             InputError, InputTypeError: names the item and the position; nothing was computed.
+            UnsupportedModelError: ``token_types`` for a model that knows none.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -120,8 +146,9 @@ class Encoder(LoadedModel):
         loaded = self._open()
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
+        packed = _Packed(values, offsets, self._packed_types(token_types, offsets))
         results: list[Floats] = [np.empty(0, np.float32)] * (len(offsets) - 1)
-        for item, hidden in self._hidden_states(loaded, values, offsets):
+        for item, hidden in self._hidden_states(loaded, packed):
             results[item] = hidden.copy()
         return results
 
@@ -130,15 +157,17 @@ class Encoder(LoadedModel):
         self, texts: str, *, truncate: bool = ...
     ) -> dict[str, float]: ...
     @overload
-    def classify(self, texts: Sequence[str], *, truncate: bool = ...) -> list[dict[str, float]]: ...
+    def classify(
+        self, texts: Sequence[Text], *, truncate: bool = ...
+    ) -> list[dict[str, float]]: ...
 
     def classify(
-        self, texts: str | Sequence[str], *, truncate: bool = False
+        self, texts: str | Sequence[Text], *, truncate: bool = False
     ) -> dict[str, float] | list[dict[str, float]]:
         """The classes of each text, the most probable first.
 
         Args:
-            texts: one, or several.
+            texts: one, or several, or pairs.
             truncate: see :meth:`encode`.
 
         Returns:
@@ -153,6 +182,7 @@ class Encoder(LoadedModel):
         Example::
 
             label, probability = next(iter(encoder.classify("What a day!").items()))
+            encoder.classify([("A dog runs.", "An animal moves.")])[0]["entailment"]
         """
         loaded = self._open()
         labels = self.labels
@@ -161,8 +191,10 @@ class Encoder(LoadedModel):
                 f"{str(self.path)!r} has no head for classes; export it with "
                 "--task text-classification"
             )
-        values, offsets = self._packed_texts(texts, truncate)
-        logits = loaded.engine.classify(values, offsets, self.batch_size)
+        packed = self._packed_texts(texts, truncate)
+        logits = loaded.engine.classify(
+            packed.values, packed.offsets, self.batch_size, packed.types
+        )
         results = [self._probabilities(row) for row in logits.tolist()]
         return results[0] if isinstance(texts, str) else results
 
@@ -171,8 +203,8 @@ class Encoder(LoadedModel):
         """The classes by their ids; none if the model does not classify."""
         return read_labels(self._model.raw_config) if self.config.num_labels else ()
 
-    def tokenize(self, texts: Sequence[str], *, truncate: bool = False) -> list[list[int]]:
-        """Token ids of each text as :meth:`forward` takes them, with the special tokens.
+    def tokenize(self, texts: Sequence[Text], *, truncate: bool = False) -> list[list[int]]:
+        """Token ids of each text or pair as :meth:`forward` takes them, with the special tokens.
 
         Raises:
             InputError, InputTypeError, TokenizerMissingError, ClosedError: as :meth:`encode`.
@@ -181,28 +213,75 @@ class Encoder(LoadedModel):
 
             encoder.forward(encoder.tokenize(["A dog runs."]))
         """
+        return [list(item.ids) for item in self._tokenized(texts, truncate)]
+
+    def _tokenized(self, texts: Sequence[Text], truncate: bool) -> list[TypedIds]:
+        from pyengine.text.tokenizer import TypedIds
+
         self._open()
-        checked = checked_texts(texts)
-        encoded = self._get_tokenizer().encode_batch(checked)
-        return self._fitted(encoded, range(len(checked)), truncate)
+        checked = _checked_texts(texts)
+        tokenizer = self._get_tokenizer()
+        single = [i for i, text in enumerate(checked) if isinstance(text, str)]
+        ids = tokenizer.encode_batch([cast(str, checked[i]) for i in single])
+        fitted = self._fitted(ids, single, truncate)
+        found = {i: TypedIds(x, [0] * len(x)) for i, x in zip(single, fitted, strict=True)}
+        paired = [i for i in range(len(checked)) if i not in found]
+        pairs = [cast(tuple[str, str], checked[i]) for i in paired]
+        for i, pair in zip(paired, pairs, strict=True):
+            (typed,) = tokenizer.encode_pairs([pair])
+            found[i] = typed if self._fits(i, typed, truncate) else self._cut(pair)
+        return [found[i] for i in range(len(checked))]
 
-    def _packed_texts(self, texts: str | Sequence[str], truncate: bool) -> tuple[Ids, Offsets]:
-        sources = self.tokenize([texts] if isinstance(texts, str) else texts, truncate=truncate)
-        values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
+    def _fits(self, item: int, pair: TypedIds, truncate: bool) -> bool:
+        """Whether a pair is within the positions; raises or warns if not."""
+        limit = self.config.max_positions
+        if len(pair.ids) <= limit:
+            return True
+        length = f"{len(pair.ids)} tokens, the model has {limit} positions"
+        if not truncate:
+            raise ItemError(item, f"{length}; shorten a text, or set truncate=True")
+        warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=4)
+        return False
+
+    def _cut(self, pair: tuple[str, str]) -> TypedIds:
+        return self._get_tokenizer().encode_pairs([pair], self.config.max_positions)[0]
+
+    def _packed_texts(self, texts: str | Sequence[Text], truncate: bool) -> _Packed:
+        typed = self._tokenized([texts] if isinstance(texts, str) else texts, truncate)
+        values, offsets = _ragged.pack([x.ids for x in typed], self.config.source_vocab_size)
         self._check_lengths(offsets)
-        return values, offsets
+        told = self.config.token_types > 1
+        return _Packed(
+            values, offsets, self._packed_types([x.types for x in typed] if told else None, offsets)
+        )
 
-    def _hidden_states(
-        self, loaded: Loaded, values: Ids, offsets: Offsets
-    ) -> Iterator[tuple[int, Floats]]:
+    def _packed_types(self, token_types: Sequence[Sequence[int]] | None, offsets: Offsets) -> Ids:
+        if token_types is None:
+            return np.empty(0, np.int32)
+        if not self.config.token_types:
+            raise UnsupportedModelError(f"{self.model_type} knows no token types, expected None")
+        try:
+            types, own_offsets = _ragged.pack(token_types, self.config.token_types)
+        except (InputError, InputTypeError) as error:
+            raise type(error)(f"token_types: {error}") from None
+        if not np.array_equal(own_offsets, offsets):
+            raise InputError("token_types: expected one for each token of each text")
+        return types
+
+    def _hidden_states(self, loaded: Loaded, packed: _Packed) -> Iterator[tuple[int, Floats]]:
         """(index of a text, its last hidden states), the longest texts first."""
-        order = _ragged.length_order(offsets)
-        values, offsets = _ragged.permute(values, offsets, order)
+        order = _ragged.length_order(packed.offsets)
+        values, offsets = _ragged.permute(packed.values, packed.offsets, order)
+        types = packed.types
+        if len(types):
+            types, _ = _ragged.permute(types, packed.offsets, order)
         size = _CHUNK_BATCHES * self.batch_size
         for first in range(0, len(order), size):
             ends = offsets[first : first + size + 1]
-            chunk = values[ends[0] : ends[-1]]
-            hidden = loaded.engine.encode(chunk, ends - ends[0], self.batch_size)
+            chunk = slice(ends[0], ends[-1])
+            hidden = loaded.engine.encode(
+                values[chunk], ends - ends[0], self.batch_size, types[chunk]
+            )
             rows = np.split(hidden, ends[1:-1] - ends[0])
             yield from zip(order[first : first + size].tolist(), rows, strict=True)
 
@@ -231,3 +310,17 @@ def _checked_pooling(pooling: str) -> Callable[[Floats], Floats]:
         known = ", ".join(map(repr, _POOLINGS))
         raise OptionError(f"pooling: found {pooling!r:.60}, expected {known}")
     return _POOLINGS[pooling]
+
+
+def _checked_texts(texts: Any) -> list[Text]:
+    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
+        raise InputTypeError(
+            f"text: expected text or a list of texts, found {type(texts).__name__}"
+        )
+    for item, text in enumerate(texts):
+        is_pair = isinstance(text, tuple) and len(text) == 2
+        if not all(isinstance(part, str) for part in (text if is_pair else (text,))):
+            raise InputTypeError(
+                f"item {item}: expected a string or a pair of strings, found {type(text).__name__}"
+            )
+    return list(texts)

@@ -127,8 +127,9 @@ def embed(config: ModelConfig, tensors: Tensors, ids: Sequence[int], name: str) 
     """What enters the first layer, [len(ids), hidden_size]."""
     x = tensors[f"{name}.embed_tokens.weight"][list(ids)].astype(np.float64) * config.embed_scale
     if config.position_kind == "table":
-        positions = tensors[f"{name}.embed_positions.weight"][config.position_offset :]
-        x = x + positions[: len(ids)]
+        counted = np.array([name == "decoder" or i != config.position_padding_id for i in ids])
+        rows = np.where(counted, counted.cumsum(), 0) + config.position_offset - 1
+        x = x + tensors[f"{name}.embed_positions.weight"][rows]
     if config.normalize_embeddings:
         x = norm(config, x, tensors, f"{name}.layernorm_embedding")
     return x

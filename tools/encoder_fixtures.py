@@ -3,7 +3,11 @@
 Each entry of ENCODERS becomes tests/fixtures/NAME as `optimum-cli export onnx` writes it, with a
 small tokenizer, and tests/fixtures/golden/NAME.npz: `texts` [t], and for every K of the texts and
 then of random ids `ids_K` [n], `hidden_K` [n, hidden_size] and, of a model that classifies,
-`logits_K` [num_labels]. Called by tools.make_fixtures.
+`logits_K` [num_labels]; `pairs` [p, 2], and for every K of the pairs and then of random ids the
+same as `pair_ids_K`, `pair_hidden_K` and `pair_logits_K`, with `pair_types_K` [n] for the token
+types; `cut_ids` [c, 40]: those of the first pair, its
+texts repeated, truncated. Called by
+tools.make_fixtures.
 """
 
 import shutil
@@ -32,6 +36,10 @@ from transformers import (
 
 FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 TEXTS = ("A dog runs.", "Two women talk, and they laugh!", "", "zzz unknown")
+PAIRS = (("A dog runs.", "The cat laughs!"), ("", "Two men"), ("zzz", ""))
+LONGER = ((30, 1), (1, 40), (11, 12))
+"""How often the texts of the first pair are repeated, to be cut."""
+POSITIONS = 40
 WORDS = "a dog cat runs two women men talk laugh and they the is ##s ##ing . , !".split()
 MAX_VOCAB = 97
 
@@ -153,7 +161,9 @@ def make_tokenizer(fixture: EncoderFixture) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token=unknown))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing((end, 1), (start, 0))
+    of_roberta = fixture.special == ROBERTA_TOKENS
+    processing = processors.RobertaProcessing if of_roberta else processors.BertProcessing
+    tokenizer.post_processor = processing((end, 1), (start, 0))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         cls_token=start,
@@ -166,16 +176,44 @@ def make_tokenizer(fixture: EncoderFixture) -> PreTrainedTokenizerFast:
 def record(fixture: EncoderFixture, model: PreTrainedModel, tokenizer: Any, path: Path) -> None:
     """Writes golden/NAME.npz."""
     rng = np.random.default_rng(fixture.seed)
-    random = [rng.integers(3, MAX_VOCAB, n).tolist() for n in (1, 17, 40)]
-    arrays: dict[str, np.ndarray] = {"texts": np.array(TEXTS)}
+    random = [rng.integers(3, MAX_VOCAB, n).tolist() for n in (1, 17, POSITIONS)]
+    arrays: dict[str, np.ndarray] = {"texts": np.array(TEXTS), "pairs": np.array(PAIRS)}
     for k, ids in enumerate([*(tokenizer(text).input_ids for text in TEXTS), *random]):
-        with torch.no_grad():
-            output = model(torch.tensor([ids]), output_hidden_states=True)
-        arrays[f"ids_{k}"] = np.array(ids, np.int32)
-        arrays[f"hidden_{k}"] = output.hidden_states[-1][0].numpy()
-        if "logits" in output:
-            arrays[f"logits_{k}"] = output.logits[0].numpy()
+        arrays.update(outputs(model, ids, {}, "", k))
+    # As a batch: alone, a pair whose second text is empty would be taken for one text.
+    encoded = tokenizer(*(list(texts) for texts in zip(*PAIRS, strict=True)))
+    pairs = list(zip(encoded.input_ids, encoded.token_type_ids, strict=True))
+    num_types = getattr(fixture.config, "type_vocab_size", 1)
+    pairs.append((random[1], rng.integers(0, num_types, len(random[1])).tolist()))
+    for k, (ids, types) in enumerate(pairs):
+        told = {"token_type_ids": torch.tensor([types])} if num_types > 1 else {}
+        arrays[f"pair_types_{k}"] = np.array(types, np.int32)
+        arrays.update(outputs(model, ids, told, "pair_", k))
+    arrays["cut_ids"] = np.array(
+        [
+            tokenizer(*longer(PAIRS[0], counts), truncation=True, max_length=POSITIONS).input_ids
+            for counts in LONGER
+        ],
+        np.int32,
+    )
     np.savez_compressed(path, **arrays)
+
+
+def longer(pair: tuple[str, str], counts: tuple[int, int]) -> list[str]:
+    """The texts of a pair, each so many times over."""
+    return [" ".join([text] * count) for text, count in zip(pair, counts, strict=True)]
+
+
+def outputs(
+    model: PreTrainedModel, ids: list[int], told: dict[str, torch.Tensor], prefix: str, k: int
+) -> dict[str, np.ndarray]:
+    """What the model makes of one text, by the names in the golden file."""
+    with torch.no_grad():
+        output = model(torch.tensor([ids]), output_hidden_states=True, **told)
+    arrays = {"ids": np.array(ids, np.int32), "hidden": output.hidden_states[-1][0].numpy()}
+    if "logits" in output:
+        arrays["logits"] = output.logits[0].numpy()
+    return {f"{prefix}{name}_{k}": array for name, array in arrays.items()}
 
 
 def build(fixture: EncoderFixture) -> None:

@@ -183,24 +183,30 @@ Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_id
   return result;
 }
 
-Floats encode_sources(Engine& engine, const Ids& source_ids, const Offsets& source_offsets, int batch_size) {
-  const Ragged sources = as_ragged(source_ids, source_offsets);
+// `token_types` has as many entries as `ids`, or none: all are of type 0.
+TypedTexts as_texts(const Ids& ids, const Offsets& offsets, const Ids& token_types) {
+  return {as_ragged(ids, offsets), as_span(token_types)};
+}
+
+Floats encode_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size,
+                    const Ids& token_types) {
+  const TypedTexts texts = as_texts(ids, offsets, token_types);
   Floats result(
-      {static_cast<py::ssize_t>(source_ids.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
+      {static_cast<py::ssize_t>(ids.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
   float* data = result.mutable_data();
   SignalPoll poll;
-  poll.run([&] { engine.encode(sources, batch_size, data, poll); });
+  poll.run([&] { engine.encode(texts, batch_size, data, poll); });
   return result;
 }
 
-Floats classify_sources(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
-                        int batch_size) {
-  const Ragged sources = as_ragged(source_ids, source_offsets);
+Floats classify_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size,
+                      const Ids& token_types) {
+  const TypedTexts texts = as_texts(ids, offsets, token_types);
   Floats result(
-      {static_cast<py::ssize_t>(sources.size()), static_cast<py::ssize_t>(engine.config().num_labels)});
+      {static_cast<py::ssize_t>(texts.ids.size()), static_cast<py::ssize_t>(engine.config().num_labels)});
   float* data = result.mutable_data();
   SignalPoll poll;
-  poll.run([&] { engine.classify(sources, batch_size, data, poll); });
+  poll.run([&] { engine.classify(texts, batch_size, data, poll); });
   return result;
 }
 
@@ -251,9 +257,10 @@ void bind_engine(py::module_& m) {
            py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))
       .def("score_texts", &score_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"))
       .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"))
-      .def("encode", &encode_sources, py::arg("source_ids"), py::arg("source_offsets"), py::arg("batch_size"))
-      .def("classify", &classify_sources, py::arg("source_ids"), py::arg("source_offsets"),
-           py::arg("batch_size"))
+      .def("encode", &encode_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
+           py::arg("token_types") = Ids(0))
+      .def("classify", &classify_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
+           py::arg("token_types") = Ids(0))
       .def_property_readonly("isa", &Engine::isa)
       .def_property_readonly("num_threads", &Engine::num_threads)
       .def_property_readonly("weight_bytes", &Engine::weight_bytes);

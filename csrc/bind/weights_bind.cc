@@ -144,6 +144,7 @@ void bind_config(py::module_& m) {
       .def_readwrite("source_vocab_size", &ModelConfig::source_vocab_size)
       .def_readwrite("max_positions", &ModelConfig::max_positions)
       .def_readwrite("position_offset", &ModelConfig::position_offset)
+      .def_readwrite("position_padding_id", &ModelConfig::position_padding_id)
       .def_readwrite("encoder_layers", &ModelConfig::encoder_layers)
       .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
       .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)

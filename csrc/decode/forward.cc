@@ -35,16 +35,19 @@ void Forward::encode(std::span<Sentence* const> sentences) {
   std::size_t num_tokens = 0;
   for (const Sentence* sentence : sentences) num_tokens += sentence->source.size();
   auto* tokens = workspace_.take<std::int32_t>(num_tokens);
+  auto* types = workspace_.take<std::int32_t>(num_tokens);
   auto* offsets = workspace_.take<std::int32_t>(sentences.size() + 1);
   float* hidden = workspace_.take<float>(num_tokens * config_.hidden_size);
   offsets[0] = 0;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    const auto source = sentences[i]->source;
+    const auto source = sentences[i]->source, token_types = sentences[i]->token_types;
     std::copy(source.begin(), source.end(), tokens + offsets[i]);
+    std::fill_n(types + offsets[i], source.size(), 0);
+    std::copy(token_types.begin(), token_types.end(), types + offsets[i]);
     offsets[i + 1] = offsets[i] + static_cast<std::int32_t>(source.size());
   }
-  pyengine::encode(runtime_, config_, weights_, {{tokens, num_tokens}, {offsets, sentences.size() + 1}},
-                   hidden);
+  const EncoderBatch batch{{tokens, num_tokens}, {offsets, sentences.size() + 1}, {types, num_tokens}};
+  pyengine::encode(runtime_, config_, weights_, batch, hidden);
   hand_out(sentences, hidden);
   if (config_.num_labels > 0) classify_first_tokens(sentences, hidden);
   if (config_.decoder_layers > 0) fill_source_caches(sentences, hidden);

@@ -22,7 +22,8 @@ struct EncoderResults {
 
 // A sentence in flight.
 struct Sentence {
-  std::span<const std::int32_t> source;  // ids as the encoder sees them; empty without one
+  std::span<const std::int32_t> source;       // ids as the encoder sees them; empty without one
+  std::span<const std::int32_t> token_types;  // of the source's tokens; empty: all are of type 0
   EncoderResults results;
   std::vector<std::int32_t> candidates;    // ids that its tokens are chosen from, ascending; empty: all
   std::unique_ptr<Decoding> decoding;      // null: done when it is encoded

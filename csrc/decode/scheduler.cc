@@ -134,6 +134,7 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
     entry->call = call;
     entry->index = index;
     entry->sentence.source = call->job.source(index);
+    entry->sentence.token_types = call->job.token_types(index);
     entry->sentence.results = call->job.encoder_results(index);
     entry->sentence.candidates = call->job.candidates(index);
     entry->sentence.decoding = call->job.start(index);

@@ -21,6 +21,8 @@ class Job {
   virtual ~Job() = default;
   virtual int num_sentences() const = 0;
   virtual std::span<const std::int32_t> source(int index) const = 0;
+  // Of the source's tokens; empty: all are of type 0.
+  virtual std::span<const std::int32_t> token_types(int) const { return {}; }
   // Where results of the encoder go that the caller wants.
   virtual EncoderResults encoder_results(int) { return {}; }
   // Ids that the sentence's tokens are chosen from, ascending; empty: all. May be called as start() is.

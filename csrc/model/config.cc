@@ -57,6 +57,10 @@ void check_config(const ModelConfig& config) {
        {config.position_offset, config.token_types, config.num_labels, config.decoder_num_key_value_heads}) {
     if (size < 0) throw std::invalid_argument("a size is " + std::to_string(size) + ", expected 0 or more");
   }
+  if (config.position_padding_id >= 0 && config.position_offset == 0) {
+    throw std::invalid_argument(
+        "padding has no position: expected a row of the table before the first token's");
+  }
 }
 
 }  // namespace pyengine

@@ -20,11 +20,13 @@ enum class PositionKind {
 
 struct ModelConfig {
   int hidden_size = 0;
-  int vocab_size = 0;         // of the decoder and the output projection
-  int source_vocab_size = 0;  // of the encoder
-  int max_positions = 0;      // the longest sequence in tokens
-  int position_offset = 0;    // rows of the position tables before that of the first token
-  int encoder_layers = 0;     // 0: the model has no such stack
+  int vocab_size = 0;            // of the decoder and the output projection
+  int source_vocab_size = 0;     // of the encoder
+  int max_positions = 0;         // the longest sequence in tokens
+  int position_offset = 0;       // rows of the position tables before that of the first token
+  int position_padding_id = -1;  // source tokens that count for no position and get the row before the first
+                                 // token's; -1: there are none
+  int encoder_layers = 0;        // 0: the model has no such stack
   int decoder_layers = 0;
   int encoder_num_heads = 0;
   int decoder_num_heads = 0;
@@ -46,7 +48,7 @@ struct ModelConfig {
   float logit_scale = 1.0f;       // of pre-norm models: the last hidden states are multiplied by it
   float norm_eps = 1e-5f;
   DecoderKind decoder_kind = DecoderKind::kSelfAttention;
-  int token_types = 0;  // rows of the encoder's table of token types, whose first is added to every token
+  int token_types = 0;  // rows of the encoder's table of token types, one of which is added to each token
   int num_labels = 0;   // classes that the encoder's head tells apart; 0 without one
   Activation classifier_activation = Activation::kNone;
 
@@ -56,6 +58,8 @@ struct ModelConfig {
   int decoder_key_value_heads() const {
     return decoder_num_key_value_heads > 0 ? decoder_num_key_value_heads : decoder_num_heads;
   }
+  // Rows of the table of positions.
+  int position_rows() const { return position_offset + max_positions; }
   int decoder_key_value_size() const { return decoder_key_value_heads() * decoder_head_dim; }
 };
 

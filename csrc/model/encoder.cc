@@ -111,6 +111,20 @@ void encoder_layers(const Pass& pass, const Weights& weights) {
   }
 }
 
+// Which row of the tables of positions each token gets, counted from that of a first token of type 0. Padding
+// counts for no position, where the model says so.
+std::int32_t* table_rows(const ModelConfig& config, const EncoderBatch& batch, Workspace& workspace) {
+  auto* rows = workspace.take<std::int32_t>(batch.tokens.size());
+  for (std::size_t i = 0; i + 1 < batch.offsets.size(); ++i) {
+    std::int32_t position = 0;
+    for (std::int32_t row = batch.offsets[i]; row < batch.offsets[i + 1]; ++row) {
+      const bool counts = batch.tokens[row] != config.position_padding_id;
+      rows[row] = batch.types[row] * config.position_rows() + (counts ? position++ : -1);
+    }
+  }
+  return rows;
+}
+
 // hidden as encode() fills it.
 void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
                     const EncoderBatch& batch, float* hidden) {
@@ -126,7 +140,8 @@ void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Wei
     for (int position = 0; position < length; ++position) positions[batch.offsets[i] + position] = position;
     num_blocks += (length + kLanes - 1) / kLanes;
   }
-  embed(runtime, weights.encoder_embedding, config, batch.tokens.data(), positions, num_rows, hidden);
+  embed(runtime, weights.encoder_embedding, config, batch.tokens.data(), table_rows(config, batch, workspace),
+        num_rows, hidden);
 
   Pass pass{.rows = {runtime, config, num_rows, hidden, workspace.take<float>(hidden_count)},
             .groups = {},
@@ -164,7 +179,8 @@ void encode(const Runtime& runtime, const ModelConfig& config, const Weights& we
       offsets[end - first] = batch.offsets[end] - first_token;
     } while (end < num_sentences && batch.offsets[end + 1] - first_token <= kMaxTokens);
     const EncoderBatch part{batch.tokens.subspan(first_token, offsets[end - first]),
-                            {offsets, static_cast<std::size_t>(end - first) + 1}};
+                            {offsets, static_cast<std::size_t>(end - first) + 1},
+                            batch.types.subspan(first_token, offsets[end - first])};
     encode_at_once(runtime, config, weights, part,
                    hidden + static_cast<std::int64_t>(first_token) * config.hidden_size);
   }

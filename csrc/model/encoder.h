@@ -12,6 +12,7 @@ namespace pyengine {
 struct EncoderBatch {
   std::span<const std::int32_t> tokens;
   std::span<const std::int32_t> offsets;  // [sentences + 1]
+  std::span<const std::int32_t> types;    // [tokens] below max(config.token_types, 1)
 };
 
 // hidden [tokens, hidden_size]: the last hidden states. Every sentence has at least one token and at most

@@ -24,10 +24,13 @@ class Outline {
     return LayerNorm{vector(), vector()};
   }
 
-  Embedding embedding(int vocab_size) const {
+  // `token_types` as in ModelConfig, 0 of a decoder.
+  Embedding embedding(int vocab_size, int token_types) const {
     Embedding result{panels(config_.hidden_size, vocab_size), {}, {}};
     if (config_.position_kind == PositionKind::kTable) {
-      result.positions = sized<float>(static_cast<std::size_t>(config_.max_positions) * config_.hidden_size);
+      const int num_tables = std::max(token_types, 1);
+      result.positions =
+          sized<float>(static_cast<std::size_t>(num_tables) * config_.position_rows() * config_.hidden_size);
     }
     if (config_.normalize_embeddings) result.norm = norm();
     return result;
@@ -106,7 +109,7 @@ Weights outline_weights(const ModelConfig& config, WeightType type) {
   const Outline outline(config, type);
   Weights weights;
   if (config.encoder_layers > 0) {
-    weights.encoder_embedding = outline.embedding(config.source_vocab_size);
+    weights.encoder_embedding = outline.embedding(config.source_vocab_size, config.token_types);
     weights.encoder_layers.assign(
         config.encoder_layers,
         {outline.self_attention(config.encoder_attention_size(), config.encoder_attention_size()),
@@ -116,7 +119,7 @@ Weights outline_weights(const ModelConfig& config, WeightType type) {
     if (config.num_labels > 0) weights.classifier = outline.classifier();
   }
   if (config.decoder_layers > 0) {
-    weights.decoder_embedding = outline.embedding(config.vocab_size);
+    weights.decoder_embedding = outline.embedding(config.vocab_size, 0);
     if (config.position_kind == PositionKind::kRotary) weights.rotary = outline.rotary();
     weights.decoder_layers.assign(config.decoder_layers, {outline.history(), outline.source(),
                                                           outline.feed_forward(config.decoder_ffn_dim)});

@@ -118,7 +118,8 @@ void embed(const Runtime& runtime, const Embedding& embedding, const ModelConfig
   if (config.position_kind == PositionKind::kTable) {
     for (int row = 0; row < num_rows; ++row) {
       float* token = output + row * size;
-      const float* position = embedding.positions.data() + position_ids[row] * size;
+      const float* position =
+          embedding.positions.data() + (config.position_offset + std::int64_t{position_ids[row]}) * size;
       runtime.kernels.embed(token, config.embed_scale, position, config.hidden_size, token);
     }
   } else if (config.embed_scale != 1.0f) {

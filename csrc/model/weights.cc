@@ -145,20 +145,28 @@ class Loader {
     return result;
   }
 
-  // What is added to the token at each position: the position's row and, in an encoder with token types, that
-  // of the first type.
+  // What is added to a token for its position and, in an encoder with token types, for its type.
   Array<float> positions(const std::string& stack) {
-    const std::int64_t size = config_.hidden_size, offset = config_.position_offset;
-    TensorView table =
-        source_.take(stack + ".embed_positions.weight", {config_.max_positions + offset, size});
-    table.shape[0] -= offset;
-    table.data += offset * table.strides[0];
+    const std::int64_t size = config_.hidden_size, num_rows = config_.position_rows();
+    const TensorView table = source_.take(stack + ".embed_positions.weight", {num_rows, size});
+    if (stack != "encoder" || config_.token_types == 0) return copied_rows(table, size);
+    const TensorView types = source_.take("encoder.embed_types.weight", {config_.token_types, size});
+    AlignedBuffer<float> rows(static_cast<std::size_t>(config_.token_types * num_rows * size));
+    float* row = rows.data();
+    for (std::int64_t type = 0; type < config_.token_types; ++type) {
+      for (std::int64_t position = 0; position < num_rows; ++position, row += size) {
+        for (std::int64_t i = 0; i < size; ++i) {
+          row[i] = table.data[position * table.strides[0] + i * table.strides[1]] +
+                   types.data[type * types.strides[0] + i * types.strides[1]];
+        }
+      }
+    }
+    return Array<float>(std::move(rows));
+  }
+
+  static Array<float> copied_rows(const TensorView& table, std::int64_t size) {
     AlignedBuffer<float> rows(static_cast<std::size_t>(table.shape[0] * size));
     copy_rows(table, table.data, rows.data(), size);
-    if (stack == "encoder" && config_.token_types > 0) {
-      const TensorView types = source_.take("encoder.embed_types.weight", {config_.token_types, size});
-      for (std::size_t i = 0; i < rows.size(); ++i) rows.data()[i] += types.data[i % size * types.strides[1]];
-    }
     return Array<float>(std::move(rows));
   }
 

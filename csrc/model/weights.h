@@ -57,8 +57,10 @@ using Norm = std::variant<LayerNorm, RmsNorm>;
 // Token embeddings are columns of a packed weight: that of the output projection where the model ties them,
 // so that the table is held once. Reading a column costs microseconds a token.
 struct Embedding {
-  Panels tokens;           // [hidden_size, vocab]
-  Array<float> positions;  // [max_positions, hidden_size], empty where the model has no table of them
+  Panels tokens;  // [hidden_size, vocab]
+  Array<float>
+      positions;  // [position_rows, hidden_size], in an encoder with token types as often as there are
+                  // types, that of the type added; empty where the model has no table of positions
   std::optional<Norm> norm;
 };
 
@@ -143,7 +145,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
 
 // Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
 // are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 1;
+inline constexpr int kPackedLayout = 2;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>

@@ -10,6 +10,7 @@ decoders is up to 5 % faster than the merged one at batch 1, so the pair is pref
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,33 +94,11 @@ class GreedyResult:
     logits: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-class OnnxRuntimeModel:
-    """The sessions of one model folder, at onnxruntime's best settings for ``threads`` threads.
+class _GreedyModel(ABC):
+    """The loop over a decoder's steps; a subclass says what the decoder is fed."""
 
-    Args:
-        files: the ONNX files.
-        threads: threads of an operator; operators run one after the other.
-        open_session: opens a file; another runtime's sessions serve if they look the same.
-
-    Raises:
-        MissingPackageError: onnxruntime is not installed.
-
-    Example::
-
-        files = OnnxFiles(Path("encoder_model.onnx"), Path("decoder_model_merged.onnx"))
-        model = OnnxRuntimeModel(files, threads=2)
-        model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
-    """
-
-    def __init__(
-        self, files: OnnxFiles, threads: int, open_session: OpenSession | None = None
-    ) -> None:
-        opened = open_session or onnxruntime_session
-        self._encoder = _Graph(opened(files.encoder, threads))
-        self._first = _Graph(opened(files.decoder, threads))
-        self._later = self._first
-        if files.decoder_with_past is not None:
-            self._later = _Graph(opened(files.decoder_with_past, threads))
+    def __init__(self, first: _Graph, later: _Graph) -> None:
+        self._first, self._later = first, later
 
     @property
     def has_cache(self) -> bool:
@@ -127,20 +106,19 @@ class OnnxRuntimeModel:
         return bool(self._later.past)
 
     def greedy(
-        self, sources: Sequence[Sequence[int]], search: GreedySearch, keep_logits: bool = False
+        self, inputs: Sequence[Sequence[int]], search: GreedySearch, keep_logits: bool = False
     ) -> GreedyResult:
-        """Translate a batch of ids as the encoder sees them.
+        """Generate from a batch of ids: sources as the encoder sees them, or prompts.
 
-        The batch is padded to its longest sentence and masked. A finished sentence goes on with
-        padding, until half of the rows are finished: those then leave the batch.
+        The batch is padded to its longest and masked. A finished sentence goes on with padding,
+        until half of the rows are finished: those then leave the batch.
         """
-        state = _State(len(sources), search)
-        feeds = self._encode(sources, search.pad_token_id)
-        kept: list[list[NDArray[np.float32]]] = [[] for _ in sources]
+        state = _State(len(inputs), search)
+        feeds = self._first_feeds(inputs, state)
+        kept: list[list[NDArray[np.float32]]] = [[] for _ in inputs]
         cache: Tensors = {}
         while not state.done:
-            step = {"input_ids": state.tokens if self.has_cache else state.prefix}
-            logits, cache = self._step({**feeds, **step}, cache)
+            logits, cache = self._step(feeds, cache)
             if keep_logits:
                 for row, sentence in state.running_rows():
                     kept[sentence].append(logits[row].copy())
@@ -149,19 +127,18 @@ class OnnxRuntimeModel:
             if rows is not None:
                 feeds = {name: value[rows] for name, value in feeds.items()}
                 cache = {name: value[rows] for name, value in cache.items()}
+            feeds = self._next_feeds(feeds, state)
         return GreedyResult(
             state.sequences, [np.stack(steps) for steps in kept] if keep_logits else []
         )
 
-    def _encode(self, sources: Sequence[Sequence[int]], pad: int) -> Tensors:
-        length = max(len(source) for source in sources)
-        ids = np.full((len(sources), length), pad, np.int64)  # [batch, length]
-        mask = np.zeros_like(ids)
-        for row, source in enumerate(sources):
-            ids[row, : len(source)] = source
-            mask[row, : len(source)] = 1
-        (hidden,) = self._encoder.run({"input_ids": ids, "attention_mask": mask})
-        return {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}
+    @abstractmethod
+    def _first_feeds(self, inputs: Sequence[Sequence[int]], state: _State) -> Tensors:
+        """What the first step is fed, each [batch, ...]."""
+
+    @abstractmethod
+    def _next_feeds(self, feeds: Tensors, state: _State) -> Tensors:
+        """What the next step is fed, after one that was fed `feeds`."""
 
     def _step(self, feeds: Tensors, cache: Tensors) -> tuple[NDArray[np.float32], Tensors]:
         """One decoder step: logits [batch, vocab_size] of the last position and the new cache."""
@@ -188,6 +165,123 @@ class OnnxRuntimeModel:
             name: np.zeros((batch, shape[1], 0, shape[3]), np.float32)
             for name, shape in graph.past.items()
         }
+
+
+class OnnxRuntimeModel(_GreedyModel):
+    """The sessions of one encoder-decoder, at onnxruntime's best settings for ``threads`` threads.
+
+    Args:
+        files: the ONNX files.
+        threads: threads of an operator; operators run one after the other.
+        open_session: opens a file; another runtime's sessions serve if they look the same.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+
+    Example::
+
+        files = OnnxFiles(Path("encoder_model.onnx"), Path("decoder_model_merged.onnx"))
+        model = OnnxRuntimeModel(files, threads=2)
+        model.greedy([[12, 7, 2]], GreedySearch(1, (2,), 0, max_length=64)).ids
+    """
+
+    def __init__(
+        self, files: OnnxFiles, threads: int, open_session: OpenSession | None = None
+    ) -> None:
+        opened = open_session or onnxruntime_session
+        self._encoder = _Graph(opened(files.encoder, threads))
+        first = later = _Graph(opened(files.decoder, threads))
+        if files.decoder_with_past is not None:
+            later = _Graph(opened(files.decoder_with_past, threads))
+        super().__init__(first, later)
+
+    def _first_feeds(self, inputs: Sequence[Sequence[int]], state: _State) -> Tensors:
+        ids, mask = _padded(inputs, state.search.pad_token_id)
+        (hidden,) = self._encoder.run({"input_ids": ids, "attention_mask": mask})
+        return {
+            "encoder_attention_mask": mask,
+            "encoder_hidden_states": hidden,
+            "input_ids": state.tokens,
+        }
+
+    def _next_feeds(self, feeds: Tensors, state: _State) -> Tensors:
+        return {**feeds, "input_ids": state.tokens if self.has_cache else state.prefix}
+
+
+class OnnxRuntimeGenerator(_GreedyModel):
+    """The session of one decoder alone; its prompts are padded on the left.
+
+    Args:
+        file: the ONNX file, with keys and values.
+        threads, open_session: see :class:`OnnxRuntimeModel`.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+
+    Example::
+
+        model = OnnxRuntimeGenerator(Path("model.onnx"), threads=2)
+        model.greedy([[12, 7, 2]], GreedySearch(0, (2,), 0, max_length=64)).ids
+    """
+
+    def __init__(self, file: Path, threads: int, open_session: OpenSession | None = None) -> None:
+        graph = _Graph((open_session or onnxruntime_session)(file, threads))
+        super().__init__(graph, graph)
+
+    def _first_feeds(self, inputs: Sequence[Sequence[int]], state: _State) -> Tensors:
+        ids, mask = _padded(inputs, state.search.pad_token_id, left=True)
+        positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
+        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+
+    def _next_feeds(self, feeds: Tensors, state: _State) -> Tensors:
+        mask, positions = feeds["attention_mask"], feeds["position_ids"]
+        return {
+            "input_ids": state.tokens,
+            "attention_mask": np.pad(mask, ((0, 0), (0, 1)), constant_values=1),
+            "position_ids": positions[:, -1:] + 1,
+        }
+
+
+class OnnxRuntimeEncoder:
+    """The session of an encoder alone.
+
+    Args:
+        file, threads, open_session: see :class:`OnnxRuntimeGenerator`.
+
+    Raises:
+        MissingPackageError: onnxruntime is not installed.
+
+    Example::
+
+        OnnxRuntimeEncoder(Path("model.onnx"), threads=2).run([[101, 7592, 102]])[0].shape
+    """
+
+    def __init__(self, file: Path, threads: int, open_session: OpenSession | None = None) -> None:
+        self._graph = _Graph((open_session or onnxruntime_session)(file, threads))
+
+    def run(self, texts: Sequence[Sequence[int]], pad: int = 0) -> list[NDArray[np.float32]]:
+        """The output of each text: float32 [len(ids), hidden_size] of last hidden states, or
+        [num_labels] of a file with a head for classes. The batch is padded and masked."""
+        ids, mask = _padded(texts, pad)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        (output,) = self._graph.run(feeds)
+        if output.ndim == 2:
+            return list(output)
+        return [row[: len(text)] for row, text in zip(output, texts, strict=True)]
+
+
+def _padded(
+    sequences: Sequence[Sequence[int]], pad: int, left: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """ids and attention mask, both [batch, longest]."""
+    longest = max(len(ids) for ids in sequences)
+    padded = np.full((len(sequences), longest), pad, np.int64)
+    mask = np.zeros_like(padded)
+    for row, ids in enumerate(sequences):
+        place = slice(longest - len(ids), None) if left else slice(len(ids))
+        padded[row, place] = ids
+        mask[row, place] = 1
+    return padded, mask
 
 
 class _Graph:

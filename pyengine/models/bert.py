@@ -41,7 +41,7 @@ TABLE: tuple[Row, ...] = (
         when="classifies"),
 )
 # fmt: on
-"""BERT and RoBERTa. Every token is of type 0: its row is added to the positions at load."""
+"""BERT and RoBERTa. The rows of the token types are added to the positions at load."""
 
 
 def read_config(raw: dict[str, Any]) -> ModelConfig:

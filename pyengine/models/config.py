@@ -49,10 +49,12 @@ class ModelConfig:
             the embeddings; "relative", a number for each distance that is added to the scores of
             self-attention; "rotary": queries and keys are turned; or "none".
         position_offset: rows of that table before the one of the first token.
+        position_padding_id: source tokens that count for no position and get the row before the
+            first token's; -1: there are none.
         relative_buckets: of distances, each with one such number for each head.
         relative_max_distance: from it on, all distances are in the last bucket.
         scale_attention: attention scores are divided by sqrt(head_dim).
-        token_types: rows of the encoder's table of token types, whose first is added to every
+        token_types: rows of the encoder's table of token types, one of which is added to each
             token; 0: there is none.
         num_labels: classes that the head of an encoder tells apart; 0: there is none.
         classifier_activation: between that head's two products, "tanh" or "relu".
@@ -82,6 +84,7 @@ class ModelConfig:
     gated_ffn: bool = False
     position_kind: str = "table"
     position_offset: int = 0
+    position_padding_id: int = -1
     relative_buckets: int = 0
     relative_max_distance: int = 0
     scale_attention: bool = True

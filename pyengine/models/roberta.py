@@ -1,6 +1,6 @@
 """RoBERTa and XLM-RoBERTa, as transformers' modeling_roberta.py computes them.
 
-BERT, but for the positions: they count from the row after that of padding.
+BERT, but for the positions: they count from the row after that of padding, which counts for none.
 """
 
 import dataclasses
@@ -29,5 +29,8 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
             f"expected more than pad_token_id + 1 = {offset}"
         )
     return dataclasses.replace(
-        config, position_offset=offset, max_positions=config.max_positions - offset
+        config,
+        position_offset=offset,
+        position_padding_id=offset - 1,
+        max_positions=config.max_positions - offset,
     )

@@ -13,7 +13,7 @@ import tokenizers
 
 from pyengine.errors import ModelFormatError
 from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
-from pyengine.text.tokenizer import Tokenizer
+from pyengine.text.tokenizer import Tokenizer, TypedIds, longest_first
 
 FILES = ("tokenizer.json",)
 
@@ -61,6 +61,17 @@ class FastTokenizer(Tokenizer):
     def _encode_one(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
+
+    def _encode_pair(self, first: str, second: str, limit: int | None) -> TypedIds:
+        with self._naming_the_file():
+            parts = [self._tokenizer.encode(x, add_special_tokens=False) for x in (first, second)]
+            if limit is not None:
+                room = limit - self._tokenizer.num_special_tokens_to_add(is_pair=True)
+                lengths = longest_first((len(parts[0]), len(parts[1])), room)
+                for part, length in zip(parts, lengths, strict=True):
+                    part.truncate(length)
+            pair = self._tokenizer.post_process(*parts)
+        return TypedIds(pair.ids, pair.type_ids)
 
     def _decode(self, sequences: list[list[int]]) -> list[str]:
         with self._naming_the_file():

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pyengine import _ragged
-from pyengine.errors import InputTypeError, OptionError
+from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError
 from pyengine.text.language_tokens import Languages
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
+
+
+class TypedIds(NamedTuple):
+    """Token ids, and the type of each: 0, or 1 in the second text of a pair where the model is told
+    which is which."""
+
+    ids: list[int]
+    types: list[int]
 
 
 class Tokenizer(ABC):
@@ -60,6 +69,22 @@ class Tokenizer(ABC):
         ids = self._encode([languages.prefixed(text, target) for text in cleaned])
         return [languages.marked(sequence, source) for sequence in ids]
 
+    def encode_pairs(
+        self, pairs: Sequence[tuple[str, str]], limit: int | None = None
+    ) -> list[TypedIds]:
+        """The ids of every pair of texts, with the special tokens around them.
+
+        Args:
+            pairs: of texts, see :meth:`encode`.
+            limit: tokens of a pair at most, 8 or more; tokens are cut from the end of its longer
+                text first, as transformers' ``longest_first`` does. ``None``: nothing is cut.
+
+        Raises:
+            UnsupportedModelError: the tokenizer knows no pairs.
+        """
+        cleaned = [(_clean(a, item), _clean(b, item)) for item, (a, b) in enumerate(pairs)]
+        return [self._encode_pair(*pair, limit) for pair in cleaned]
+
     @property
     def num_final(self) -> int:
         """Tokens at the end of a source that are no text."""
@@ -98,6 +123,10 @@ class Tokenizer(ABC):
         """
         return self._decode(_ragged.unpack(*_ragged.pack(sequences, _ANY_ID)))
 
+    def _encode_pair(self, first: str, second: str, limit: int | None) -> TypedIds:
+        """:meth:`encode_pairs` for one pair of texts that encode in UTF-8."""
+        raise UnsupportedModelError(f"{type(self).__name__} knows no pairs of texts")
+
     @abstractmethod
     def _encode(self, texts: list[str]) -> list[list[int]]:
         """:meth:`encode_batch` for texts that encode in UTF-8, languages left out."""
@@ -111,3 +140,21 @@ def _clean(text: object, item: int) -> str:
     if not isinstance(text, str):
         raise InputTypeError(f"item {item}: expected text (str), found {type(text).__name__}")
     return replace_lone_surrogates(text)
+
+
+def longest_first(lengths: tuple[int, int], limit: int) -> tuple[int, int]:
+    """What is left of two texts so that both together have at most ``limit`` tokens.
+
+    Source: ``TruncationStrategy::LongestFirst`` of the tokenizers library 0.22.
+
+    >>> longest_first((2, 9), 8)
+    (2, 6)
+    >>> longest_first((9, 7), 9)
+    (5, 4)
+    """
+    shorter, longer = sorted(lengths)
+    if shorter + longer > limit:
+        longer = max(shorter, limit - shorter)
+        if shorter + longer > limit:
+            shorter, longer = limit // 2, limit - limit // 2
+    return (longer, shorter) if lengths[0] > lengths[1] else (shorter, longer)

@@ -30,6 +30,13 @@ class Golden:
         self.ids = [values[f"ids_{k}"].tolist() for k in range(count)]
         self.hidden = [values[f"hidden_{k}"] for k in range(count)]
         self.logits = [values.get(f"logits_{k}") for k in range(count)]
+        self.pairs = [tuple(pair) for pair in values["pairs"].tolist()]
+        count = len(self.pairs) + 1
+        self.pair_ids = [values[f"pair_ids_{k}"].tolist() for k in range(count)]
+        self.pair_types = [values[f"pair_types_{k}"].tolist() for k in range(count)]
+        self.pair_hidden = [values[f"pair_hidden_{k}"] for k in range(count)]
+        self.pair_logits = [values.get(f"pair_logits_{k}") for k in range(count)]
+        self.cut_ids = values["cut_ids"].tolist()
 
 
 def load(name: str | Path, **settings: Any) -> pyengine.Encoder:
@@ -187,7 +194,9 @@ def test_wrong_arguments():
     encoder = load("bert-cls")
     with pytest.raises(pyengine.OptionError, match="pooling: found 'sum', expected 'mean', 'cls'"):
         encoder.encode("a dog", pooling="sum")
-    with pytest.raises(pyengine.InputTypeError, match="item 1: expected a string, found int"):
+    with pytest.raises(
+        pyengine.InputTypeError, match="item 1: expected a string or a pair of strings, found int"
+    ):
         encoder.encode(["a dog", 5])
     with pytest.raises(pyengine.InputError, match=r"item 0, position 1: .*97"):
         encoder.forward([[5, 97]])

@@ -47,6 +47,7 @@ VARIANTS = {
     "no-positions": dataclasses.replace(SMALL, position_kind="none"),
     "no-positions-unscaled": dataclasses.replace(SMALL, position_kind="none", embed_scale=1.0),
     "position-offset": dataclasses.replace(SMALL, position_offset=2),
+    "position-padding": dataclasses.replace(SMALL, position_offset=2, position_padding_id=17),
     "relative": dataclasses.replace(
         SMALL, position_kind="relative", relative_buckets=8, relative_max_distance=16
     ),
