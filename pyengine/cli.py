@@ -128,11 +128,12 @@ def run_info(arguments: argparse.Namespace) -> int:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """``pyengine verify``: status 1 when the engine is not faithful."""
+    from pyengine.info import open_model
     from pyengine.verify import verify_model
 
-    with _translator(arguments) as translator:
+    with open_model(arguments.model, **_settings(arguments)) as model:
         sentences = None if arguments.text is None else _read_lines(arguments.text)
-        report = verify_model(translator, sentences, max_new_tokens=arguments.max_new_tokens)
+        report = verify_model(model, sentences, max_new_tokens=arguments.max_new_tokens)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report.format())
     return 0 if report.faithful else EXIT_ERROR
 
@@ -369,7 +370,8 @@ def _add_verify(commands: Any) -> None:
         "verify",
         help="compare the engine with onnxruntime on the same files",
         description="Run the folder's ONNX files through onnxruntime (greedy) and the engine on "
-        "the same tokens, and compare their logits. Exit status 1 when they differ.",
+        "the same tokens, and compare their logits; of an encoder alone, the last hidden states or "
+        "the logits of its classes. Exit status 1 when they differ.",
     )
     _add_model(parser)
     parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")

@@ -9,7 +9,7 @@ from pyengine.bench.onnxruntime_loop import OnnxFiles
 from pyengine.errors import ModelNotFoundError
 
 if TYPE_CHECKING:
-    from pyengine.translator import Translator
+    from pyengine.loaded_model import LoadedModel
 
 MERGED_FILE = "decoder_model_merged.onnx"
 
@@ -34,7 +34,7 @@ def onnx_files(folder: Path) -> OnnxFiles:
     return OnnxFiles(found.encoder, found.decoder, found.decoder_with_past)
 
 
-def pad_token_id(translator: Translator) -> int:
+def pad_token_id(model: LoadedModel) -> int:
     """The id that fills short sentences of a batch; masked, so any id does where none is named."""
-    value = translator.generation_config.get("pad_token_id")
+    value = model.generation_config.get("pad_token_id")
     return value if isinstance(value, int) and value >= 0 else 0

@@ -56,20 +56,19 @@ DEFAULT_SENTENCES = (
 )
 
 
+def random_ids(length: int, vocab_size: int, rng: random.Random) -> list[int]:
+    """So many ids below ``vocab_size``."""
+    return [rng.randrange(vocab_size) for _ in range(length)]
+
+
 def random_sources(
     translator: Translator, lengths: Iterable[int], rng: random.Random
 ) -> list[list[int]]:
-    """Random ids of the source vocabulary, ended as the tokenizer would end them, no padding among
-    them: M2M-100 gives that no position.
+    """Random ids of the source vocabulary, ended as the tokenizer would end them.
 
     ``lengths`` are in tokens, the end token included, and cut to the model's positions.
     """
     end = list(translator.generation_options(**GREEDY).eos_token_id[:1])
     size = translator.config.source_vocab_size
-    padding = translator.generation_config.get("pad_token_id")
-    sources = []
-    for length in lengths:
-        count = min(length, translator.max_source_length) - len(end)
-        ids = [rng.randrange(size) for _ in range(count)]
-        sources.append([(i + (i == padding)) % size for i in ids] + end)
-    return sources
+    counts = [min(length, translator.max_source_length) - len(end) for length in lengths]
+    return [random_ids(count, size, rng) + end for count in counts]

@@ -14,7 +14,14 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from pyengine import InputError, OptionError, TokenizerMissingError, Translator
+from pyengine import (
+    Encoder,
+    Generator,
+    InputError,
+    OptionError,
+    TokenizerMissingError,
+    Translator,
+)
 from pyengine.bench.onnxruntime_loop import (
     GreedySearch,
     MissingPackageError,
@@ -48,6 +55,48 @@ def test_the_committed_model_is_faithful(text_translator: Translator) -> None:
     assert verify_model(text_translator, max_new_tokens=4).sentences == 8  # the built-in ones
 
 
+@pytest.mark.parametrize("model", ["gpt2", "llama", "llama-tied"])
+def test_generators_are_faithful(model: str) -> None:
+    with Generator(FIXTURES / model, threads=2) as generator:
+        report = verify_model(generator, max_new_tokens=9)
+        assert report.faithful
+        assert report.compared == "tokens"
+        assert (report.sentences, report.random_sources) == (0, 6)
+        assert report.positions > 12  # some end at once
+        assert report.max_difference < 1e-5
+        with pytest.raises(TokenizerMissingError):
+            verify_model(generator, ["A dog."])
+
+
+@pytest.mark.parametrize("model", ["bert-cls", "distilbert-cls", "xlm-roberta-cls", "roberta"])
+def test_encoders_are_faithful(model: str) -> None:
+    with Encoder(FIXTURES / model, threads=2) as encoder:
+        report = verify_model(encoder, SENTENCES[:3])
+    assert report.faithful
+    assert (report.sentences, report.random_sources) == (3, 6)
+    assert report.max_difference < 1e-5
+    classes = model.endswith("-cls")
+    assert report.compared == ("classes" if classes else "hidden states")
+    assert ("equal classes" in report.format()) == classes
+    assert report.positions == 9 if classes else report.positions > 50
+    with Encoder(FIXTURES / model, "int8", threads=2) as encoder:
+        report = verify_model(encoder, SENTENCES[:3])
+    assert report.faithful
+    assert report.max_difference > 1e-4
+
+
+@pytest.mark.parametrize("model", ["llama", "roberta", "bert-cls"])
+def test_a_tampered_model_of_one_stack_is_not(cli: Cli, tmp_path: Path, model: str) -> None:
+    folder = Path(shutil.copytree(FIXTURES / model, tmp_path / "model"))
+    done = cli("verify", folder, "--max-new-tokens", 4)
+    assert done.returncode == 0
+    with (Generator if model == "llama" else Encoder)(folder, threads=1) as loaded:
+        change_a_weight(folder / "model.onnx")
+        report = verify_model(loaded, max_new_tokens=4)
+    assert not report.faithful
+    assert report.max_difference > 1e-4
+
+
 @pytest.mark.parametrize("tampered", ["encoder_model.onnx", "decoder_with_past_model.onnx"])
 def test_a_tampered_model_is_not(cli: Cli, ids_model: Path, tmp_path: Path, tampered: str) -> None:
     """The engine has read the sound files, onnxruntime reads one that was changed since."""
@@ -70,7 +119,7 @@ def change_a_weight(path: Path) -> None:
     from onnx import numpy_helper
 
     model = onnx.load(path)
-    weights = [t for t in model.graph.initializer if len(t.dims) == 2 and t.dims[0] == 32]
+    weights = [t for t in model.graph.initializer if len(t.dims) == 2 and t.dims[0] > 30]
     values = numpy_helper.to_array(weights[-1]) * np.float32(1.02)
     weights[-1].CopyFrom(numpy_helper.from_array(values, weights[-1].name))
     onnx.save(model, path)
@@ -91,8 +140,10 @@ def test_command_line(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
     assert "no tokenizer files" in done.stderr
 
 
-def tally(actual: list[list[float]], expected: list[list[float]]) -> _Tally:
-    result = _Tally(1e-4)
+def tally(
+    actual: list[list[float]], expected: list[list[float]], compared: str = "tokens"
+) -> _Tally:
+    result = _Tally(1e-4, compared)
     result.add(np.array(actual, np.float32), np.array(expected, np.float32))
     return result
 
@@ -112,11 +163,24 @@ def test_a_differing_token_is_wrong_only_if_the_candidates_are_apart() -> None:
     assert (far.equal, far.wrong) == (0, 1)
 
 
+def test_hidden_states_prefer_nothing() -> None:
+    far = tally([[10.0, 10.1]], [[10.1, 10.0]], "hidden states")
+    assert (far.positions, far.equal, far.wrong) == (1, 1, 0)
+    assert far.max_difference == pytest.approx(0.1 / 10.1, rel=1e-4)
+
+
+def test_logits_of_classes_are_seldom_large() -> None:
+    found = tally([[0.02, 0.01], [3.0, 5.0]], [[0.01, 0.02], [3.0, 4.0]], "classes")
+    assert found.max_difference == pytest.approx(1 / 4)
+    assert found.sum_of_differences == pytest.approx(0.01 + 1 / 4)
+    assert (found.equal, found.wrong) == (1, 1)
+
+
 def test_nothing_that_is_no_number_is_faithful() -> None:
     broken = tally([[float("nan"), 1.0]], [[1.0, 2.0]])
     assert not broken.max_difference <= 1e-4
     report = VerifyReport(
-        "m", "1", "float32", "avx2", 1, 1, 1, broken.max_difference, 0.0, 1.0, 1.0, 0
+        "m", "1", "float32", "avx2", "tokens", 1, 1, 1, broken.max_difference, 0.0, 1.0, 1.0, 0
     )
     assert not report.faithful
 
