@@ -26,12 +26,19 @@ import pyengine
 from pyengine.bench.runner import command_line
 from pyengine.system import available_cores, cpu_name
 from tools.bench import memory
-from tools.bench.peers import ENGINES, TEXT_ENGINES, Engine
+from tools.bench.peers import ENGINES, FAMILY_ENGINES, TEXT_ENGINES, Engine
 from tools.bench.report import bars_table, markdown
 from tools.bench.results import Results
 from tools.bench.rounds import Plan, measure_suite
 from tools.bench.store import ModelStore
-from tools.bench.suites import OPUS_BASE, SUITES, TINY_MODEL, encoded_test_sentences
+from tools.bench.suites import (
+    FAMILIES,
+    OPUS_BASE,
+    SUITES,
+    TINY_MODEL,
+    Suite,
+    encoded_test_sentences,
+)
 
 MEMORY, KERNELS = "memory", "kernels"
 PACKAGES = (
@@ -65,12 +72,15 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [*SUITES, MEMORY, KERNELS]
+    families = [name for name in SUITES if name.startswith(f"{FAMILIES}/")]
+    shown = [FAMILIES, *(name for name in names if name not in families)]
     parser.add_argument(
         "--suite",
         nargs="+",
-        choices=names,
+        choices=[FAMILIES, *names],
         metavar="NAME",
-        help=f"of {', '.join(names)} (all; with --quick not transformer-big)",
+        help=f"of {', '.join(shown)}, {families[0]} and so on (all; with --quick not "
+        "transformer-big)",
     )
     parser.add_argument(
         "--peers",
@@ -100,6 +110,8 @@ def _parse() -> argparse.Namespace:
     cores = available_cores()
     if arguments.suite is None:
         arguments.suite = [x for x in names if not (arguments.quick and x == "transformer-big")]
+    elif FAMILIES in arguments.suite:
+        arguments.suite = [*(x for x in arguments.suite if x != FAMILIES), *families]
     if arguments.threads is None:
         arguments.threads = [cores] if arguments.quick else sorted({1, cores}, reverse=True)
     if arguments.rounds is None:
@@ -123,10 +135,15 @@ def _measure(name: str, arguments: argparse.Namespace, note: _Note) -> Results:
     if suite.of_text:
         threads = tuple(sorted({1, *threads}, reverse=True))
     plan = Plan(suite, threads, arguments.rounds, arguments.quick)
-    known = TEXT_ENGINES if suite.of_text else ENGINES
-    taking_part = [e for e in known if not suite.engines or e.name in suite.engines]
+    taking_part = [e for e in _known(suite) if not suite.engines or e.name in suite.engines]
     store = ModelStore(arguments.cache / name, suite.source, note)
     return measure_suite(plan, _chosen(taking_part, arguments.peers), store, note)
+
+
+def _known(suite: Suite) -> tuple[Engine, ...]:
+    if suite.of_family:
+        return FAMILY_ENGINES
+    return TEXT_ENGINES if suite.of_text else ENGINES
 
 
 def _command() -> str:

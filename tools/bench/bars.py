@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.bench import suites
+from tools.bench import families, suites
 from tools.bench.peers import OURS
 from tools.bench.results import Rate, Results
 
@@ -198,6 +198,12 @@ def private_memory(results: Results) -> Measured | None:
     return Measured(found["warm_private_mb"], f"of which {before:.0f} MB before the load")
 
 
+def slowest_family(results: Results) -> Measured | None:
+    """The family and case where pyengine is least ahead of onnxruntime."""
+    found = families.slowest(results)
+    return None if found is None else Measured(*found)
+
+
 _BASE, _FIREFOX = "opus-base", "firefox-tiny"
 
 BARS = (
@@ -244,4 +250,5 @@ BARS = (
     Bar("firefox-tiny, one list, int8, 1 thread, peak resident memory", 90, "MB", firefox_memory,
         at_most=True),
     Bar("firefox-tiny, int8, load", 60, "ms", firefox_load, at_most=True),
+    Bar("every family, float32, over onnxruntime, the smallest ratio", 1.0, "x", slowest_family),
 )  # fmt: skip

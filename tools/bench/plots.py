@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from tools.bench.families import is_family
 from tools.bench.peers import OURS
 from tools.bench.report import TITLES, number
 from tools.bench.results import Rate, Results, ordered
@@ -24,6 +25,8 @@ def draw_all(results: Results, folder: Path) -> list[str]:
     """Write the pictures and return their names."""
     names = []
     for suite in results.units:
+        if is_family(suite):  # a table tells more
+            continue
         for threads in sorted({r.threads for r in results.rates if r.suite == suite}, reverse=True):
             figure = suite_figure(results, suite, threads)
             names.append(_save(figure, folder / f"{suite}-{_threads(threads)}.png"))

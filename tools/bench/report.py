@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tools.bench import families
 from tools.bench.bars import BARS, Bar
 from tools.bench.peers import OURS
 from tools.bench.results import Load, Rate, Results, ordered
@@ -21,7 +22,10 @@ def markdown(results: Results, plots: Sequence[str] = ()) -> str:
     """The whole page; ``plots`` are the names of pictures beside it."""
     parts = [_head(results), "## The bars\n\n" + bars_table(results)]
     for suite in results.units:
-        parts.append(_suite(results, suite, [p for p in plots if p.startswith(suite)]))
+        if not families.is_family(suite):
+            parts.append(_suite(results, suite, [p for p in plots if p.startswith(suite)]))
+    if families.family_suites(results):
+        parts.append(_families(results))
     for name, section in (("memory", _memory), ("kernels", _kernels)):
         if name in results.extras:
             parts.append(section(results) + _pictures(p for p in plots if p.startswith(name)))
@@ -96,7 +100,7 @@ def _rates_table(results: Results, suite: str, threads: int) -> str:
         rows.append(
             [
                 f"**{engine}**" if engine.startswith(OURS) else engine,
-                *(_spread(own.get(case)) for case in cases),
+                *(spread(own.get(case)) for case in cases),
                 _equal(own.values()),
                 f"{max(rate.peak_mb for rate in own.values()):,.0f}",
                 _load(results.loads, suite, threads, engine),
@@ -105,7 +109,8 @@ def _rates_table(results: Results, suite: str, threads: int) -> str:
     return table(rows)
 
 
-def _spread(rate: Rate | None) -> str:
+def spread(rate: Rate | None) -> str:
+    """The median, and the smallest and largest round if there are several."""
     if rate is None:
         return "-"
     if len(rate.rounds) == 1:
@@ -159,6 +164,24 @@ def _pictures(names: Iterable[str]) -> str:
 
 
 # --- the rest ------------------------------------------------------------------------------------
+
+
+def _families(results: Results) -> str:
+    skipped = [_skipped(results, suite) for suite in families.family_suites(results)]
+    return "\n\n".join(
+        [
+            "## families: one model of each, random weights",
+            "Hidden size 512, 6 layers a stack, a vocabulary of 32,000, float32. Translations and "
+            "continuations of 8 to 45 tokens, greedy, 32 tokens forced; an encoder's last hidden "
+            "states of 64 texts of 8 to 128 tokens. pyengine first, then onnxruntime on the same "
+            "files: in its loop with a key-value cache; of an encoder's list of texts the faster "
+            "of one by one and batches of 32, sorted by length and padded. Equal: share of the "
+            "sentences with the same ids, or texts whose hidden states have the same largest "
+            "entries.",
+            table(families.rows(results)),
+            *(text for text in skipped if text),
+        ]
+    )
 
 
 def _memory(results: Results) -> str:

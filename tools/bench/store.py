@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.bench.random_families import RandomModel, export_random_model
 from tools.bench.random_marian import Dimensions, save_random_marian
 
 ONNX_FILES = ("encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_model.onnx")
@@ -46,9 +47,9 @@ class Installed:
         return find_route(self.source, self.target)[0].path
 
 
-Source = Dimensions | Path | Widened | Installed
+Source = Dimensions | Path | Widened | Installed | RandomModel
 """Sizes of a model of random weights; a folder of the reference model's export; both; a model of
-other people, whose folder is the only form."""
+other people, whose folder is the only form; a family's model, which has no form but the export."""
 
 
 class ModelStore:
@@ -102,7 +103,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def _save_torch(store: ModelStore, out: Path) -> None:
     if isinstance(store.source, Dimensions):
         save_random_marian(store.source, out)
-    elif not isinstance(store.source, Installed):
+    elif not isinstance(store.source, Installed | RandomModel):
         _save_trained(store.source, out)
 
 
@@ -126,6 +127,9 @@ def _save_trained(source: Path | Widened, out: Path) -> None:
 def _export_onnx(store: ModelStore, out: Path) -> None:
     from optimum.exporters.onnx import main_export
 
+    if isinstance(store.source, RandomModel):
+        export_random_model(store.source, out)
+        return
     main_export(
         str(store.folder("torch")),
         output=out,

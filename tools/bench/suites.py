@@ -9,6 +9,8 @@ varied-lengths   the same model widened to the shape of opus-base, on sources of
                  one to a few sentences of the text each
 firefox-tiny     Firefox's English-Portuguese model of the extra "demo", 17 million parameters, from
                  text to text
+families/NAME    random weights in the shape of one family: translations or continuations, or last
+                 hidden states of texts of 8 to 128 tokens
 
 Random weights never end a sentence by themselves, so all engines are made to give the same number
 of target tokens; the trained model's translations are as long as it likes.
@@ -25,6 +27,8 @@ from pathlib import Path
 
 from pyengine.bench.sentences import DEFAULT_SENTENCES
 from pyengine.bench.worker import Case, Ids
+from tools.bench import random_families
+from tools.bench.random_families import FAMILY_MODELS, RandomModel
 from tools.bench.random_marian import END_TOKEN_ID, Dimensions
 from tools.bench.store import Installed, Source, Widened
 
@@ -49,9 +53,16 @@ ONE_GREEDY, ONE_BEAM = "batch 1, greedy", "batch 1, beam 4"
 MANY_GREEDY, MANY_BEAM = "batch 32, greedy", "batch 32, beam 4"
 CORPUS = "corpus, beam 5"
 LIST = "one list, greedy"
+ONE_TEXT, MANY_TEXTS = "batch 1", "batch 32"
 IN_FLIGHT, STATIC, STATIC_SORTED = "in-flight", "static batches", "static batches, sorted by length"
 """Names of the cases. A corpus is translated as each engine does it best; of the last three the
 first is one call with all sentences, the others are a call for every 32."""
+
+FAMILIES = "families"
+"""What the names of the families' suites begin with."""
+
+ENCODED_LENGTHS = (8, 128)
+ENCODED_TEXTS = 64
 
 TOKENS, SENTENCES = "tokens/s", "sentences/s"
 
@@ -69,6 +80,7 @@ class Suite:
         engines: names of those that take part; empty: all.
         most_threads_only: nothing is to be learnt from fewer.
         of_text: its engines are ``TEXT_ENGINES``, which always run on one thread too.
+        of_family: its engines are ``FAMILY_ENGINES``.
     """
 
     name: str
@@ -79,6 +91,7 @@ class Suite:
     engines: tuple[str, ...] = ()
     most_threads_only: bool = False
     of_text: bool = False
+    of_family: bool = False
 
 
 def test_sentences() -> list[str]:
@@ -181,6 +194,49 @@ def _varied_lengths(quick: bool) -> list[Case]:
     ]
 
 
+def _family_cases(random_model: RandomModel) -> Callable[[bool], list[Case]]:
+    def generated(quick: bool) -> list[Case]:
+        sources = family_sources(RANDOM_SENTENCES, RANDOM_LENGTHS)
+        one, many, length = (2, 32, 8) if quick else (6, 64, 32)
+        return [
+            Case(ONE_GREEDY, spread_out(sources, one), 1, 1, length, length),
+            Case(MANY_GREEDY, spread_out(sources, many), 32, 1, length, length),
+        ]
+
+    def encoded(quick: bool) -> list[Case]:
+        sources = family_sources(32 if quick else ENCODED_TEXTS, ENCODED_LENGTHS)
+        most = ENCODED_LENGTHS[1] + 1  # an entry of each token is given
+        return [
+            Case(ONE_TEXT, sources, 1, 1, 0, most),
+            Case(MANY_TEXTS, sources, 32, 1, 0, most),
+        ]
+
+    return encoded if random_model.task == random_families.ENCODING else generated
+
+
+def family_sources(count: int, lengths: tuple[int, int]) -> Ids:
+    """Random ids that are no special tokens and an end token, longest first."""
+    rng = random.Random(SEED)
+    low, high = random_families.END_TOKEN_ID + 1, random_families.VOCAB_SIZE
+    return [
+        [*(rng.randrange(low, high) for _ in range(length - 1)), random_families.END_TOKEN_ID]
+        for length in sorted((rng.randint(*lengths) for _ in range(count)), reverse=True)
+    ]
+
+
+def _family_suite(name: str, random_model: RandomModel) -> Suite:
+    encodes = random_model.task == random_families.ENCODING
+    return Suite(
+        f"{FAMILIES}/{name}",
+        random_model,
+        SENTENCES if encodes else TOKENS,
+        _family_cases(random_model),
+        min_seconds=0.5,
+        most_threads_only=True,
+        of_family=True,
+    )
+
+
 def _firefox_tiny(quick: bool) -> list[Case]:
     lines = NEWS.read_text(encoding="utf-8").splitlines() if NEWS.is_file() else DEFAULT_SENTENCES
     texts = [list(line.encode()) for line in lines]
@@ -215,5 +271,6 @@ SUITES = {
             min_seconds=0.5,
             of_text=True,
         ),
+        *(_family_suite(name, random_model) for name, random_model in FAMILY_MODELS.items()),
     )
 }

@@ -152,3 +152,10 @@ TEXT_ENGINES = (
 )  # fmt: skip
 """Engines of a suite of text: the ids of a sentence are its UTF-8 bytes, so that tokenising and
 detokenising are part of the race."""
+
+FAMILY_ENGINES = (
+    _engine(OURS, "pyengine_family", "float32", "engine", settings={"compute_type": "float32"}),
+    _engine("onnxruntime", "onnxruntime_family", "float32", "onnx", packages=("onnxruntime",),
+            greedy_only=True),
+)  # fmt: skip
+"""Engines that run models of any family."""
