@@ -92,6 +92,29 @@ def make_m2m(folder: Path, train: Train, pieces: Callable[[Path], list[str]]) ->
     write_json(folder / "config.json", {"model_type": "m2m_100"})
 
 
+def make_numbered(
+    folder: Path,
+    train: Train,
+    tokenizer_class: Any,
+    seed: int,
+    keep: tuple[str, ...] = (),
+    **options: Any,
+) -> None:
+    """A folder without tokenizer.json: the SentencePiece model, and of what the class saves the
+    files to keep."""
+    model = folder / tokenizer_class.vocab_files_names["vocab_file"]
+    ids = IDS if "bpe" in model.name else {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+    train(model, seed, vocab_size=300, model_type="unigram", **ids)
+    with tempfile.TemporaryDirectory() as scratch:
+        tokenizer_class(vocab_file=str(model), **options).save_pretrained(scratch)
+        for name in keep:
+            write_json(folder / name, json.loads(Path(scratch, name).read_text("utf-8")))
+    kinds = {"T5": "t5", "Pegasus": "pegasus", "XLM": "xlm-roberta", "MBart": "mbart"}
+    name = tokenizer_class.__name__
+    model_type = next((kinds[start] for start in kinds if name.startswith(start)), "m2m_100")
+    write_json(folder / "config.json", {"model_type": model_type, "tokenizer_class": name})
+
+
 def source_ids(oracle: Any, lines: list[str]) -> dict[str, list[list[int]]]:
     """The ids of a few lines from every language that the oracle knows; none of most oracles."""
     if not hasattr(oracle, "src_lang"):

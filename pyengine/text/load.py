@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
-from pyengine.text import fast, m2m_100, marian, multilingual, spiece
+from pyengine.text import fast, m2m_100, marian, multilingual, numbered_pieces, spiece
 from pyengine.text.tokenizer import Tokenizer
 
 
@@ -40,6 +40,22 @@ def _load_multilingual(default: str) -> Callable[[Path, dict[str, Any]], Tokeniz
     return load
 
 
+def _load_fairseq(default: str) -> Callable[[Path, dict[str, Any]], Tokenizer]:
+    def load(folder: Path, config: dict[str, Any]) -> Tokenizer:
+        kind = multilingual.tokenizer_class(folder, config, default)
+        return numbered_pieces.FairseqPieceTokenizer(folder, kind)
+
+    return load
+
+
+def _load_t5(folder: Path, config: dict[str, Any]) -> Tokenizer:
+    return numbered_pieces.T5PieceTokenizer(folder)
+
+
+def _load_pegasus(folder: Path, config: dict[str, Any]) -> Tokenizer:
+    return numbered_pieces.PegasusPieceTokenizer(folder)
+
+
 FAMILIES = (
     # The first row whose files are all there, and whose model_type fits, decides. MarianMT comes
     # before tokenizer.json: some exports carry both, and transformers uses the SentencePiece files.
@@ -51,6 +67,12 @@ FAMILIES = (
     Family(fast.FILES, "mbart", _load_multilingual("MBartTokenizer")),
     Family(fast.FILES, "t5", lambda folder, config: multilingual.T5Tokenizer(folder)),
     Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
+    Family(numbered_pieces.T5_FILES, "t5", _load_t5),
+    Family(numbered_pieces.T5_FILES, "mt5", _load_t5),
+    Family(numbered_pieces.PEGASUS_FILES, "pegasus", _load_pegasus),
+    Family(numbered_pieces.FAIRSEQ_FILES, "xlm-roberta", _load_fairseq("XLMRobertaTokenizer")),
+    Family(numbered_pieces.FAIRSEQ_FILES, "mbart", _load_fairseq("MBartTokenizer")),
+    Family(numbered_pieces.FAIRSEQ_FILES, "m2m_100", _load_fairseq("NllbTokenizer")),
 )
 
 

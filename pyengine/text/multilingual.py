@@ -10,6 +10,7 @@ Source: ``MBartTokenizerFast``, ``MBart50TokenizerFast`` and ``NllbTokenizerFast
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,7 @@ class MultilingualTokenizer(FastTokenizer):
         settings = read_optional_json_object(folder / "tokenizer_config.json")
         added = self._tokenizer.get_added_tokens_decoder()
         ids = {token.content: number for number, token in added.items()}
-        languages = {code: number for code, number in ids.items() if _LANGUAGE.fullmatch(code)}
-        default = str(settings.get("src_lang") or _DEFAULT_SOURCES.get(kind, _DEFAULT_SOURCE))
-        if default not in languages or "</s>" not in ids:
-            raise ModelFormatError(
-                f"{self._path}: expected the tokens '</s>' and {default!r} among the added ones, "
-                f"found {len(languages)} languages"
-            )
-        last = kind == "MBartTokenizer" or bool(settings.get("legacy_behaviour"))
-        self.languages = LanguageTokens(languages, ids["</s>"], default, language_first=not last)
+        self.languages = fairseq_languages(ids, settings, kind, self._path)
 
     def _encode_one(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -73,6 +66,36 @@ class T5Tokenizer(FastTokenizer):
         if self._tokenizer.token_to_id("<2en>") is not None:
             found = map(_MADLAD_LANGUAGE.fullmatch, self._tokenizer.get_vocab())
             self.languages = TargetPrefixes({code[1]: f"{code[0]} " for code in found if code})
+
+
+def fairseq_languages(
+    ids: Mapping[str, int], settings: Mapping[str, Any], kind: str, path: Path
+) -> LanguageTokens:
+    """The languages of mBART, mBART-50 and NLLB.
+
+    Args:
+        ids: of the special tokens at least.
+        settings: ``tokenizer_config.json``.
+        kind: the class in transformers, without "Fast".
+        path: of the file that errors name.
+
+    Raises:
+        ModelFormatError: the default language or the end token is missing.
+    """
+    languages = {content: number for content, number in ids.items() if is_language(content)}
+    default = str(settings.get("src_lang") or _DEFAULT_SOURCES.get(kind, _DEFAULT_SOURCE))
+    if default not in languages or "</s>" not in ids:
+        raise ModelFormatError(
+            f"{path}: expected the tokens '</s>' and {default!r} among the added ones, "
+            f"found {len(languages)} languages"
+        )
+    last = kind == "MBartTokenizer" or bool(settings.get("legacy_behaviour"))
+    return LanguageTokens(languages, ids["</s>"], default, language_first=not last)
+
+
+def is_language(content: str) -> bool:
+    """Whether a special token of mBART, mBART-50 or NLLB is a language."""
+    return _LANGUAGE.fullmatch(content) is not None
 
 
 def tokenizer_class(folder: Path, raw_config: dict[str, Any], default: str) -> str:

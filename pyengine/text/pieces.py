@@ -1,7 +1,4 @@
-"""Tokenizers whose SentencePiece model cuts the text while a vocabulary file numbers the pieces.
-
-The numbers inside the SentencePiece model mean nothing.
-"""
+"""Tokenizers whose SentencePiece model cuts the text while a vocabulary numbers the pieces."""
 
 from __future__ import annotations
 
@@ -21,36 +18,46 @@ from pyengine.text.special_tokens import (
 )
 from pyengine.text.tokenizer import Tokenizer
 
-_DEFAULT_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-_WORD_START = "\u2581"  # SentencePiece's mark for a space
+DEFAULT_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+WORD_START = "\u2581"  # SentencePiece's mark for a space
 
 
 class Side(NamedTuple):
-    """A language's pieces and their ids."""
+    """A language's pieces and their ids, and the file that these come from if not the model's."""
 
     model: SentencePieceModel
     vocab: dict[str, int]
+    vocab_file: Path | None = None
+
+    @property
+    def origin(self) -> Path:
+        """The file that the ids come from."""
+        return self.vocab_file or self.model.path
 
 
 class PieceTokenizer(Tokenizer):
     """Text to ids and ids to text; a subclass says what it puts around them.
 
     Args:
-        folder: holds the configuration of the special tokens, and ``vocab.json``.
+        folder: holds the configuration of the special tokens, and ``vocab.json`` or the like.
         source, target: the two sides, often the same.
+        special: the special tokens; ``None``: those of the configuration.
 
     Raises:
         ModelFormatError: the source vocabulary lacks the unknown or padding token.
     """
 
-    def __init__(self, folder: Path, source: Side, target: Side) -> None:
+    def __init__(
+        self, folder: Path, source: Side, target: Side, special: SpecialTokens | None = None
+    ) -> None:
         self._source_spm, self._target_spm = source.model, target.model
-        special = read_special_tokens(folder, _DEFAULT_TOKENS)
+        if special is None:
+            special = read_special_tokens(folder, DEFAULT_TOKENS)
         for role in ("unk_token", "pad_token"):
             if special.roles[role] not in source.vocab:
                 raise ModelFormatError(
-                    f"{folder / 'vocab.json'}: expected the {role} {special.roles[role]!r}, "
-                    "found no such token"
+                    f"{source.origin}: expected the {role} {special.roles[role]!r}, found no such "
+                    "token"
                 )
         self._set_up_encoding(special, source.vocab)
         self._set_up_decoding(special, target.vocab)
@@ -83,12 +90,16 @@ class PieceTokenizer(Tokenizer):
         self._clean_up = special.clean_up_spaces
 
     def _encode_one(self, text: str) -> Iterator[int]:
+        for token in self._tokens_of(text):
+            yield self._ids.get(token, self._unknown_id)
+
+    def _tokens_of(self, text: str) -> Iterator[str]:
+        """The added tokens and pieces of a text."""
         for part in self._splitter.split(text):
             if self._splitter.is_token(part):
-                yield self._ids[part]
-                continue
-            for piece in self._pieces_of(part):
-                yield self._ids.get(piece, self._unknown_id)
+                yield part
+            else:
+                yield from self._pieces_of(part)
 
     def _pieces_of(self, text: str) -> list[str]:
         """The pieces of text without added tokens."""
@@ -114,7 +125,7 @@ class PieceTokenizer(Tokenizer):
         return clean_up_spaces(text) if self._clean_up else text
 
     def _join(self, pieces: list[str]) -> str:
-        return self._target_spm.join(pieces).replace(_WORD_START, " ").strip()
+        return self._target_spm.join(pieces).replace(WORD_START, " ").strip()
 
 
 def read_settings(folder: Path) -> dict[str, object]:
@@ -135,4 +146,4 @@ def read_settings(folder: Path) -> dict[str, object]:
 
 def read_side(folder: Path, model: str, vocab: str) -> Side:
     """The files of a side; raises ModelFormatError for a damaged one."""
-    return Side(SentencePieceModel(folder / model), read_vocabulary(folder / vocab))
+    return Side(SentencePieceModel(folder / model), read_vocabulary(folder / vocab), folder / vocab)

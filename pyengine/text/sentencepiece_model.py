@@ -21,20 +21,27 @@ class SentencePieceModel:
 
     Args:
         path: a serialised SentencePiece model (``.spm``, ``.model``), gzipped if it ends in ".gz".
+        overrides: fields of the model, serialised, that count in place of the file's.
 
     Raises:
         ModelFormatError: the file cannot be read, or is no SentencePiece model. The methods raise
             it too, where a damaged file was good enough to load.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, overrides: bytes = b"") -> None:
         self.path = path
         self._processor = SentencePieceProcessor()
         with self._naming_the_file():
-            self._processor.LoadFromSerializedProto(read_file(path))
+            self._processor.LoadFromSerializedProto(read_file(path) + overrides)
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every piece's id."""
+        ids = list(range(len(self)))
+        with self._naming_the_file():
+            return dict(zip(self._processor.id_to_piece(ids), ids, strict=True))
 
     @property
     def end_id(self) -> int:

@@ -20,6 +20,11 @@ from pyengine.errors import (
 from pyengine.text import load_tokenizer
 from pyengine.text.fast import FastTokenizer
 from pyengine.text.marian import MarianTokenizer
+from pyengine.text.numbered_pieces import (
+    FairseqPieceTokenizer,
+    PegasusPieceTokenizer,
+    T5PieceTokenizer,
+)
 from pyengine.text.spiece import SpieceTokenizer
 
 
@@ -48,6 +53,12 @@ def test_files_that_are_called_like_marian_s(copy: Any) -> None:
         ("t5", FastTokenizer),
         ("fast-bpe", FastTokenizer),
         ("spiece", SpieceTokenizer),
+        ("t5-numbered", T5PieceTokenizer),
+        ("mt5-numbered", T5PieceTokenizer),
+        ("pegasus-numbered", PegasusPieceTokenizer),
+        ("xlm-roberta-numbered", FairseqPieceTokenizer),
+        ("mbart-numbered", FairseqPieceTokenizer),
+        ("nllb-numbered", FairseqPieceTokenizer),
     ],
 )
 def test_the_files_decide(cases: Any, name: str, kind: type) -> None:
@@ -60,12 +71,52 @@ def test_marian_files_come_before_tokenizer_json(copy: Any, cases: Any) -> None:
     assert type(load_tokenizer(folder, {"model_type": "marian"})) is MarianTokenizer
 
 
-def test_spiece_model_is_only_for_our_own_models(copy: Any) -> None:
+def test_spiece_model_is_only_for_models_that_have_one(copy: Any) -> None:
     folder = copy("spiece")
+    assert isinstance(load_tokenizer(folder, {"model_type": "t5"}), T5PieceTokenizer)
     with pytest.raises(TokenizerMissingError) as caught:
-        load_tokenizer(folder, {"model_type": "t5"})
+        load_tokenizer(folder, {"model_type": "bart"})
     assert "spiece.model" not in str(caught.value)
     assert "tokenizer.json" in str(caught.value)
+
+
+def test_tokenizer_json_comes_before_spiece_model(copy: Any, cases: Any) -> None:
+    folder = copy("t5-numbered")
+    shutil.copy(cases["t5"].folder / "tokenizer.json", folder)
+    assert isinstance(load_tokenizer(folder, {"model_type": "t5"}), FastTokenizer)
+
+
+def test_languages_are_those_that_the_folder_lists(copy: Any) -> None:
+    folder = copy("mbart-numbered")
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"bpe\.model: .*'en_XX'.* found 0 languages"):
+        load_tokenizer(folder, {"model_type": "mbart"})
+
+
+def test_sentinels_are_as_many_as_the_folder_says(copy: Any, cases: Any) -> None:
+    tokenizer, num_pieces = cases["t5-numbered"].tokenizer, 300
+    assert tokenizer.encode("<extra_id_0> <extra_id_99>") == [num_pieces + 99, num_pieces, 1]
+    folder = copy("t5-numbered")
+    for settings in ({"extra_ids": 0}, {"extra_ids": 0, "additional_special_tokens": None}):
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        ids = load_tokenizer(folder, {"model_type": "mt5"}).encode("<extra_id_0>")
+        assert max(ids) < num_pieces
+    tokens = ["<extra_id_1>", "<extra_id_0>", "<more>"]
+    settings = {"extra_ids": 2, "additional_special_tokens": tokens}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    ids = load_tokenizer(folder, {"model_type": "t5"}).encode("<extra_id_0><more>")
+    assert ids == [num_pieces + 1, num_pieces + 2, 1]
+
+
+def test_pairs_of_a_numbered_tokenizer(cases: Any) -> None:
+    tokenizer = cases["xlm-roberta-numbered"].tokenizer
+    (pair,) = tokenizer.encode_pairs([("the dog runs", "a cat")])
+    assert pair.ids == [0, 180, 72, 199, 2, 2, 18, 49, 2]  # as XLMRobertaTokenizer says
+    assert pair.types == [0] * len(pair.ids)
+    (cut,) = tokenizer.encode_pairs([("the dog runs " * 9, "a cat")], limit=8)
+    assert cut.ids == [0, 180, 72, 2, 2, 18, 49, 2]
+    with pytest.raises(UnsupportedModelError, match="T5PieceTokenizer knows no pairs"):
+        cases["t5-numbered"].tokenizer.encode_pairs([("a", "b")])
 
 
 def test_no_files_at_all(tmp_path: Path) -> None:
