@@ -95,7 +95,7 @@ class LoadedModel:
 
     @property
     def generation_config(self) -> dict[str, Any]:
-        """The folder's decoding defaults as read, in transformers' names."""
+        """The folder's decoding defaults, in transformers' names."""
         return dict(self._model.generation_config)
 
     @property

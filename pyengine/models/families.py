@@ -31,12 +31,15 @@ class Family:
         read_config: from a parsed config.json.
         table: the model's tensors.
         stacks: what the model consists of: "encoder", "decoder" or both.
+        max_length: of a generated text where neither the call nor the folder gives a length; 0: as
+            many tokens as the model has positions.
     """
 
     model_type: str
     read_config: Callable[[dict[str, Any]], ModelConfig]
     table: tuple[Row, ...]
     stacks: tuple[str, ...] = ("encoder", "decoder")
+    max_length: int = 0
 
 
 ENCODER_ONLY, DECODER_ONLY = ("encoder",), ("decoder",)
@@ -49,8 +52,8 @@ FAMILIES = {
         Family(marian.MODEL_TYPE, marian.read_config, ENCODER_DECODER),
         Family(mbart.MODEL_TYPE, mbart.read_config, ENCODER_DECODER),
         Family(pegasus.MODEL_TYPE, pegasus.read_config, ENCODER_DECODER),
-        Family(t5.MODEL_TYPE, t5.read_config, t5.TABLE),
-        Family(t5.MT5_MODEL_TYPE, t5.read_mt5_config, t5.TABLE),
+        Family(t5.MODEL_TYPE, t5.read_config, t5.TABLE, max_length=t5.MAX_LENGTH),
+        Family(t5.MT5_MODEL_TYPE, t5.read_mt5_config, t5.TABLE, max_length=t5.MAX_LENGTH),
         Family(transformer.MODEL_TYPE, transformer.read_config, ENCODER_DECODER),
         Family(bert.MODEL_TYPE, bert.read_config, bert.TABLE, ENCODER_ONLY),
         Family(distilbert.MODEL_TYPE, distilbert.read_config, distilbert.TABLE, ENCODER_ONLY),

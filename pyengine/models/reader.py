@@ -111,13 +111,20 @@ def read_folder(folder: str | Path) -> ModelFolder:
         model_type=family.model_type,
         config=family.read_config(raw_config),
         raw_config=raw_config,
-        generation_config=generation_config,
+        generation_config=_with_length(generation_config, family),
         encoder_path=None,
         decoder_path=None,
         decoder_with_past_path=None,
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
     )
     return _with_files(model, family)
+
+
+def _with_length(generation_config: dict[str, Any], family: Family) -> dict[str, Any]:
+    """The same with the family's length if it gives none."""
+    if not family.max_length or {"max_length", "max_new_tokens"} & set(generation_config):
+        return generation_config
+    return {**generation_config, "max_length": family.max_length}
 
 
 def _with_files(model: ModelFolder, family: Family) -> ModelFolder:

@@ -11,8 +11,11 @@ from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE, MT5_MODEL_TYPE = "t5", "mt5"
 
-MAX_POSITIONS = 1024
-"""Relative positions end nowhere, but memory does, and no T5 was trained on longer texts."""
+MAX_POSITIONS = 1 << 14
+"""Relative positions end nowhere, but memory does."""
+
+MAX_LENGTH = 1024
+"""Of a translation where nothing says: a search that finds no end should not go on for long."""
 
 _E = "embed_tokens|shared"
 _D, _B = "hidden_size", "relative_buckets"

@@ -5,6 +5,10 @@ tests/api/test_golden.py compares their searches.
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -76,11 +80,31 @@ def test_a_batch_changes_nothing(name: str, compute_type: str) -> None:
 
 def test_as_long_as_the_positions_go(name: str) -> None:
     with open_translator(name) as translator:
-        limit = translator.config.max_positions
+        limit = min(translator.config.max_positions, 2500)  # T5's end only where memory does
         source, target = random_sources(translator, [limit, limit])
         found = translator.engine.logits(np.array(source, np.int32), np.array(target, np.int32))
         expected = onnxruntime_logits(translator, source, target)
     assert difference(found, expected) <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["t5", "mt5"])
+def test_t5_goes_on_for_long_but_not_by_itself(name: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / name, tmp_path / name))
+    file = folder / "generation_config.json"
+    config = json.loads(file.read_text())
+    assert config.pop("max_length") > 0
+    file.write_text(json.dumps(config))
+    with Translator(folder, cache_dir=False) as translator:
+        assert translator.generation_options().max_length == 1024
+        assert translator.generation_options(max_new_tokens=2000).max_length == 2001
+        assert translator.max_source_length == 1 << 14
+        (best,) = translator.generate(
+            [[5] * 1500], num_beams=1, max_new_tokens=1300, eos_token_id=None
+        )
+        assert len(best[0].ids) == 1300
+    file.write_text(json.dumps({**config, "max_new_tokens": 7}))
+    with Translator(folder, cache_dir=False) as translator:
+        assert translator.generation_options().max_length == 8
 
 
 def onnxruntime_logits(translator: Translator, source: list[int], target: list[int]) -> np.ndarray:
