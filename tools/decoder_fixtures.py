@@ -23,8 +23,12 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PretrainedConfig,
     PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
 )
 
 from tools.golden_search import NOISE, NUM_NOISY_RUNS, Noise
@@ -53,15 +57,22 @@ class DecoderFixture:
         name: of the folder.
         model: its class.
         config: of the model.
+        longest: tokens of a text; 0: as many as there are positions.
     """
 
     name: str
     model: type[PreTrainedModel]
     config: PretrainedConfig
     seed: int
+    longest: int = 0
 
 
 TOKENS = {"bos_token_id": 1, "eos_token_id": END, "pad_token_id": 0}
+
+SMALL_LLAMA = {
+    **{"vocab_size": 131, "hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 1},
+    **{"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 48},
+}
 
 DECODERS = (
     DecoderFixture(
@@ -114,6 +125,19 @@ DECODERS = (
             **TOKENS,
         ),
         seed=23,
+    ),
+    DecoderFixture(  # a window of 24 tokens, which texts must not exceed here
+        name="mistral",
+        model=MistralForCausalLM,
+        config=MistralConfig(**SMALL_LLAMA, sliding_window=24, head_dim=8, **TOKENS),
+        seed=24,
+        longest=24,
+    ),
+    DecoderFixture(  # biases in three projections, a tied head
+        name="qwen2",
+        model=Qwen2ForCausalLM,
+        config=Qwen2Config(**SMALL_LLAMA, tie_word_embeddings=True, **TOKENS),
+        seed=25,
     ),
 )
 
@@ -185,7 +209,7 @@ def record_logits(fixture: DecoderFixture, model: PreTrainedModel, path: Path) -
     """Writes golden/NAME.npz."""
     rng = np.random.default_rng(fixture.seed)
     arrays: dict[str, np.ndarray] = {}
-    longest = fixture.config.max_position_embeddings
+    longest = fixture.longest or fixture.config.max_position_embeddings
     for k, length in enumerate((1, 5, longest)):
         ids = rng.integers(3, fixture.config.vocab_size, length)
         with torch.no_grad():
@@ -200,7 +224,8 @@ def build(fixture: DecoderFixture) -> None:
     folder = FIXTURES_DIR / fixture.name
     golden = FIXTURES_DIR / "golden" / fixture.name.replace("-", "_")
     rng = np.random.default_rng(fixture.seed + 100)
-    prompts = [rng.integers(3, fixture.config.vocab_size, n).tolist() for n in (1, 2, 5, 17)]
+    lengths = (1, 2, 5, 17 if not fixture.longest else fixture.longest - 12)
+    prompts = [rng.integers(3, fixture.config.vocab_size, n).tolist() for n in lengths]
     record_logits(fixture, model, golden.with_suffix(".npz"))
     record_searches(model, prompts, golden.with_suffix(".json"))
     shutil.rmtree(folder, ignore_errors=True)

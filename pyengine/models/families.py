@@ -13,7 +13,9 @@ from pyengine.models import (
     m2m_100,
     marian,
     mbart,
+    mistral,
     pegasus,
+    qwen2,
     roberta,
     t5,
     transformer,
@@ -61,5 +63,7 @@ FAMILIES = {
         Family(roberta.MODEL_TYPE_XLM, roberta.read_config, bert.TABLE, ENCODER_ONLY),
         Family(gpt2.MODEL_TYPE, gpt2.read_config, gpt2.TABLE, DECODER_ONLY),
         Family(llama.MODEL_TYPE, llama.read_config, llama.TABLE, DECODER_ONLY),
+        Family(mistral.MODEL_TYPE, mistral.read_config, llama.TABLE, DECODER_ONLY),
+        Family(qwen2.MODEL_TYPE, qwen2.read_config, llama.TABLE, DECODER_ONLY),
     )
 }

@@ -15,7 +15,7 @@ from pyengine import _core
 from pyengine.info import describe, format_info, open_model
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-FAMILIES = ("gpt2", "llama", "llama-tied")
+FAMILIES = ("gpt2", "llama", "llama-tied", "mistral", "qwen2")
 
 
 def golden(name: str, suffix: str) -> Path:
@@ -87,9 +87,10 @@ def test_scores_are_log_probabilities(name):
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 3}])
 def test_nothing_depends_on_batch_threads_or_isa(name, options):
     rng = np.random.default_rng(5)
-    prompts = [rng.integers(3, 131, n).tolist() for n in (1, 17, 3, 33, 16, 2)]
-    options = {"max_new_tokens": 9, **options}
     alone = load(name, threads=1, batch_size=1)
+    longest = alone.config.max_positions - 10
+    prompts = [rng.integers(3, 131, min(n, longest)).tolist() for n in (1, 17, 3, 33, 16, 2)]
+    options = {"max_new_tokens": 9, **options}
     expected = [alone.generate([prompt], **options)[0] for prompt in prompts]
     for isa in _core.available_isas():
         for threads, batch_size in ((1, 2), (2, 32)):
@@ -214,6 +215,23 @@ def test_a_tied_head_is_held_once():
     tied, untied = load("llama-tied"), load("llama")
     assert tied.parameters < 131 * 32 + 20_000
     assert untied.parameters > 2 * 131 * 48
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "positions"),
+    [
+        ("mistral", {}, 24),
+        ("mistral", {"sliding_window": None}, 48),
+        ("mistral", {"sliding_window": 100}, 48),
+        ("qwen2", {"sliding_window": 10}, 48),
+        ("qwen2", {"sliding_window": 10, "use_sliding_window": True}, 10),
+    ],
+)
+def test_texts_are_no_longer_than_a_sliding_window(tmp_path, name, fields, positions):
+    folder = Path(shutil.copytree(FIXTURES / name, tmp_path / name))
+    config = json.loads((folder / "config.json").read_text()) | fields
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load(folder).config.max_positions == positions
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from .conftest import FIXTURES
 
 TRANSLATORS = ("marian-odd", "bart", "mbart", "pegasus", "m2m", "t5", "mt5")
 ENCODERS = ("bert-cls", "roberta", "xlm-roberta-cls", "distilbert-cls")
-GENERATORS = ("gpt2", "llama", "llama-tied")
+GENERATORS = ("gpt2", "llama", "llama-tied", "qwen2")
 BOTH_SIDES = ("m2m", "t5", "mt5", "roberta", "xlm-roberta-cls")
 """Families whose positions do not count padding: of the others, padding on the left moves the
 positions, in transformers too."""

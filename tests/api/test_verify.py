@@ -55,7 +55,7 @@ def test_the_committed_model_is_faithful(text_translator: Translator) -> None:
     assert verify_model(text_translator, max_new_tokens=4).sentences == 8  # the built-in ones
 
 
-@pytest.mark.parametrize("model", ["gpt2", "llama", "llama-tied"])
+@pytest.mark.parametrize("model", ["gpt2", "llama", "llama-tied", "mistral", "qwen2"])
 def test_generators_are_faithful(model: str) -> None:
     with Generator(FIXTURES / model, threads=2) as generator:
         report = verify_model(generator, max_new_tokens=9)

@@ -23,10 +23,11 @@ def is_family(suite: str) -> bool:
 
 
 def peer_rate(results: Results, suite: str, case: str) -> Rate | None:
-    """onnxruntime's rate at its best: an encoder's list of texts may be faster one by one, without
-    padding, than in padded batches."""
+    """onnxruntime's rate at its best: a list of texts may be encoded faster one by one, without
+    padding, or in smaller batches with less of it."""
     threads = results.most_threads(suite)
-    cases = (case, suites.ONE_TEXT) if case == suites.MANY_TEXTS else (case,)
+    smaller = (suites.ONE_TEXT, suites.FEW_TEXTS) if case == suites.MANY_TEXTS else ()
+    cases = (case, *smaller)
     rates = [results.rate(suite, threads, _PEER, name) for name in cases]
     return max((rate for rate in rates if rate), key=lambda rate: rate.median, default=None)
 

@@ -174,8 +174,8 @@ def _families(results: Results) -> str:
             "Hidden size 512, 6 layers a stack, a vocabulary of 32,000, float32. Translations and "
             "continuations of 8 to 45 tokens, greedy, 32 tokens forced; an encoder's last hidden "
             "states of 64 texts of 8 to 128 tokens. pyengine first, then onnxruntime on the same "
-            "files: in its loop with a key-value cache; of an encoder's list of texts the faster "
-            "of one by one and batches of 32, sorted by length and padded. Equal: share of the "
+            "files: in its loop with a key-value cache; a list of texts is encoded at the best of "
+            "one by one and batches of 8 and 32, sorted by length and padded. Equal: share of the "
             "sentences with the same ids, or texts whose hidden states have the same largest "
             "entries.",
             table(families.rows(results)),

@@ -53,7 +53,7 @@ ONE_GREEDY, ONE_BEAM = "batch 1, greedy", "batch 1, beam 4"
 MANY_GREEDY, MANY_BEAM = "batch 32, greedy", "batch 32, beam 4"
 CORPUS = "corpus, beam 5"
 LIST = "one list, greedy"
-ONE_TEXT, MANY_TEXTS = "batch 1", "batch 32"
+ONE_TEXT, FEW_TEXTS, MANY_TEXTS = "batch 1", "batch 8", "batch 32"
 IN_FLIGHT, STATIC, STATIC_SORTED = "in-flight", "static batches", "static batches, sorted by length"
 """Names of the cases. A corpus is translated as each engine does it best; of the last three the
 first is one call with all sentences, the others are a call for every 32."""
@@ -208,6 +208,7 @@ def _family_cases(random_model: RandomModel) -> Callable[[bool], list[Case]]:
         most = ENCODED_LENGTHS[1] + 1  # an entry of each token is given
         return [
             Case(ONE_TEXT, sources, 1, 1, 0, most),
+            Case(FEW_TEXTS, sources, 8, 1, 0, most),
             Case(MANY_TEXTS, sources, 32, 1, 0, most),
         ]
 
