@@ -175,7 +175,7 @@ TEST_CASE("callers on several threads share the batch and get what they would ge
       for (int round = 0; round < 5; ++round) {
         if (caller == 5) {
           std::vector<float> hidden(sources.values.size() * config.hidden_size);
-          engine.encode(sources.ragged(), 4, hidden.data(), never);
+          engine.encode({sources.ragged(), {}}, 4, hidden.data(), never);
         }
         const auto results = generate(engine, sources.ragged(), small_options(beams), 4);
         for (std::size_t i = 0; i < results.size(); ++i)
