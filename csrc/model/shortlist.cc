@@ -98,14 +98,24 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
   return ids;
 }
 
+std::size_t candidate_table_size(const Linear& lm_head) {
+  if (!std::holds_alternative<PanelsS8>(lm_head.panels)) return 0;
+  return static_cast<std::size_t>(lm_head.out_features) * table_stride(lm_head.in_features);
+}
+
 void add_candidate_table(Weights& weights) {
   const Linear& lm_head = weights.lm_head;
   const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
   if (panels == nullptr) return;
-  const std::size_t stride = table_stride(lm_head.in_features);
-  AlignedBuffer<std::int8_t> table(lm_head.out_features * stride);
+  AlignedBuffer<std::int8_t> table(candidate_table_size(lm_head));
   unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
   weights.lm_head_table = Array<std::int8_t>(std::move(table));
+}
+
+void embed_by_candidate_table(Weights& weights) {
+  const Linear& lm_head = weights.lm_head;
+  const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
+  if (panels == nullptr) return;
   for (Embedding* embedding : {&weights.encoder_embedding, &weights.decoder_embedding}) {
     const auto* tokens = std::get_if<PanelsS8>(&embedding->tokens);
     if (tokens == nullptr || tokens->values.data() != panels->values.data()) continue;

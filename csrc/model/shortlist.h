@@ -26,9 +26,15 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config);
 std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const std::int32_t> source,
                                      std::span<const std::int32_t> always, int vocab_size);
 
-// Prepares int8 weights for select_candidates(): the columns of their output projection as the rows of a
-// table, which then serves as the token table of a model that ties the two.
+// Entries of the table of add_candidate_table(): 0 unless the output projection is int8.
+std::size_t candidate_table_size(const Linear& lm_head);
+
+// The columns of an int8 output projection as the rows of a table, which select_candidates() needs.
 void add_candidate_table(Weights& weights);
+
+// Makes that table the token table of a model that ties the two, so that the panels are left alone: of mapped
+// weights they then take no memory.
+void embed_by_candidate_table(Weights& weights);
 
 // The output projection with the columns of those ids only. Of floats they are copied; of int8, exact in
 // whatever order, they stay in the table of add_candidate_table(), unless they are wanted `side_by_side`.
