@@ -82,7 +82,11 @@ class Shortlist:
     """The candidates of source ids: the arrays of ``pyengine.models.shortlist.Shortlist``."""
 
     def __init__(
-        self, num_first: int, offsets: NDArray[np.uint64], entries: NDArray[np.uint32]
+        self,
+        num_first: int,
+        offsets: NDArray[np.uint64],
+        entries: NDArray[np.uint32],
+        shared_vocabulary: bool = False,
     ) -> None: ...
 
 class EarlyStopping(Enum):

@@ -137,8 +137,9 @@ Array<T> as_array(const py::array_t<T, py::array::c_style>& values) {
 // The arrays are not copied.
 Shortlist make_shortlist(std::int32_t num_first,
                          const py::array_t<std::uint64_t, py::array::c_style>& offsets,
-                         const py::array_t<std::uint32_t, py::array::c_style>& entries) {
-  return {num_first, as_array(offsets), as_array(entries)};
+                         const py::array_t<std::uint32_t, py::array::c_style>& entries,
+                         bool shared_vocabulary) {
+  return {num_first, as_array(offsets), as_array(entries), shared_vocabulary};
 }
 
 void bind_config(py::module_& m) {
@@ -188,7 +189,8 @@ void bind_weights(py::module_& m) {
                   py::arg("compute_type"), py::arg("candidate_table") = false)
       .def("arrays", &arrays);
   py::class_<Shortlist>(m, "Shortlist")
-      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"));
+      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"),
+           py::arg("shared_vocabulary") = false);
 }
 
 }  // namespace pyengine

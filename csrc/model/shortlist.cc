@@ -73,6 +73,8 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config) {
         "there are more source ids than in the vocabulary");
   check(shortlist.offsets.data()[num_offsets - 1] == shortlist.entries.size(),
         "the last offset is not the number of entries");
+  check(!shortlist.shared_vocabulary || config.source_vocab_size <= config.vocab_size,
+        "source and target have vocabularies of different sizes");
   check(shortlist.num_first >= 0 && shortlist.num_first <= config.vocab_size,
         "there are more first ids than in the vocabulary");
 }
@@ -85,6 +87,7 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
   for (std::int32_t id = 0; id < shortlist.num_first; ++id) choose(id);
   for (const std::int32_t id : always) choose(id);
   for (const std::int32_t id : source) {
+    if (shortlist.shared_vocabulary) choose(id);
     if (static_cast<std::size_t>(id) + 1 >= shortlist.offsets.size()) continue;
     const std::uint64_t* bounds = shortlist.offsets.data() + id;
     for (std::uint64_t i = bounds[0]; i < bounds[1]; ++i) choose(shortlist.entries.data()[i]);

@@ -13,16 +13,17 @@ namespace pyengine {
 
 // Made from the alignments of a training text: of each source id the target ids that translate it best.
 struct Shortlist {
-  std::int32_t num_first = 0;    // the ids below are candidates of every sentence: the frequent ones
-  Array<std::uint64_t> offsets;  // [source ids + 1] of each source id in `entries`; later ids have none
-  Array<std::uint32_t> entries;  // target ids
+  std::int32_t num_first = 0;      // the ids below are candidates of every sentence: the frequent ones
+  Array<std::uint64_t> offsets;    // [source ids + 1] of each source id in `entries`; later ids have none
+  Array<std::uint32_t> entries;    // target ids
+  bool shared_vocabulary = false;  // of source and target: the ids of a source are its candidates too
 };
 
 // Throws std::invalid_argument if the sizes of `shortlist` are not those of a model of `config`.
 void check_shortlist(const Shortlist& shortlist, const ModelConfig& config);
 
-// The candidates of a sentence, ascending: the first ids, the entries of all its source ids, and `always`.
-// They depend on the sentence alone.
+// The candidates of a sentence, ascending: the first ids, the entries of all its source ids, these ids too if
+// the vocabulary is shared, and `always`. They depend on the sentence alone.
 std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const std::int32_t> source,
                                      std::span<const std::int32_t> always, int vocab_size);
 
