@@ -65,7 +65,8 @@ TEST_CASE("mapped weights keep the memory they lie in") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   auto packed = std::make_shared<const Packed>(model.weights());
-  Weights weights = map_weights(config, WeightType::kFloat32, false, packed, packed->bytes(), packed->offsets);
+  Weights weights =
+      map_weights(config, WeightType::kFloat32, false, packed, packed->bytes(), packed->offsets);
   const std::weak_ptr<const Packed> watched = packed;
   packed.reset();
   CHECK(!watched.expired());
