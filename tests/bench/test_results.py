@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tools.bench import families
 from tools.bench.bars import BARS, Measured, best_over_fastest, over_fastest, scaling
 from tools.bench.report import bars_table, markdown
 from tools.bench.results import Load, Rate, Results, Skipped
 from tools.bench.suites import (
     CORPUS,
+    FEW_TEXTS,
     IN_FLIGHT,
     LIST,
     MANY_BEAM,
     MANY_GREEDY,
+    MANY_TEXTS,
     ONE_GREEDY,
+    ONE_TEXT,
     STATIC,
     TOKENS,
 )
@@ -23,6 +27,12 @@ from tools.bench.suites import (
 
 def rate(engine: str, *rounds: float, suite: str = "opus-base", threads: int = 2, **more) -> Rate:
     return Rate(suite, threads, engine, **{"case": MANY_GREEDY, "rounds": rounds, **more})
+
+
+FAMILY_CASES = {
+    "families/marian": (ONE_GREEDY, MANY_GREEDY),
+    "families/bert": (ONE_TEXT, FEW_TEXTS, MANY_TEXTS),
+}
 
 
 @pytest.fixture
@@ -113,6 +123,10 @@ def test_every_bar_can_be_measured(results: Results) -> None:
                     rate(engine, 1.0, suite="firefox-tiny", threads=threads, case=case)
                 )
         results.loads.append(Load("firefox-tiny", 1, engine, (0.05,), 80.0))
+    for engine, speed in (("pyengine float32", 2.0), ("onnxruntime float32", 1.0)):
+        for suite, cases in FAMILY_CASES.items():
+            results.units[suite] = TOKENS
+            results.rates += [rate(engine, speed, suite=suite, case=case) for case in cases]
     row = {"name": "n", "value": 9.0, "peak": 10.0, "unit": "GB/s"}
     results.extras = {
         "kernels": {
@@ -150,3 +164,24 @@ def test_pictures(results: Results, tmp_path: Path) -> None:
     names = draw_all(results, tmp_path)
     assert names == ["opus-base-2-threads.png", "opus-base-1-thread.png", "memory.png"]
     assert all((tmp_path / name).stat().st_size > 1000 for name in names)
+
+
+def test_families_are_one_table_against_onnxruntime_at_its_best(results: Results) -> None:
+    ours, theirs = "pyengine float32", "onnxruntime float32"
+    results.units |= {"families/marian": TOKENS, "families/bert": "sentences/s"}
+    results.rates += [
+        rate(ours, 30.0, suite="families/marian", case=ONE_GREEDY),
+        rate(theirs, 10.0, suite="families/marian", case=ONE_GREEDY, equal_outputs=0.5),
+        rate(ours, 200.0, suite="families/bert", case=ONE_TEXT),
+        rate(theirs, 90.0, suite="families/bert", case=ONE_TEXT),
+        rate(ours, 210.0, suite="families/bert", case=MANY_TEXTS),
+        rate(theirs, 140.0, suite="families/bert", case=FEW_TEXTS),
+        rate(theirs, 120.0, suite="families/bert", case=MANY_TEXTS),
+    ]
+    _, marian, bert = families.rows(results)
+    assert marian[0] == "marian" and marian[2:5] == ["30.0", "10.0", "3.00 x"]
+    assert marian[-4:] == ["-", "-", "-", "50.0 %"]
+    assert bert[5:8] == ["210", "140", "1.50 x"]  # not the 120 of its own case
+    assert families.slowest(results) == (1.5, "bert, batch 32")
+    page = markdown(results)
+    assert "## families" in page and "## families/" not in page
