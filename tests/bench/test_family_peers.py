@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,16 @@ SOURCES = [[5, 9, 33, 70, 8, 12], [40, 41, 42], [7, 6, 5, 4, 3], [50]]
 
 @pytest.mark.parametrize("name", ["marian-split", "gpt2", "roberta"])
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_ours_and_theirs_are_equal(name: str, batch_size: int) -> None:
+def test_ours_and_theirs_are_equal(name: str, batch_size: int, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / name, tmp_path / name))
+    file = folder / "generation_config.json"
+    if file.is_file():  # the suites' models have special ids in it and no options
+        known = json.loads(file.read_text())
+        known.pop("forced_eos_token_id", None)
+        file.write_text(json.dumps({x: known[x] for x in known if x.endswith("_token_id")}))
     case = Case("some", SOURCES, batch_size, 1, 7, 7)
     ours, theirs = (
-        module.load(Job("", str(FIXTURES / name), 2, [case], settings))(SOURCES, case)
+        module.load(Job("", str(folder), 2, [case], settings))(SOURCES, case)
         for module, settings in ((pyengine_family, {"cache_dir": False}), (onnxruntime_family, {}))
     )
     assert ours == theirs
