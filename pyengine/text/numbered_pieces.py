@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyengine.errors import ModelFormatError
 from pyengine.text.multilingual import fairseq_languages, is_language
 from pyengine.text.pieces import DEFAULT_TOKENS, WORD_START, PieceTokenizer, Side, read_settings
 from pyengine.text.sentencepiece_model import SentencePieceModel
@@ -25,6 +26,8 @@ FAIRSEQ_FILES = ("sentencepiece.bpe.model",)
 
 _SENTINEL = "<extra_id_"
 _PEGASUS_OFFSET = 103
+_MOST_TOKENS = 10_000
+"""That a configuration may add by a number; 103 are the most we know of."""
 _FAIRSEQ_IDS = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
 _FAIRSEQ_TOKENS = {
     **{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>"},
@@ -82,10 +85,8 @@ def _with_sentinels(
     special: SpecialTokens, settings: Mapping[str, Any], num_pieces: int
 ) -> SpecialTokens:
     """With the sentinels as special tokens, as many as the settings say."""
-    count = settings.get("extra_ids", 100)
     listed = [token for token in special.named if token.content.startswith(_SENTINEL)]
-    if listed or type(count) is not int:
-        count = len(listed)
+    count = len(listed) or _count(settings, "extra_ids", 100)
     sentinels = {
         num_pieces + count - 1 - i: AddedToken(f"{_SENTINEL}{i}>", True, True, special=True)
         for i in range(count)
@@ -108,8 +109,7 @@ class PegasusPieceTokenizer(PieceTokenizer):
 
     def __init__(self, folder: Path) -> None:
         settings = read_settings(folder)
-        offset = settings.get("offset")
-        offset = offset if type(offset) is int else _PEGASUS_OFFSET
+        offset = _count(settings, "offset", _PEGASUS_OFFSET)
         model = SentencePieceModel(folder / PEGASUS_FILES[0])
         side = Side(model, {piece: i + offset for piece, i in model.vocabulary().items()})
         special = read_special_tokens(folder, {**DEFAULT_TOKENS, "mask_token": "<mask_2>"})
@@ -130,6 +130,17 @@ def _with_unused(special: SpecialTokens, settings: Mapping[str, Any], offset: in
     return dataclasses.replace(
         special, named=tuple(named.values()), added={**special.added, **added}
     )
+
+
+def _count(settings: Mapping[str, Any], name: str, default: int) -> int:
+    value = settings.get(name)
+    if value is None:
+        return default
+    if type(value) is not int or not 0 <= value <= _MOST_TOKENS:
+        raise ModelFormatError(
+            f"tokenizer_config.json: {name} is {value!r:.60}, expected 0 to {_MOST_TOKENS}"
+        )
+    return value
 
 
 class FairseqPieceTokenizer(PieceTokenizer):

@@ -108,6 +108,17 @@ def test_sentinels_are_as_many_as_the_folder_says(copy: Any, cases: Any) -> None
     assert ids == [num_pieces + 1, num_pieces + 2, 1]
 
 
+@pytest.mark.parametrize(("name", "setting"), [("t5", "extra_ids"), ("pegasus", "offset")])
+@pytest.mark.parametrize("value", [-1, 10**9, "many", 2.5])
+def test_a_number_of_tokens_that_cannot_be(
+    copy: Any, name: str, setting: str, value: object
+) -> None:
+    folder = copy(f"{name}-numbered")
+    (folder / "tokenizer_config.json").write_text(json.dumps({setting: value}))
+    with pytest.raises(ModelFormatError, match=f"{setting} is .*, expected 0 to 10000"):
+        load_tokenizer(folder, {"model_type": name})
+
+
 def test_pairs_of_a_numbered_tokenizer(cases: Any) -> None:
     tokenizer = cases["xlm-roberta-numbered"].tokenizer
     (pair,) = tokenizer.encode_pairs([("the dog runs", "a cat")])
