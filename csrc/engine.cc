@@ -7,6 +7,7 @@
 #include "decode/beam.h"
 #include "decode/constraints.h"
 #include "decode/greedy.h"
+#include "decode/sampling.h"
 #include "decode/scoring.h"
 
 namespace pyengine {
@@ -16,12 +17,13 @@ class GenerateJob : public Job {
  public:
   // Of a model without encoder, `inputs` are prompts, else sources. `shortlist` may be null.
   GenerateJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
-              const Shortlist* shortlist)
+              const Shortlist* shortlist, const Kernels& kernels)
       : inputs_(inputs),
         options_(options),
         has_encoder_(config.encoder_layers > 0),
         vocab_size_(config.vocab_size),
         shortlist_(shortlist),
+        kernels_(kernels),
         constraints_(options),
         results_(inputs.size()) {}
 
@@ -34,14 +36,15 @@ class GenerateJob : public Job {
     return pyengine::candidates(*shortlist_, inputs_[index], options_.eos_token_ids, vocab_size_);
   }
   int max_rows(int index) const override {
-    return std::max(options_.num_beams, static_cast<int>(prompt(index).size()));
+    const int num_slots = options_.do_sample ? options_.num_return_sequences : options_.num_beams;
+    return std::max(num_slots, static_cast<int>(prompt(index).size()));
   }
 
   std::unique_ptr<Decoding> start(int index) override {
-    if (options_.num_beams == 1) {
-      return std::make_unique<GreedySearch>(options_, constraints_, prompt(index));
-    }
-    return std::make_unique<BeamSearch>(options_, constraints_, prompt(index));
+    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index]};
+    if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
+    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
+    return std::make_unique<BeamSearch>(start);
   }
 
   void finish(int index, Decoding& decoding) override {
@@ -62,6 +65,7 @@ class GenerateJob : public Job {
   bool has_encoder_;
   int vocab_size_;
   const Shortlist* shortlist_;
+  const Kernels& kernels_;
   Constraints constraints_;
   std::vector<std::vector<Hypothesis>> results_;
 };
@@ -191,12 +195,17 @@ int checked_threads(int num_threads) {
 void check_options(const GenerationOptions& options, const ModelConfig& config) {
   check(options.num_beams >= 1 && options.num_beams <= kMaxBeams,
         "num_beams is " + std::to_string(options.num_beams) + ", expected 1 to " + std::to_string(kMaxBeams));
-  check(options.num_return_sequences >= 1 && options.num_return_sequences <= options.num_beams,
-        "num_return_sequences must be between 1 and num_beams");
+  check(!options.do_sample || options.num_beams == 1, "num_beams must be 1 to sample");
+  const int most = options.do_sample ? kMaxBeams : options.num_beams;
+  check(options.num_return_sequences >= 1 && options.num_return_sequences <= most,
+        "num_return_sequences must be between 1 and " + std::to_string(most));
+  check(options.temperature > 0.0, "temperature must be positive");
   check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
         "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
             std::to_string(config.max_positions + 1));
   check(options.max_new_tokens >= 1, "max_new_tokens must be at least 1");
+  check(options.repetition_penalty > 0.0 && options.encoder_repetition_penalty > 0.0,
+        "penalties must be positive");
   const std::int32_t start[] = {options.decoder_start_token_id};
   check_ids(start, config.vocab_size, "decoder start token");
   check_ids(options.eos_token_ids, config.vocab_size, "end token");
@@ -249,7 +258,7 @@ std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, cons
   for (int i = 0; i < inputs.size(); ++i) {
     has_encoder ? check_source(inputs[i]) : check_prompt(inputs[i], options);
   }
-  GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr);
+  GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_);
   scheduler_.run(job, batch_size, interrupted);
   return job.take_results();
 }

@@ -102,6 +102,16 @@ class GenerationOptions:
     suppress_tokens: list[int]
     begin_suppress_tokens: list[int]
     bad_words_ids: list[list[int]]
+    no_repeat_ngram_size: int
+    encoder_no_repeat_ngram_size: int
+    repetition_penalty: float
+    encoder_repetition_penalty: float
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int
     def __init__(self) -> None: ...
 
 class StopFlag:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pyengine._version import __version__
 from pyengine.errors import Error, OptionError, UnknownOptionError
 from pyengine.loading import COMPUTE_TYPES
-from pyengine.options import FILE_NAME
+from pyengine.option_values import FILE_NAME
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
 

@@ -12,7 +12,8 @@ from pyengine import _ragged
 from pyengine.errors import InputTypeError, OptionError
 from pyengine.inputs import ItemError
 from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
+from pyengine.option_values import ModelLimits
+from pyengine.options import GenerationOptions, resolve_options, to_core
 from pyengine.translator import Hypothesis
 
 

@@ -12,7 +12,8 @@ from pyengine import _core, _ragged, stream
 from pyengine.errors import InputError, InputTypeError
 from pyengine.inputs import Ids, Offsets, checked_texts, is_blank, packed
 from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
+from pyengine.option_values import ModelLimits
+from pyengine.options import GenerationOptions, resolve_options, to_core
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from tools.golden_search import NOISE, NUM_NOISY_RUNS, Noise
+from tools.golden_search import NOISE, NUM_NOISY_RUNS, Noise, whole_penalty
 
 FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 END = 2
@@ -42,6 +42,14 @@ CASES: tuple[dict[str, Any], ...] = (
     {"num_beams": 5, "max_new_tokens": 6, "renormalize_logits": True, "suppress_tokens": [7, 9]},
     {"num_beams": 2, "max_new_tokens": 8, "begin_suppress_tokens": [3, 4, 5, 6, 7, 8]},
     {"max_new_tokens": 10, "bad_words_ids": [[11, 12], [13]], "forced_eos_token_id": END},
+    {"max_new_tokens": 12, "no_repeat_ngram_size": 1},
+    {"max_new_tokens": 12, "repetition_penalty": 1.5},
+    {"max_new_tokens": 12, "encoder_repetition_penalty": 3.0, "no_repeat_ngram_size": 2},
+    {"max_new_tokens": 12, "encoder_no_repeat_ngram_size": 2, "repetition_penalty": 0.6},
+    {"num_beams": 3, "max_new_tokens": 10, "no_repeat_ngram_size": 1, "repetition_penalty": 1.3},
+    {"num_beams": 3, "max_new_tokens": 10, "repetition_penalty": 0.5, "no_repeat_ngram_size": 2},
+    {"num_beams": 2, "max_new_tokens": 9, "repetition_penalty": 1.6, "renormalize_logits": True},
+    {"num_beams": 2, "max_new_tokens": 9, "encoder_repetition_penalty": 4.0},
 )
 
 
@@ -146,6 +154,7 @@ def search(model: PreTrainedModel, prompt: list[int], options: dict[str, Any]) -
         return_dict_in_generate=True,
         output_scores=True,
         do_sample=False,
+        **whole_penalty(ids, options),
         **options,
     )
     rows = [row[len(prompt) :] for row in output.sequences.tolist()]

@@ -227,7 +227,17 @@ void bind_options(py::module_& m) {
       .def_readwrite("forced_eos_token_ids", &GenerationOptions::forced_eos_token_ids)
       .def_readwrite("suppress_tokens", &GenerationOptions::suppress_tokens)
       .def_readwrite("begin_suppress_tokens", &GenerationOptions::begin_suppress_tokens)
-      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids);
+      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids)
+      .def_readwrite("no_repeat_ngram_size", &GenerationOptions::no_repeat_ngram_size)
+      .def_readwrite("encoder_no_repeat_ngram_size", &GenerationOptions::encoder_no_repeat_ngram_size)
+      .def_readwrite("repetition_penalty", &GenerationOptions::repetition_penalty)
+      .def_readwrite("encoder_repetition_penalty", &GenerationOptions::encoder_repetition_penalty)
+      .def_readwrite("do_sample", &GenerationOptions::do_sample)
+      .def_readwrite("temperature", &GenerationOptions::temperature)
+      .def_readwrite("top_k", &GenerationOptions::top_k)
+      .def_readwrite("top_p", &GenerationOptions::top_p)
+      .def_readwrite("min_p", &GenerationOptions::min_p)
+      .def_readwrite("seed", &GenerationOptions::seed);
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import UnsupportedModelError
-from pyengine.options import ModelLimits, resolve_options
+from pyengine.option_values import ModelLimits
+from pyengine.options import resolve_options
 from pyengine.system import peak_memory_bytes
 
 if TYPE_CHECKING:

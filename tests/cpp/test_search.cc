@@ -8,6 +8,7 @@
 
 #include "decode/beam.h"
 #include "decode/greedy.h"
+#include "kernels/tables.h"
 
 using namespace pyengine;
 
@@ -51,6 +52,12 @@ GenerationOptions toy_options(int num_beams, int max_length) {
   return options;
 }
 
+SearchStart start_of(const GenerationOptions& options, const Constraints& constraints,
+                     std::span<const std::int32_t> prompt = kStart,
+                     std::span<const std::int32_t> source = {}) {
+  return {options, constraints, kScalarKernels, prompt, source};
+}
+
 // Answers a row as the vocabulary projection would.
 struct Answer {
   std::vector<float> values;
@@ -59,7 +66,12 @@ struct Answer {
 
   Answer(std::vector<float> logits, const VocabularyQuery& query) {
     float sum = log_sum_exp(logits);
-    for (const std::int32_t id : query.banned) logits[id] = kMinusInfinity;
+    if (query.logits != nullptr) std::copy(logits.begin(), logits.end(), query.logits);
+    for (std::size_t i = 0; i < query.banned.size(); ++i) {
+      float& logit = logits[query.banned[i]];
+      if (query.banned_logits != nullptr) query.banned_logits[i] = logit;
+      logit = kMinusInfinity;
+    }
     if (query.renormalize) sum = log_sum_exp(logits);
     for (int i = 0; i < query.top_k; ++i) {
       int best = -1;
@@ -130,7 +142,7 @@ TEST_CASE("a beam as wide as the whole tree finds the best of all targets") {
     options.length_penalty = length_penalty;
     options.early_stopping = EarlyStopping::kNever;
     const Constraints constraints(options);
-    BeamSearch search(options, constraints, kStart);
+    BeamSearch search(start_of(options, constraints));
     const auto hypotheses = run(search, model);
     CHECK(hypotheses[0].score == doctest::Approx(best_score(model, {0}, 0.0f, options)).epsilon(1e-6));
     for (std::size_t i = 1; i < hypotheses.size(); ++i) CHECK(hypotheses[i - 1].score >= hypotheses[i].score);
@@ -141,7 +153,7 @@ TEST_CASE("greedy takes the largest logit of each step and scores it") {
   ToyModel model;
   const GenerationOptions options = toy_options(1, 9);
   const Constraints constraints(options);
-  GreedySearch search(options, constraints, kStart);
+  GreedySearch search(start_of(options, constraints));
   const Hypothesis found = run(search, model)[0];
 
   std::vector<std::int32_t> prefix{0};
@@ -167,10 +179,10 @@ TEST_CASE("a search behind a prompt is the search from its first token whose way
     const Constraints constraints(options);
     const auto search_from = [&](std::span<const std::int32_t> prompt) {
       if (num_beams > 1) {
-        BeamSearch search(options, constraints, prompt);
+        BeamSearch search(start_of(options, constraints, prompt));
         return run(search, model);
       }
-      GreedySearch search(options, constraints, prompt);
+      GreedySearch search(start_of(options, constraints, prompt));
       return run(search, model);
     };
     const std::vector<std::int32_t> ids = search_from(kStart)[0].ids;
@@ -196,17 +208,17 @@ TEST_CASE("bans and forced tokens") {
 
   SUBCASE("sets are merged, ascending, without repeats") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{0}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{0}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
-    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, lengths,
+    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, {}, lengths,
                     banned);  // {2} is the end token: let through
     CHECK(banned == std::vector<std::int32_t>{0, 3, 4});
   }
   SUBCASE("a bad word needs its whole prefix within the target") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{3, 4});
-    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 3, 4});
   }
   SUBCASE("first and last tokens") {
@@ -218,10 +230,10 @@ TEST_CASE("bans and forced tokens") {
     CHECK(constraints.forced(1, lengths)[0] == 4);
     CHECK(constraints.forced(2, lengths).empty());
     CHECK(constraints.forced(5, lengths)[0] == 2);
-    constraints.ban(std::vector<std::int32_t>{0, 4}, lengths, banned);  // the first free token is the second
+    constraints.ban(std::vector<std::int32_t>{0, 4}, {}, lengths, banned);  // the first free token is the second
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3});
     options.suppress_tokens = {4, 3};  // and stays the second where the forced one is suppressed
-    Constraints(options).ban(std::vector<std::int32_t>{0, 4}, lengths, banned);
+    Constraints(options).ban(std::vector<std::int32_t>{0, 4}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
   }
   SUBCASE("a forced token adds nothing to the score") {
@@ -229,7 +241,7 @@ TEST_CASE("bans and forced tokens") {
     GenerationOptions free = toy_options(3, 2);
     free.forced_bos_token_id = 3;
     const Constraints constraints(free);
-    BeamSearch search(free, constraints, kStart);
+    BeamSearch search(start_of(free, constraints));
     const auto hypotheses = run(search, model);
     REQUIRE(hypotheses.size() == 1);
     CHECK(hypotheses[0].ids == std::vector<std::int32_t>{3});
