@@ -18,6 +18,7 @@ RowProcessors::RowProcessors(const SearchStart& start, const Lengths& lengths, O
   if (!penalizes_) return;
   aside_.reserve(most + lengths.max + source_.size());
   aside_ids_.reserve(aside_.capacity());
+  aside_logits_.reserve(aside_.capacity());
   aside_values_.reserve(aside_.capacity());
 }
 
@@ -29,7 +30,7 @@ void RowProcessors::prepare(std::span<const std::int32_t> tokens, VocabularyQuer
   set_aside(tokens);
   query.banned = aside_ids_;
   query.renormalize = true;  // the sum is that of the rest
-  query.banned_logits = aside_values_.data();
+  query.banned_logits = aside_logits_.data();
 }
 
 void RowProcessors::process(const VocabularyResult& result, std::span<float> logits) {
@@ -65,20 +66,21 @@ void RowProcessors::set_aside(std::span<const std::int32_t> tokens) {
   aside_.resize(count);
   aside_ids_.clear();
   for (const Aside& entry : aside_) aside_ids_.push_back(entry.id);
-  aside_values_.assign(count, -kInfinity);  // of a source id that no target has, nobody writes it
+  aside_logits_.assign(count, -kInfinity);  // of a source id that no target has, nobody writes it
+  aside_values_.resize(count);
 }
 
 // Gives every id that is set aside its value and log-probability; returns how the rest get theirs.
 RowProcessors::Norms RowProcessors::put_back(float rest_log_sum_exp) {
-  const float whole = log_sum_exp_with(rest_log_sum_exp);
+  const float whole = log_sum_exp_with(aside_logits_, rest_log_sum_exp);
   const float shift = on_ == On::kLogProbs ? whole : 0.0f;
   for (std::size_t i = 0; i < aside_.size(); ++i) {
-    aside_[i].log_prob = aside_values_[i] - whole;
-    aside_[i].value = penalized(aside_[i], aside_values_[i] - shift);
+    aside_[i].log_prob = aside_logits_[i] - whole;
+    aside_[i].value = penalized(aside_[i], aside_logits_[i] - shift);
     aside_values_[i] = aside_[i].value;
   }
   const bool renormalize = options_.renormalize_logits;
-  const float norm = renormalize ? log_sum_exp_with(rest_log_sum_exp - shift) : 0.0f;
+  const float norm = renormalize ? log_sum_exp_with(aside_values_, rest_log_sum_exp - shift) : 0.0f;
   if (renormalize || on_ == On::kLogProbs) {
     for (Aside& entry : aside_) entry.log_prob = entry.value - norm;
   }

@@ -81,7 +81,7 @@ class RowProcessors {
   void set_aside(std::span<const std::int32_t> tokens);
   Norms put_back(float rest_log_sum_exp);
   float penalized(const Aside& aside, float value) const;
-  float log_sum_exp_with(float rest) const;
+  float log_sum_exp_with(std::span<const float> values, float rest) const;
 
   const GenerationOptions& options_;
   const Constraints& constraints_;
@@ -94,7 +94,8 @@ class RowProcessors {
   // With penalties: all ids that are banned or penalised, ascending.
   std::vector<Aside> aside_;
   std::vector<std::int32_t> aside_ids_;
-  std::vector<float> aside_values_;  // their logits; put_back() works on them
+  std::vector<float> aside_logits_;
+  std::vector<float> aside_values_;  // set by put_back()
 };
 
 }  // namespace pyengine
