@@ -99,10 +99,9 @@ float RowProcessors::penalized(const Aside& aside, float value) const {
   return value;
 }
 
-// The log of the sum of exponentials of aside_values_ and of others whose own is `rest`.
-float RowProcessors::log_sum_exp_with(float rest) const {
-  const MaxSum runs[] = {{rest, 1.0f},
-                         kernels_.max_sum_exp(aside_values_.data(), static_cast<int>(aside_values_.size()))};
+// The log of the sum of exponentials of `values` and of others whose own is `rest`.
+float RowProcessors::log_sum_exp_with(std::span<const float> values, float rest) const {
+  const MaxSum runs[] = {{rest, 1.0f}, kernels_.max_sum_exp(values.data(), static_cast<int>(values.size()))};
   return kernels_.log_sum_exp(runs, 2);
 }
 
