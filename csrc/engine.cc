@@ -40,12 +40,7 @@ class GenerateJob : public Job {
     return std::max(num_slots, static_cast<int>(prompt(index).size()));
   }
 
-  std::unique_ptr<Decoding> start(int index) override {
-    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index]};
-    if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
-    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
-    return std::make_unique<BeamSearch>(start);
-  }
+  std::unique_ptr<Decoding> start(int index) override { return start_search(index); }
 
   void finish(int index, Decoding& decoding) override {
     const auto hypotheses = static_cast<Search&>(decoding).hypotheses();
@@ -54,6 +49,14 @@ class GenerateJob : public Job {
   }
 
   std::vector<std::vector<Hypothesis>> take_results() { return std::move(results_); }
+
+ protected:
+  std::unique_ptr<Search> start_search(int index) const {
+    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index]};
+    if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
+    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
+    return std::make_unique<BeamSearch>(start);
+  }
 
  private:
   std::span<const std::int32_t> prompt(int index) const {
@@ -68,6 +71,21 @@ class GenerateJob : public Job {
   const Kernels& kernels_;
   Constraints constraints_;
   std::vector<std::vector<Hypothesis>> results_;
+};
+
+// Generates for one input, and hands out each token as it is made.
+class StreamJob : public GenerateJob {
+ public:
+  StreamJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
+            const Shortlist* shortlist, const Kernels& kernels, TokenQueue& tokens)
+      : GenerateJob(inputs, options, config, shortlist, kernels), tokens_(tokens) {}
+
+  std::unique_ptr<Decoding> start(int index) override {
+    return std::make_unique<StreamedSearch>(start_search(index), tokens_);
+  }
+
+ private:
+  TokenQueue& tokens_;
 };
 
 // Scores the ids after the first of texts that have any, of a model without encoder.
@@ -250,17 +268,31 @@ void Engine::check_target(std::span<const std::int32_t> target) const {
   check_ids(target, config_.vocab_size, "target");
 }
 
-std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
-                                                      int batch_size, Poll interrupted) {
+void Engine::check_inputs(const Ragged& inputs, const GenerationOptions& options) const {
   check_decodes();
   check_options(options, config_);
   const bool has_encoder = config_.encoder_layers > 0;
   for (int i = 0; i < inputs.size(); ++i) {
     has_encoder ? check_source(inputs[i]) : check_prompt(inputs[i], options);
   }
+}
+
+std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
+                                                      int batch_size, Poll interrupted) {
+  check_inputs(inputs, options);
   GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_);
   scheduler_.run(job, batch_size, interrupted);
   return job.take_results();
+}
+
+void Engine::stream(std::span<const std::int32_t> input, const GenerationOptions& options, TokenQueue& tokens,
+                    int batch_size, Poll interrupted) {
+  const std::int64_t offsets[] = {0, static_cast<std::int64_t>(input.size())};
+  const Ragged inputs{input, offsets};
+  check_inputs(inputs, options);
+  check(options.num_beams == 1 && options.num_return_sequences == 1, "a stream has one hypothesis");
+  StreamJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_, tokens);
+  scheduler_.run(job, batch_size, interrupted);
 }
 
 void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pyengine import _ragged
 from pyengine.errors import OptionError, UnsupportedModelError
-from pyengine.inputs import Ids, Offsets, checked_texts
+from pyengine.inputs import Ids, Offsets
 from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
@@ -181,10 +181,7 @@ class Encoder(LoadedModel):
 
             encoder.forward(encoder.tokenize(["A dog runs."]))
         """
-        self._open()
-        checked = checked_texts(texts)
-        encoded = self._get_tokenizer().encode_batch(checked)
-        return self._fitted(encoded, range(len(checked)), truncate)
+        return self._tokenized(texts, truncate)
 
     def _packed_texts(self, texts: str | Sequence[str], truncate: bool) -> tuple[Ids, Offsets]:
         sources = self.tokenize([texts] if isinstance(texts, str) else texts, truncate=truncate)

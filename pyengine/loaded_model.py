@@ -13,7 +13,7 @@ import numpy as np
 
 from pyengine import _core
 from pyengine.errors import ClosedError, TokenizerMissingError
-from pyengine.inputs import ItemError, ItemTruncated, Offsets
+from pyengine.inputs import ItemError, ItemTruncated, Offsets, checked_texts
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
 
 if TYPE_CHECKING:
@@ -182,6 +182,13 @@ class LoadedModel:
 
                 self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
             return self._tokenizer
+
+    def _tokenized(self, texts: Sequence[str], truncate: bool) -> list[list[int]]:
+        """Token ids of each text, within the model's positions."""
+        self._open()
+        checked = checked_texts(texts)
+        encoded = self._get_tokenizer().encode_batch(checked)
+        return self._fitted(encoded, range(len(checked)), truncate)
 
     def _fitted(
         self, encoded: list[list[int]], items: Sequence[int], truncate: bool

@@ -12,6 +12,9 @@ from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
 
+_CLEANED = 8
+"""Last characters of a text that cleaning up may change, one rule after the other."""
+
 
 class Tokenizer(ABC):
     """Text to token ids and back, as the model's own transformers tokenizer does it.
@@ -23,6 +26,7 @@ class Tokenizer(ABC):
     """
 
     languages: Languages | None = None
+    _clean_up = False  # whether decoding removes spaces before English punctuation
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text`` as the encoder sees them, with the end token.
@@ -97,6 +101,16 @@ class Tokenizer(ABC):
             InputTypeError, InputError: as :meth:`decode`; the message names item and position.
         """
         return self._decode(_ragged.unpack(*_ragged.pack(sequences, _ANY_ID)))
+
+    def settled(self, ids: Sequence[int], text: str) -> str:
+        """The beginning of ``text`` that stays the same however ``ids``, whose text it is, go on.
+
+        A character whose last byte is missing counts as U+FFFD.
+        """
+        if self._clean_up:  # a rule begins at a space and looks at three characters after it
+            space = text.find(" ", max(0, len(text) - _CLEANED))
+            text = text if space == -1 else text[:space]
+        return text.rstrip("\ufffd")
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> list[list[int]]:
