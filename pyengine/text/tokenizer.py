@@ -13,7 +13,7 @@ from pyengine.text.surrogates import replace_lone_surrogates
 _ANY_ID = 2**31
 
 _CLEANED = 8
-"""Last characters of a text that cleaning up may change, one rule after the other."""
+"""Last characters that cleaning up may change: a rule takes four, and one may feed the next."""
 
 
 class Tokenizer(ABC):
@@ -107,9 +107,8 @@ class Tokenizer(ABC):
 
         A character whose last byte is missing counts as U+FFFD.
         """
-        if self._clean_up:  # a rule begins at a space and looks at three characters after it
-            space = text.find(" ", max(0, len(text) - _CLEANED))
-            text = text if space == -1 else text[:space]
+        if self._clean_up:
+            text = text[:-_CLEANED]
         return text.rstrip("\ufffd")
 
     @abstractmethod
