@@ -207,6 +207,14 @@ SAMPLING_CHECKS: dict[str, Check] = {
 }
 """Of the options that count only with ``do_sample``."""
 
+NO_PENALTIES: dict[str, Any] = {
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+}
+"""For a search that does not look at what it has generated, whatever the folder says."""
+
 _LENGTHS = ("max_length", "max_new_tokens", "min_length", "min_new_tokens")
 _OTHERS = ("decoder_start_token_id", "do_sample")
 
