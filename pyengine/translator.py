@@ -181,6 +181,53 @@ class Translator(DecoderModel):
         sources = self._encode_each(iter(texts), wording, truncate)
         return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
 
+    def translate_stream(
+        self,
+        text: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+        truncate: bool = False,
+        **options: Any,
+    ) -> Generator[str, None, None]:
+        """Translate one sentence, greedy or sampling, and hand out its text as it is made.
+
+        Work starts when the first piece is asked for, and goes on ahead of the reader. It ends when
+        the generator ends, is closed or is dropped; other calls share its batches.
+
+        Args:
+            text: one sentence.
+            source, target, prefix, truncate: see :meth:`translate`.
+            **options: see :meth:`translate`; ``num_beams`` is 1, whatever the folder says, unless
+                the call says otherwise.
+
+        Returns:
+            A generator of pieces, which together are what :meth:`translate` returns.
+
+        Raises:
+            InputError, InputTypeError, OptionError, UnknownOptionError, TokenizerMissingError,
+            ClosedError: as :meth:`translate`; OptionError also for several beams or results.
+
+        Example::
+
+            for piece in translator.translate_stream("A dog runs."):
+                print(piece, end="", flush=True)
+        """
+        from pyengine.token_stream import text_of
+
+        loaded = self._open()
+        wording = Wording(source, target, prefix)
+        resolved = self._resolve({"num_beams": 1, **options}, wording)
+        tokenizer = self._get_tokenizer()
+        if is_blank(checked_text(text)):
+            return text_of(iter(()), tokenizer)
+        encoded = wording.encode_batch(tokenizer, [text])
+        values, _ = _ragged.pack(
+            self._fitted(encoded, [0], truncate), self.config.source_vocab_size
+        )
+        return text_of(self._stream(loaded, values, resolved), tokenizer)
+
     @overload
     def translate_text(self, text: str, **arguments: Any) -> str: ...
     @overload

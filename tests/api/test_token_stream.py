@@ -14,7 +14,7 @@ import pytest
 
 import pyengine
 
-from .conftest import FIXTURES, run_python
+from .conftest import FIXTURES, SENTENCES, run_python
 from .test_stream import at_work
 
 PROMPT = [5, 9, 77, 20]
@@ -126,6 +126,22 @@ def test_what_is_wrong_shows_at_the_call(generator: pyengine.Generator) -> None:
     assert list(tokens)  # it was asked for before the end
     with pytest.raises(pyengine.ClosedError):
         other.stream(PROMPT)
+
+
+@pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 5}, {"max_new_tokens": 3}])
+def test_a_translation_in_pieces(text_translator: pyengine.Translator, options: Any) -> None:
+    for text in (*SENTENCES, "", "  "):
+        expected = text_translator.translate(text, num_beams=1, **options)
+        assert "".join(text_translator.translate_stream(text, **options)) == expected
+
+
+def test_errors_of_a_translation_in_pieces(text_translator: pyengine.Translator) -> None:
+    with pytest.raises(pyengine.OptionError, match="num_beams: found 4, expected 1"):
+        text_translator.translate_stream("A dog.", num_beams=4)
+    with pytest.raises(pyengine.InputTypeError, match="text: expected a string, found list"):
+        text_translator.translate_stream(["A dog."])  # type: ignore[arg-type]
+    with pytest.raises(pyengine.InputError, match="positions; split the text"):
+        text_translator.translate_stream("dog " * 2000)
 
 
 SCRIPT = """
