@@ -349,6 +349,7 @@ TEST_CASE("a sample is its own, whatever the number of samples and the way to th
   GenerationOptions options = toy_options(1, 12);
   options.do_sample = true;
   options.seed = 5;
+  options.temperature = 4.0;
   const auto samples = [&](int count) {
     options.num_return_sequences = count;
     const Constraints constraints(options);
