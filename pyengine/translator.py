@@ -44,8 +44,9 @@ class Translator(DecoderModel):
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
             ``False``: keep none.
         shortlist: whether a translation is chosen from the candidates of its sentence alone, which
-            the folder's lexical shortlist (``lex*.bin``) gives, instead of the whole vocabulary:
-            much faster, and rarely another translation. ``None``: if the folder holds one.
+            the folder's lexical shortlist (``lex*.bin`` or ``lex*.s2t``) gives, instead of the
+            whole vocabulary: much faster, and rarely another translation. ``None``: if the folder
+            holds one.
 
     Raises:
         ModelNotFoundError: the folder or one of its files does not exist; or it holds no shortlist
