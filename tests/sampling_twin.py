@@ -34,18 +34,18 @@ class Warpers(NamedTuple):
 def probabilities(logits: np.ndarray, warpers: Warpers) -> tuple[np.ndarray, np.ndarray]:
     """(ids, probabilities) that are left of a row, in the order in which they are drawn from."""
     values = (logits / np.float32(warpers.temperature)).astype(np.float64)
-    is_sorted = warpers.top_k > 0 or warpers.top_p < 1
-    ids = np.argsort(-values, kind="stable") if is_sorted else np.arange(len(values))
-    ids = ids[values[ids] > -np.inf]
+    best_first = np.argsort(-values, kind="stable")
+    best_first = best_first[values[best_first] > -np.inf]
     if warpers.top_k:
-        ids = ids[: warpers.top_k]
-    weights = np.exp(values[ids] - values[ids].max())
-    if warpers.top_p < 1:
-        above = np.cumsum(weights) - weights
-        kept = above < warpers.top_p * weights.sum()
-        kept[0] = True
-        ids, weights = ids[kept], weights[kept]
-    ids, weights = ids[weights >= warpers.min_p], weights[weights >= warpers.min_p]
+        best_first = best_first[: warpers.top_k]
+    weights = np.exp(values[best_first] - values[best_first[0]])
+    above = np.cumsum(weights) - weights
+    kept = (above < warpers.top_p * weights.sum()) | (warpers.top_p == 1)
+    kept[0] = True
+    ids = best_first[kept & (weights >= warpers.min_p)]
+    if not warpers.top_k:
+        ids = np.sort(ids)
+    weights = np.exp(values[ids] - values[best_first[0]])
     return ids, weights / weights.sum()
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace pyengine {
 namespace {
@@ -11,12 +12,24 @@ bool is_better(const Sampler::Choice& a, const Sampler::Choice& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
+double total_of(std::span<const Sampler::Choice> choices) {
+  double sum = 0.0;
+  for (const Sampler::Choice& choice : choices) sum += static_cast<double>(choice.weight);
+  return sum;
+}
+
+Sampler::Choice median(const Sampler::Choice& a, const Sampler::Choice& b, const Sampler::Choice& c) {
+  if (is_better(a, b) != is_better(a, c)) return a;
+  return is_better(b, a) != is_better(b, c) ? b : c;
+}
+
 }  // namespace
 
 Sampler::Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most)
     : options_(options), kernels_(kernels) {
   choices_.reserve(most);
   values_.reserve(most);
+  if (options.top_p < 1.0) scratch_.reserve(most);
 }
 
 Sampler::Draw Sampler::draw(double uniform) {
@@ -29,7 +42,7 @@ Sampler::Draw Sampler::draw(double uniform) {
   if (options_.min_p > 0.0) {  // the largest weight is 1
     std::erase_if(choices_, [&](const Choice& choice) { return choice.weight < options_.min_p; });
   }
-  const double sum = total();
+  const double sum = total_of(choices_);
   double remaining = uniform * sum;
   auto drawn = choices_.begin();
   for (; drawn + 1 != choices_.end(); ++drawn) {
@@ -55,27 +68,33 @@ void Sampler::weigh() {
   std::erase_if(choices_, [](const Choice& choice) { return choice.weight == 0.0f; });
 }
 
-// The fewest of the best whose probabilities add up to top_p, best first. A heap, because they are few in
-// nearly every row of a trained model.
+// The fewest of the best whose probabilities add up to top_p, in the order they are in.
 void Sampler::keep_top_p() {
-  const double enough = options_.top_p * total();
-  const auto is_worse = [](const Choice& a, const Choice& b) { return is_better(b, a); };
-  std::make_heap(choices_.begin(), choices_.end(), is_worse);
-  auto first = choices_.end();  // of those kept, worst first
-  double sum = 0.0;
-  do {
-    std::pop_heap(choices_.begin(), first, is_worse);
-    --first;
-    sum += static_cast<double>(first->weight);
-  } while (first != choices_.begin() && sum < enough);
-  choices_.erase(choices_.begin(), first);
-  std::reverse(choices_.begin(), choices_.end());
+  const Choice worst = worst_of_top_p(options_.top_p * total_of(choices_));
+  std::erase_if(choices_, [&](const Choice& choice) { return is_better(worst, choice); });
 }
 
-double Sampler::total() const {
-  double sum = 0.0;
-  for (const Choice& choice : choices_) sum += static_cast<double>(choice.weight);
-  return sum;
+// Splits as quickselect does, by sums in place of counts: sorting a row would take many times as long.
+Sampler::Choice Sampler::worst_of_top_p(double enough) {
+  scratch_ = choices_;
+  std::span<Choice> left(scratch_);
+  Choice worst = left.front();
+  double above = 0.0;  // the weights of all that are better than those left
+  while (!left.empty()) {
+    const Choice pivot = median(left.front(), left[left.size() / 2], left.back());
+    const auto rest = std::ranges::partition(left, [&](const Choice& c) { return is_better(c, pivot); });
+    const auto better = left.first(left.size() - rest.size());
+    const double sum = total_of(better);
+    if (!better.empty() && above + sum >= enough) {
+      left = better;
+      continue;
+    }
+    worst = pivot;
+    above += sum + static_cast<double>(pivot.weight);
+    if (above >= enough) break;
+    left = std::ranges::partition(rest, [&](const Choice& c) { return c.id == pivot.id; });
+  }
+  return worst;
 }
 
 }  // namespace pyengine

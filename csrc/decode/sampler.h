@@ -26,24 +26,25 @@ class Sampler {
   // `most`: choices at most.
   Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most);
 
-  // Where draw() takes the choices from, in any order of its own but the same for the same row: logits above
-  // -inf.
+  // Where draw() takes the choices from: logits above -inf. With top-k in any order, else in one that is the
+  // same for the same row.
   std::vector<Choice>& choices() { return choices_; }
 
-  // The choice at the quantile `uniform` in [0, 1) of those left: most probable first if top-k or top-p sorts
-  // them, else in the order given.
+  // The choice at the quantile `uniform` in [0, 1) of those left: most probable first if there is a top-k,
+  // else in the order given.
   Draw draw(double uniform);
 
  private:
   void keep_top_k();
   void weigh();
   void keep_top_p();
-  double total() const;
+  Choice worst_of_top_p(double enough);
 
   const GenerationOptions& options_;
   const Kernels& kernels_;
   std::vector<Choice> choices_;
-  std::vector<float> values_;  // of the choices, for the kernel
+  std::vector<float> values_;    // of the choices, for the kernel
+  std::vector<Choice> scratch_;  // of worst_of_top_p()
 };
 
 }  // namespace pyengine
