@@ -77,22 +77,21 @@ void Sampler::keep_top_p() {
 // Splits as quickselect does, by sums in place of counts: sorting a row would take many times as long.
 Sampler::Choice Sampler::worst_of_top_p(double enough) {
   scratch_ = choices_;
-  std::span<Choice> left(scratch_);
-  Choice worst = left.front();
-  double above = 0.0;  // the weights of all that are better than those left
-  while (!left.empty()) {
-    const Choice pivot = median(left.front(), left[left.size() / 2], left.back());
-    const auto rest = std::ranges::partition(left, [&](const Choice& c) { return is_better(c, pivot); });
-    const auto better = left.first(left.size() - rest.size());
-    const double sum = total_of(better);
-    if (!better.empty() && above + sum >= enough) {
-      left = better;
+  auto begin = scratch_.begin(), end = scratch_.end();
+  Choice worst = *begin;
+  double above = 0.0;  // the weights of all that are better than those between begin and end
+  while (begin != end) {
+    const Choice pivot = median(*begin, begin[(end - begin) / 2], end[-1]);
+    const auto rest = std::partition(begin, end, [&](const Choice& c) { return is_better(c, pivot); });
+    const double sum = total_of({begin, rest});
+    if (begin != rest && above + sum >= enough) {
+      end = rest;
       continue;
     }
     worst = pivot;
     above += sum + static_cast<double>(pivot.weight);
     if (above >= enough) break;
-    left = std::ranges::partition(rest, [&](const Choice& c) { return c.id == pivot.id; });
+    begin = std::partition(rest, end, [&](const Choice& c) { return c.id == pivot.id; });
   }
   return worst;
 }
