@@ -7,6 +7,7 @@
 #include "decode/beam.h"
 #include "decode/constraints.h"
 #include "decode/greedy.h"
+#include "decode/sampling.h"
 #include "decode/scoring.h"
 
 namespace pyengine {
@@ -16,12 +17,13 @@ class GenerateJob : public Job {
  public:
   // Of a model without encoder, `inputs` are prompts, else sources. `shortlist` may be null.
   GenerateJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
-              const Shortlist* shortlist)
+              const Shortlist* shortlist, const Kernels& kernels)
       : inputs_(inputs),
         options_(options),
         has_encoder_(config.encoder_layers > 0),
         vocab_size_(config.vocab_size),
         shortlist_(shortlist),
+        kernels_(kernels),
         constraints_(options),
         results_(inputs.size()) {}
 
@@ -34,15 +36,11 @@ class GenerateJob : public Job {
     return pyengine::candidates(*shortlist_, inputs_[index], options_.eos_token_ids, vocab_size_);
   }
   int max_rows(int index) const override {
-    return std::max(options_.num_beams, static_cast<int>(prompt(index).size()));
+    const int num_slots = options_.do_sample ? options_.num_return_sequences : options_.num_beams;
+    return std::max(num_slots, static_cast<int>(prompt(index).size()));
   }
 
-  std::unique_ptr<Decoding> start(int index) override {
-    if (options_.num_beams == 1) {
-      return std::make_unique<GreedySearch>(options_, constraints_, prompt(index));
-    }
-    return std::make_unique<BeamSearch>(options_, constraints_, prompt(index));
-  }
+  std::unique_ptr<Decoding> start(int index) override { return start_search(index); }
 
   void finish(int index, Decoding& decoding) override {
     const auto hypotheses = static_cast<Search&>(decoding).hypotheses();
@@ -51,6 +49,14 @@ class GenerateJob : public Job {
   }
 
   std::vector<std::vector<Hypothesis>> take_results() { return std::move(results_); }
+
+ protected:
+  std::unique_ptr<Search> start_search(int index) const {
+    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index]};
+    if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
+    if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
+    return std::make_unique<BeamSearch>(start);
+  }
 
  private:
   std::span<const std::int32_t> prompt(int index) const {
@@ -62,8 +68,24 @@ class GenerateJob : public Job {
   bool has_encoder_;
   int vocab_size_;
   const Shortlist* shortlist_;
+  const Kernels& kernels_;
   Constraints constraints_;
   std::vector<std::vector<Hypothesis>> results_;
+};
+
+// Generates for one input, and hands out each token as it is made.
+class StreamJob : public GenerateJob {
+ public:
+  StreamJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
+            const Shortlist* shortlist, const Kernels& kernels, TokenQueue& tokens)
+      : GenerateJob(inputs, options, config, shortlist, kernels), tokens_(tokens) {}
+
+  std::unique_ptr<Decoding> start(int index) override {
+    return std::make_unique<StreamedSearch>(start_search(index), tokens_);
+  }
+
+ private:
+  TokenQueue& tokens_;
 };
 
 // Scores the ids after the first of texts that have any, of a model without encoder.
@@ -195,12 +217,17 @@ int checked_threads(int num_threads) {
 void check_options(const GenerationOptions& options, const ModelConfig& config) {
   check(options.num_beams >= 1 && options.num_beams <= kMaxBeams,
         "num_beams is " + std::to_string(options.num_beams) + ", expected 1 to " + std::to_string(kMaxBeams));
-  check(options.num_return_sequences >= 1 && options.num_return_sequences <= options.num_beams,
-        "num_return_sequences must be between 1 and num_beams");
+  check(!options.do_sample || options.num_beams == 1, "num_beams must be 1 to sample");
+  const int most = options.do_sample ? kMaxBeams : options.num_beams;
+  check(options.num_return_sequences >= 1 && options.num_return_sequences <= most,
+        "num_return_sequences must be between 1 and " + std::to_string(most));
+  check(options.temperature > 0.0, "temperature must be positive");
   check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
         "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
             std::to_string(config.max_positions + 1));
   check(options.max_new_tokens >= 1, "max_new_tokens must be at least 1");
+  check(options.repetition_penalty > 0.0 && options.encoder_repetition_penalty > 0.0,
+        "penalties must be positive");
   const std::int32_t start[] = {options.decoder_start_token_id};
   check_ids(start, config.vocab_size, "decoder start token");
   check_ids(options.eos_token_ids, config.vocab_size, "end token");
@@ -246,17 +273,31 @@ void Engine::check_target(std::span<const std::int32_t> target) const {
   check_ids(target, config_.vocab_size, "target");
 }
 
-std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
-                                                      int batch_size, Poll interrupted) {
+void Engine::check_inputs(const Ragged& inputs, const GenerationOptions& options) const {
   check_decodes();
   check_options(options, config_);
   const bool has_encoder = config_.encoder_layers > 0;
   for (int i = 0; i < inputs.size(); ++i) {
     has_encoder ? check_source(inputs[i]) : check_prompt(inputs[i], options);
   }
-  GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr);
+}
+
+std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
+                                                      int batch_size, Poll interrupted) {
+  check_inputs(inputs, options);
+  GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_);
   scheduler_.run(job, batch_size, interrupted);
   return job.take_results();
+}
+
+void Engine::stream(std::span<const std::int32_t> input, const GenerationOptions& options, TokenQueue& tokens,
+                    int batch_size, Poll interrupted) {
+  const std::int64_t offsets[] = {0, static_cast<std::int64_t>(input.size())};
+  const Ragged inputs{input, offsets};
+  check_inputs(inputs, options);
+  check(options.num_beams == 1 && options.num_return_sequences == 1, "a stream has one hypothesis");
+  StreamJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_, tokens);
+  scheduler_.run(job, batch_size, interrupted);
 }
 
 void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,

@@ -10,6 +10,7 @@
 #include "decode/forward_groups.h"
 #include "decode/options.h"
 #include "decode/scheduler.h"
+#include "decode/token_queue.h"
 #include "model/shortlist.h"
 #include "model/weights.h"
 
@@ -50,6 +51,10 @@ class Engine {
   std::vector<std::vector<Hypothesis>> generate(const Ragged& inputs, const GenerationOptions& options,
                                                 int batch_size, Poll interrupted);
 
+  // The same of one input and num_beams 1, whose tokens without an end token go to `tokens` as they are made.
+  void stream(std::span<const std::int32_t> input, const GenerationOptions& options, TokenQueue& tokens,
+              int batch_size, Poll interrupted);
+
   // Log-probability, over the whole vocabulary, of each target id given its source and the ids before it.
   // log_probs [targets.values.size()]; an empty target has none. Throws as generate() does.
   void score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
@@ -79,6 +84,7 @@ class Engine {
 
  private:
   void check_decodes() const;
+  void check_inputs(const Ragged& inputs, const GenerationOptions& options) const;
   void check_source(std::span<const std::int32_t> source) const;
   void check_texts(const TypedTexts& texts) const;
   void check_prompt(std::span<const std::int32_t> prompt, const GenerationOptions& options) const;

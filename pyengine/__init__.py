@@ -20,6 +20,7 @@ except ImportError as error:
     ) from error
 
 from pyengine._version import __version__
+from pyengine.decoder_model import Hypothesis
 from pyengine.encoder import Encoder
 from pyengine.errors import (
     ClosedError,
@@ -38,7 +39,7 @@ from pyengine.errors import (
 from pyengine.generator import Generator
 from pyengine.oneshot import translate
 from pyengine.options import GenerationOptions
-from pyengine.translator import Hypothesis, Translator
+from pyengine.translator import Translator
 
 __all__ = [
     "ClosedError",

@@ -117,6 +117,16 @@ class GenerationOptions:
     suppress_tokens: list[int]
     begin_suppress_tokens: list[int]
     bad_words_ids: list[list[int]]
+    no_repeat_ngram_size: int
+    encoder_no_repeat_ngram_size: int
+    repetition_penalty: float
+    encoder_repetition_penalty: float
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int
     def __init__(self) -> None: ...
 
 class StopFlag:
@@ -125,6 +135,13 @@ class StopFlag:
     def __init__(self) -> None: ...
     def set(self) -> None:
         """End the calls that were given this flag, now or later."""
+
+class TokenQueue:
+    """The tokens of ``Engine.stream`` on their way to another thread."""
+
+    def __init__(self) -> None: ...
+    def take(self, timeout: float) -> list[int]:
+        """Remove what is there; if nothing is, wait for so many seconds, or till the end."""
 
 class Engine:
     """A model on one instruction set."""
@@ -151,6 +168,16 @@ class Engine:
         stop: StopFlag | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]:
         """Return ids [m], offsets [sentences * n + 1] and scores [sentences * n]."""
+
+    def stream(
+        self,
+        source_ids: NDArray[np.int32],
+        options: GenerationOptions,
+        tokens: TokenQueue,
+        batch_size: int,
+        stop: StopFlag | None = None,
+    ) -> None:
+        """Generate for one input; each token goes to ``tokens`` as it is made."""
 
     def score(
         self,

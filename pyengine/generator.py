@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator as Generating
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
-from pyengine.errors import InputTypeError, OptionError
-from pyengine.inputs import ItemError
-from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
-from pyengine.translator import Hypothesis
+from pyengine.decoder_model import DecoderModel, Hypothesis
+from pyengine.errors import OptionError
+from pyengine.inputs import Ids, ItemError, Offsets, checked_text
+from pyengine.option_values import ModelLimits
+from pyengine.options import GenerationOptions, resolve_options
 
 
-class Generator(LoadedModel):
+class Generator(DecoderModel):
     """A decoder-only model (GPT-2, Llama), ready to run.
 
     What a prompt gives does not depend on the other prompts of the call, on ``batch_size``, on
@@ -68,20 +69,64 @@ class Generator(LoadedModel):
         """
         loaded = self._open()
         resolved = self.generation_options(**options)
+        return self._search(loaded, *self._packed_prompts(prompts, resolved), resolved)
+
+    @overload
+    def stream(self, prompt: str, **options: Any) -> Generating[str, None, None]: ...
+    @overload
+    def stream(self, prompt: Sequence[int], **options: Any) -> Generating[int, None, None]: ...
+
+    def stream(
+        self, prompt: str | Sequence[int], **options: Any
+    ) -> Generating[str, None, None] | Generating[int, None, None]:
+        """Continue one prompt, greedy or sampling, and hand out what is made as it is made.
+
+        Work starts when the first is asked for, and goes on ahead of the reader. It ends when the
+        iterator ends, is closed or is dropped; other calls of this generator share its batches.
+
+        Args:
+            prompt: a text, or ids as :meth:`generate` takes them.
+            **options: see :meth:`generate`; ``num_beams`` is 1, and one continuation is made.
+
+        Returns:
+            For ids, a generator of the ids that :meth:`generate` finds; for a text, of the pieces
+            of :meth:`decode` of those ids, each as soon as no further id can change it.
+
+        Raises:
+            InputError, InputTypeError: something is wrong with the prompt.
+            OptionError, UnknownOptionError: a keyword or its value is wrong.
+            TokenizerMissingError: a text, and the folder holds no tokenizer files.
+            ClosedError: after :meth:`close`.
+
+        While iterating, ForkedError is raised in a child forked meanwhile.
+
+        Example::
+
+            for piece in generator.stream("Once upon a time", max_new_tokens=50):
+                print(piece, end="", flush=True)
+        """
+        from pyengine.token_stream import ids_of, text_of
+
+        loaded = self._open()
+        resolved = self.generation_options(**options)
+        ids = self.encode(prompt) if isinstance(prompt, str) else prompt
+        values, _ = self._packed_prompts([ids], resolved)
+        batches = self._stream(loaded, values, resolved)
+        if isinstance(prompt, str):
+            return text_of(batches, self._get_tokenizer())
+        return ids_of(batches)
+
+    def _packed_prompts(
+        self, prompts: Sequence[Sequence[int]], options: GenerationOptions
+    ) -> tuple[Ids, Offsets]:
         values, offsets = _ragged.pack(prompts, self.config.vocab_size)
         lengths = np.diff(offsets)
-        bad = np.flatnonzero((lengths < 1) | (lengths >= resolved.max_length))
+        bad = np.flatnonzero((lengths < 1) | (lengths >= options.max_length))
         if len(bad):
-            item, longest = int(bad[0]), resolved.max_length - 1
+            item, longest = int(bad[0]), options.max_length - 1
             expected = f"expected 1 to {longest}, one below max_length"
             raise ItemError(item, f"found {lengths[item]} tokens, {expected}")
-        if len(offsets) == 1:
-            return []
-        order = _ragged.length_order(offsets)
-        values, offsets = _ragged.permute(values, offsets, order)
-        found = loaded.engine.generate(values, offsets, to_core(resolved), self.batch_size)
-        grouped = _ragged.group(*found, resolved.num_return_sequences, order)
-        return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
+        return values, offsets
 
     def score(self, texts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Log-probability of every id after the first, given the ids before it.
@@ -121,24 +166,7 @@ class Generator(LoadedModel):
             generator.generate([generator.encode("Once upon a time")])
         """
         self._open()
-        if not isinstance(text, str):
-            raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
-        return self._get_tokenizer().encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of token ids as :meth:`generate` returns them; special tokens are dropped.
-
-        Raises:
-            InputError, InputTypeError: an id is outside the vocabulary, or no integer.
-            TokenizerMissingError: the folder holds no tokenizer files.
-
-        Example::
-
-            generator.decode(generator.generate([[12, 7, 2]])[0][0].ids)
-        """
-        self._open()
-        values, _ = _ragged.pack([ids], self.config.vocab_size)
-        return self._get_tokenizer().decode(values.tolist())
+        return self._get_tokenizer().encode(checked_text(text))
 
     def generation_options(self, **options: Any) -> GenerationOptions:
         """The options of a call with these keywords: theirs and the folder's, checked.

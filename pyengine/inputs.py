@@ -46,6 +46,17 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
+def checked_text(text: Any) -> str:
+    """A string.
+
+    Raises:
+        InputTypeError: something else.
+    """
+    if not isinstance(text, str):
+        raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
+    return text
+
+
 def checked_texts(texts: Any) -> list[str]:
     """A list of strings.
 

@@ -12,7 +12,7 @@ from typing import Any, overload
 from pyengine.errors import OptionError
 from pyengine.inputs import checked_texts
 from pyengine.loading import checked_folder
-from pyengine.options import SETTING_NAMES
+from pyengine.option_names import SETTING_NAMES
 from pyengine.route import Route
 from pyengine.translator import Translator
 

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _core, _ragged, stream
+from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError, InputTypeError
-from pyengine.inputs import Ids, Offsets, checked_texts, is_blank, packed
-from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, ModelLimits, resolve_options, to_core
+from pyengine.inputs import checked_text, checked_texts, is_blank, packed
+from pyengine.option_values import ModelLimits
+from pyengine.options import GenerationOptions, resolve_options
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
     from pyengine.loading import Loaded
 
 
-class Hypothesis(NamedTuple):
-    """One translation as token ids.
-
-    Attributes:
-        ids: without the decoder start token and without the end token.
-        score: sum of the log-probabilities / (generated tokens, end token included) **
-            ``length_penalty``; with a shortlist, probabilities over the sentence's candidates.
-    """
-
-    ids: list[int]
-    score: float
-
-
-class Translator(LoadedModel):
+class Translator(DecoderModel):
     """A translation model, ready to run.
 
     A sentence's ids and score do not depend on the other sentences of the call, on ``batch_size``,
@@ -194,6 +182,53 @@ class Translator(LoadedModel):
         sources = self._encode_each(iter(texts), wording, truncate)
         return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
 
+    def translate_stream(
+        self,
+        text: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        prefix: str = "",
+        truncate: bool = False,
+        **options: Any,
+    ) -> Generator[str, None, None]:
+        """Translate one sentence, greedy or sampling, and hand out its text as it is made.
+
+        Work starts when the first piece is asked for, and goes on ahead of the reader. It ends when
+        the generator ends, is closed or is dropped; other calls share its batches.
+
+        Args:
+            text: one sentence.
+            source, target, prefix, truncate: see :meth:`translate`.
+            **options: see :meth:`translate`; ``num_beams`` is 1, whatever the folder says, unless
+                the call says otherwise.
+
+        Returns:
+            A generator of pieces, which together are what :meth:`translate` returns.
+
+        Raises:
+            InputError, InputTypeError, OptionError, UnknownOptionError, TokenizerMissingError,
+            ClosedError: as :meth:`translate`; OptionError also for several beams or results.
+
+        Example::
+
+            for piece in translator.translate_stream("A dog runs."):
+                print(piece, end="", flush=True)
+        """
+        from pyengine.token_stream import text_of
+
+        loaded = self._open()
+        wording = Wording(source, target, prefix)
+        resolved = self._resolve({"num_beams": 1, **options}, wording)
+        tokenizer = self._get_tokenizer()
+        if is_blank(checked_text(text)):
+            return text_of(iter(()), tokenizer)
+        encoded = wording.encode_batch(tokenizer, [text])
+        values, _ = _ragged.pack(
+            self._fitted(encoded, [0], truncate), self.config.source_vocab_size
+        )
+        return text_of(self._stream(loaded, values, resolved), tokenizer)
+
     @overload
     def translate_text(self, text: str, **arguments: Any) -> str: ...
     @overload
@@ -261,9 +296,8 @@ class Translator(LoadedModel):
             translator.generate([translator.encode("A dog runs.")])
         """
         self._open()
-        if not isinstance(text, str):
-            raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
-        return Wording(source, target, prefix).encode_batch(self._get_tokenizer(), [text])[0]
+        wording = Wording(source, target, prefix)
+        return wording.encode_batch(self._get_tokenizer(), [checked_text(text)])[0]
 
     def encode_batch(self, texts: Sequence[str], truncate: bool = False) -> list[list[int]]:
         """Token ids of several texts, each within the model's positions.
@@ -281,21 +315,6 @@ class Translator(LoadedModel):
         checked = checked_texts(texts)
         encoded = self._get_tokenizer().encode_batch(checked)
         return self._fitted(encoded, range(len(checked)), truncate)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of token ids as :meth:`generate` returns them; special tokens are dropped.
-
-        Raises:
-            InputError, InputTypeError: an id is outside the vocabulary, or no integer.
-            TokenizerMissingError: the folder holds no tokenizer files.
-
-        Example::
-
-            translator.decode(translator.generate([[12, 7, 2]])[0][0].ids)
-        """
-        self._open()
-        values, _ = _ragged.pack([ids], self.config.vocab_size)
-        return self._get_tokenizer().decode(values.tolist())
 
     # --- token ids -------------------------------------------------------------------------------
 
@@ -323,7 +342,7 @@ class Translator(LoadedModel):
         resolved = self._resolve(options)
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
-        return self._run(loaded, values, offsets, to_core(resolved))
+        return self._search(loaded, values, offsets, resolved)
 
     def score(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
@@ -422,25 +441,9 @@ class Translator(LoadedModel):
         spoken = [item for item, ids in enumerate(sources) if ids]
         if spoken:
             packed = _ragged.pack([sources[item] for item in spoken], self.config.source_vocab_size)
-            rows = self._run(loaded, *packed, to_core(options, return_scores=False), stop)
+            rows = self._search(loaded, *packed, options, return_scores=False, stop=stop)
             flat = [hypothesis.ids for row in rows for hypothesis in row]
             texts = iter(self._get_tokenizer().decode_batch(flat))
             for item, row in zip(spoken, rows, strict=True):
                 best[item] = [next(texts) for _ in row]
         return best if options.num_return_sequences > 1 else [row[0] for row in best]
-
-    def _run(
-        self,
-        loaded: Loaded,
-        values: Ids,
-        offsets: Offsets,
-        options: _core.GenerationOptions,
-        stop: _core.StopFlag | None = None,
-    ) -> list[list[Hypothesis]]:
-        if len(offsets) == 1:
-            return []
-        order = _ragged.length_order(offsets)
-        values, offsets = _ragged.permute(values, offsets, order)
-        ids, ends, scores = loaded.engine.generate(values, offsets, options, self.batch_size, stop)
-        grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
-        return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]

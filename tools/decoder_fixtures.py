@@ -2,9 +2,10 @@
 
 Each entry of DECODERS becomes tests/fixtures/NAME as `optimum-cli export onnx` writes it, and two
 files in tests/fixtures/golden: NAME.npz with `ids_K` [n] of random texts and the `logits_K` [n,
-vocab_size] after each id, and NAME.json with `prompts` and `cases`: {"options", "results": one per
-prompt that no rounding can change, {"prompt": index, "ids": continuations, "scores"}}. Called by
-tools.make_fixtures.
+vocab_size] after each id, and NAME.json with `prompts`; `cases`: {"options", "results": one per
+prompt that no rounding can change, {"prompt": index, "ids": continuations, "scores"}}; `warpers`:
+{"options", "prompt", "allowed": ids that sampling may draw first, "likely": those of them with a
+probability above 0.01}. Called by tools.make_fixtures.
 """
 
 import json
@@ -31,7 +32,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from tools.golden_search import NOISE, NUM_NOISY_RUNS, Noise
+from tools.golden_search import NOISE, NUM_NOISY_RUNS, Noise, whole_penalty
 
 FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 END = 2
@@ -46,6 +47,26 @@ CASES: tuple[dict[str, Any], ...] = (
     {"num_beams": 5, "max_new_tokens": 6, "renormalize_logits": True, "suppress_tokens": [7, 9]},
     {"num_beams": 2, "max_new_tokens": 8, "begin_suppress_tokens": [3, 4, 5, 6, 7, 8]},
     {"max_new_tokens": 10, "bad_words_ids": [[11, 12], [13]], "forced_eos_token_id": END},
+    {"max_new_tokens": 12, "no_repeat_ngram_size": 1},
+    {"max_new_tokens": 12, "repetition_penalty": 1.5},
+    {"max_new_tokens": 12, "encoder_repetition_penalty": 3.0, "no_repeat_ngram_size": 2},
+    {"max_new_tokens": 12, "encoder_no_repeat_ngram_size": 2, "repetition_penalty": 0.6},
+    {"num_beams": 3, "max_new_tokens": 10, "no_repeat_ngram_size": 1, "repetition_penalty": 1.3},
+    {"num_beams": 3, "max_new_tokens": 10, "repetition_penalty": 0.5, "no_repeat_ngram_size": 2},
+    {"num_beams": 2, "max_new_tokens": 9, "repetition_penalty": 1.6, "renormalize_logits": True},
+    {"num_beams": 2, "max_new_tokens": 9, "encoder_repetition_penalty": 4.0},
+)
+
+WARPERS: tuple[dict[str, Any], ...] = (
+    {},  # top_k 50
+    {"top_k": 7},
+    {"top_k": 0, "top_p": 0.6},
+    {"top_k": 0, "top_p": 0.9, "temperature": 0.5},
+    {"top_k": 30, "top_p": 0.8, "temperature": 1.5},
+    {"top_k": 0, "min_p": 0.2},
+    {"top_k": 40, "top_p": 0.95, "min_p": 0.1, "temperature": 2.0},
+    {"top_k": 20, "repetition_penalty": 1.8, "no_repeat_ngram_size": 1},
+    {"top_k": 0, "top_p": 0.7, "repetition_penalty": 0.4, "suppress_tokens": [7, 9, 11]},
 )
 
 
@@ -170,6 +191,7 @@ def search(model: PreTrainedModel, prompt: list[int], options: dict[str, Any]) -
         return_dict_in_generate=True,
         output_scores=True,
         do_sample=False,
+        **whole_penalty(ids, options),
         **options,
     )
     rows = [row[len(prompt) :] for row in output.sequences.tolist()]
@@ -202,7 +224,22 @@ def record_searches(model: PreTrainedModel, prompts: list[list[int]], path: Path
                 dropped += 1
         cases.append({"options": options, "results": results})
     print(f"  dropped {dropped} of {len(CASES) * len(prompts)} searches")
-    path.write_text(json.dumps({"prompts": prompts, "cases": cases}) + "\n")
+    warpers = [record_warpers(model, prompts, options) for options in WARPERS]
+    content = {"prompts": prompts, "cases": cases, "warpers": warpers}
+    path.write_text(json.dumps(content) + "\n")
+
+
+def record_warpers(
+    model: PreTrainedModel, prompts: list[list[int]], options: dict[str, Any]
+) -> dict[str, Any]:
+    """What `options` leave of the logits after the longest prompt."""
+    ids = torch.tensor([prompts[-1]])
+    settings = {"max_new_tokens": 1, "return_dict_in_generate": True, "output_scores": True}
+    mask = torch.ones_like(ids)
+    output = model.generate(ids, attention_mask=mask, do_sample=True, **settings, **options)
+    shares = output.scores[0][0].softmax(-1)
+    allowed, likely = ((shares > least).nonzero()[:, 0].tolist() for least in (0, 0.01))
+    return {"options": options, "prompt": len(prompts) - 1, "allowed": allowed, "likely": likely}
 
 
 def record_logits(fixture: DecoderFixture, model: PreTrainedModel, path: Path) -> None:

@@ -45,13 +45,14 @@ T5_SIZES = {"d_model": 48, "num_layers": 2, "num_decoder_layers": 1, "vocab_size
 SIZES = {"d_model": 48, "max_position_embeddings": 40, "vocab_size": 157}
 
 FAMILY_FIXTURES = (
-    Fixture(  # as bart-large-cnn, but without no_repeat_ngram_size
+    Fixture(  # as bart-large-cnn
         name="bart",
         make=made_by(BartConfig, BartForConditionalGeneration),
         config={**FAIRSEQ, **SIZES, **stack_sizes((2, 1), (2, 2), (60, 77))},
         generation={
             **{"num_beams": 4, "early_stopping": True, "length_penalty": 2.0, "max_length": 24},
             **{"min_length": 5, "forced_bos_token_id": 0, "forced_eos_token_id": 2},
+            "no_repeat_ngram_size": 3,
         },
         files=TWO,
         seed=11,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+from transformers.generation import EncoderRepetitionPenaltyLogitsProcessor
 
 # A case whose outcome changes under such noise on the logits is a near-tie and is not recorded.
 NOISE = 1e-4
@@ -41,6 +42,19 @@ class Noise:
         self._hook.remove()
 
 
+def whole_penalty(source: torch.Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that make encoder_repetition_penalty count for every beam.
+
+    transformers gathers and scatters by the source ids [batch, s], so that of one source's beams it
+    changes the first alone, and of several sources' those of the first source.
+    """
+    if "encoder_repetition_penalty" not in options:
+        return {}
+    ids = source.expand(options.get("num_beams", 1), -1)
+    penalty = EncoderRepetitionPenaltyLogitsProcessor(options["encoder_repetition_penalty"], ids)
+    return {"logits_processor": [penalty]}
+
+
 def search(
     model: PreTrainedModel, source: list[int], options: dict[str, Any]
 ) -> tuple[list[list[int]], list[float] | None]:
@@ -56,6 +70,7 @@ def search(
             attention_mask=torch.ones_like(input_ids),
             return_dict_in_generate=True,
             output_scores=True,
+            **whole_penalty(input_ids, options),
             **options,
         )
     finally:
@@ -126,6 +141,29 @@ def fixed_cases(model: PreTrainedModel, sources: list[list[int]]) -> list[Case]:
             beams = {"num_beams": num_beams, **n_best}
             cases.append((f"{name}-beams-{num_beams}", beams | options))
     return cases
+
+
+def penalty_cases(num_beams: int) -> list[Case]:
+    """The processors that look at what was generated, and at the source, alone and together."""
+    options: tuple[dict[str, Any], ...] = (
+        {"no_repeat_ngram_size": 1},
+        {"no_repeat_ngram_size": 2},
+        {"no_repeat_ngram_size": 3, "min_length": 16},
+        {"repetition_penalty": 1.4},
+        {"repetition_penalty": 0.7},
+        {"repetition_penalty": 1.3, "renormalize_logits": True},
+        {"encoder_repetition_penalty": 1.5},
+        {"encoder_repetition_penalty": 0.6, "repetition_penalty": 1.2},
+        {"encoder_no_repeat_ngram_size": 1, "renormalize_logits": False},
+        {"encoder_no_repeat_ngram_size": 2, "no_repeat_ngram_size": 2, "repetition_penalty": 1.1},
+        {"repetition_penalty": 1.5, "suppress_tokens": [5, 9, 17], "renormalize_logits": True},
+        {"repetition_penalty": 2.0, "encoder_repetition_penalty": 2.0, "no_repeat_ngram_size": 2},
+    )
+    n_best = {"num_beams": num_beams, "num_return_sequences": num_beams}
+    return [
+        (f"penalties-{number}-beams-{num_beams}", n_best | case)
+        for number, case in enumerate(options)
+    ]
 
 
 def random_cases(

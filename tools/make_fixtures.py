@@ -218,6 +218,7 @@ def build(fixture: Fixture) -> None:
     cases = golden_search.random_cases(model, sources, fixture.random_cases, fixture.seed)
     if fixture.fixed_cases:
         cases = golden_search.fixed_cases(model, sources) + cases
+        cases += golden_search.penalty_cases(1) + golden_search.penalty_cases(4)
     records = golden_search.record(model, sources, cases)
     lines = ",\n".join(f"  {json.dumps(record, separators=(',', ':'))}" for record in records)
     golden.with_suffix(".json").write_text(

@@ -151,6 +151,25 @@ py::tuple generate(Engine& engine, const Ids& source_ids, const Offsets& source_
   return pack_hypotheses(results, own.num_return_sequences);
 }
 
+// Closes the queue in any case, so that its reader ends.
+void stream(Engine& engine, const Ids& source_ids, const GenerationOptions& options, TokenQueue& tokens,
+            int batch_size, const StopFlag* stop) {
+  struct Closer {
+    TokenQueue& tokens;
+    ~Closer() { tokens.close(); }
+  } const closer{tokens};
+  const auto source = as_span(source_ids);
+  const GenerationOptions own = options;
+  SignalPoll poll(stop);
+  poll.run([&] { engine.stream(source, own, tokens, batch_size, poll); });
+}
+
+std::vector<std::int32_t> take_tokens(TokenQueue& tokens, double timeout) {
+  std::vector<std::int32_t> taken;
+  without_gil([&] { taken = tokens.take(std::chrono::duration<double>(timeout)); });
+  return taken;
+}
+
 Floats score(Engine& engine, const Ids& source_ids, const Offsets& source_offsets, const Ids& target_ids,
              const Offsets& target_offsets, std::int32_t decoder_start_token_id, int batch_size) {
   const Ragged sources = as_ragged(source_ids, source_offsets);
@@ -233,7 +252,17 @@ void bind_options(py::module_& m) {
       .def_readwrite("forced_eos_token_ids", &GenerationOptions::forced_eos_token_ids)
       .def_readwrite("suppress_tokens", &GenerationOptions::suppress_tokens)
       .def_readwrite("begin_suppress_tokens", &GenerationOptions::begin_suppress_tokens)
-      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids);
+      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids)
+      .def_readwrite("no_repeat_ngram_size", &GenerationOptions::no_repeat_ngram_size)
+      .def_readwrite("encoder_no_repeat_ngram_size", &GenerationOptions::encoder_no_repeat_ngram_size)
+      .def_readwrite("repetition_penalty", &GenerationOptions::repetition_penalty)
+      .def_readwrite("encoder_repetition_penalty", &GenerationOptions::encoder_repetition_penalty)
+      .def_readwrite("do_sample", &GenerationOptions::do_sample)
+      .def_readwrite("temperature", &GenerationOptions::temperature)
+      .def_readwrite("top_k", &GenerationOptions::top_k)
+      .def_readwrite("top_p", &GenerationOptions::top_p)
+      .def_readwrite("min_p", &GenerationOptions::min_p)
+      .def_readwrite("seed", &GenerationOptions::seed);
 }
 
 }  // namespace
@@ -248,10 +277,13 @@ void bind_engine(py::module_& m) {
   });
   bind_options(m);
   py::class_<StopFlag>(m, "StopFlag").def(py::init<>()).def("set", &StopFlag::set);
+  py::class_<TokenQueue>(m, "TokenQueue").def(py::init<>()).def("take", &take_tokens, py::arg("timeout"));
   py::class_<Engine>(m, "Engine")
       .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1,
            py::arg("shortlist") = std::nullopt)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
+           py::arg("batch_size"), py::arg("stop") = nullptr)
+      .def("stream", &stream, py::arg("source_ids"), py::arg("options"), py::arg("tokens"),
            py::arg("batch_size"), py::arg("stop") = nullptr)
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),
            py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))

@@ -428,6 +428,12 @@ py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
   return py::make_tuple(result.max, result.sum);
 }
 
+Floats exp_shifted(const std::string& isa, const Floats& values, float shift) {
+  Floats exps = empty(values.size());
+  select_kernels(isa).exp_shifted(values.data(), static_cast<int>(exps.size()), shift, exps.mutable_data());
+  return exps;
+}
+
 float log_sum_exp(const std::string& isa, const Floats& maxes, const Floats& sums) {
   require(maxes.size() == sums.size(), "maxes and sums must be [runs]");
   std::vector<MaxSum> runs;
@@ -486,6 +492,7 @@ void bind_kernels(py::module_& m) {
   k.def("gather_columns", &gather_panels<std::uint16_t, Bfloat16>, arg("panels"), arg("depth"),
         arg("columns"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
+  k.def("exp_shifted", &exp_shifted, arg("isa"), arg("values"), arg("shift"));
   k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
   k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);
 }

@@ -6,39 +6,39 @@
 
 namespace pyengine {
 
-BeamSearch::BeamSearch(const GenerationOptions& options, const Constraints& constraints,
-                       std::span<const std::int32_t> prompt)
-    : options_(options),
-      constraints_(constraints),
-      lengths_(lengths_of(options, prompt.size())),
+BeamSearch::BeamSearch(const SearchStart& start)
+    : options_(start.options),
+      constraints_(start.constraints),
+      lengths_(lengths_of(options_, start.prompt.size())),
       // Enough that num_beams candidates are left when every end token is among them.
-      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options.eos_token_ids.size())) *
-                      options.num_beams),
+      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options_.eos_token_ids.size())) *
+                      options_.num_beams),
       length_(lengths_.prompt),
-      tokens_(static_cast<std::size_t>(options.num_beams) * lengths_.max),
+      tokens_(static_cast<std::size_t>(options_.num_beams) * lengths_.max),
       next_tokens_(tokens_.size()),
-      banned_(options.num_beams),
-      rows_(prompt_rows(prompt)) {
+      rows_(prompt_rows(start.prompt)) {
+  const std::size_t num_beams = options_.num_beams;
   // All that a step writes to, so that none allocates.
-  for (std::vector<std::int32_t>& banned : banned_) banned.reserve(constraints.max_banned());
-  sums_.reserve(options.num_beams);
-  parents_.reserve(options.num_beams);
-  rows_.reserve(options.num_beams);
-  candidates_.reserve(static_cast<std::size_t>(num_candidates_) * options.num_beams);
-  finished_.reserve(options.num_beams);
-  spare_.resize(options.num_beams);
+  processors_.reserve(num_beams);
+  for (std::size_t slot = 0; slot < num_beams; ++slot) {
+    processors_.emplace_back(start, lengths_, RowProcessors::On::kLogProbs);
+  }
+  sums_.reserve(num_beams);
+  parents_.reserve(num_beams);
+  rows_.reserve(num_beams);
+  candidates_.reserve(num_beams * (num_candidates_ + processors_[0].max_aside()));
+  finished_.reserve(num_beams);
+  spare_.resize(num_beams);
   for (Hypothesis& hypothesis : spare_) hypothesis.ids.reserve(lengths_.max - lengths_.prompt);
-  std::copy(prompt.begin(), prompt.end(), tokens_.begin());
+  std::copy(start.prompt.begin(), start.prompt.end(), tokens_.begin());
   sums_.push_back(0.0f);
   rows_.back() = predicting_row(0);
 }
 
 DecodingRow BeamSearch::predicting_row(int slot) {
   const auto tokens = tokens_of(slot);
-  constraints_.ban(tokens, lengths_, banned_[slot]);
   DecodingRow row{tokens.back(), length_ - 1, slot, {}};
-  row.query.banned = banned_[slot];
-  row.query.renormalize = options_.renormalize_logits;
+  processors_[slot].prepare(tokens, row.query);
   row.query.top_k = num_candidates_;
   return row;
 }
@@ -65,8 +65,8 @@ void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
   candidates_.clear();
   const auto forced = constraints_.forced(length_, lengths_);
   for (int slot = 0; slot < static_cast<int>(sums_.size()); ++slot) {
-    for_each_candidate(forced, options_, results[slot], num_candidates_,
-                       [&](std::int32_t id, float log_prob) {
+    for_each_candidate(forced, options_, processors_[slot], results[slot], num_candidates_,
+                       [&](std::int32_t id, float, float log_prob) {
                          candidates_.push_back({sums_[slot] + log_prob, slot, id});
                        });
   }

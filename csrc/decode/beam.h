@@ -1,8 +1,8 @@
 // Beam search, step by step as transformers 4.57 runs it.
 #pragma once
 
-#include "decode/constraints.h"
 #include "decode/decoding.h"
+#include "decode/row_processors.h"
 
 namespace pyengine {
 
@@ -10,9 +10,7 @@ namespace pyengine {
 // with a score near -1e9 as a placeholder, there is none here: so the first step runs one row.
 class BeamSearch : public Search {
  public:
-  // As GreedySearch's.
-  BeamSearch(const GenerationOptions& options, const Constraints& constraints,
-             std::span<const std::int32_t> prompt);
+  explicit BeamSearch(const SearchStart& start);
 
   int num_slots() const override { return options_.num_beams; }
   int max_positions() const override { return lengths_.max - 1; }
@@ -41,17 +39,17 @@ class BeamSearch : public Search {
   const GenerationOptions& options_;
   const Constraints& constraints_;
   const Lengths lengths_;
-  int num_candidates_;                             // kept at each step
-  int length_;                                     // tokens of a running hypothesis, its prompt included
-  std::vector<std::int32_t> tokens_;               // [num_beams][lengths_.max] of the running hypotheses
-  std::vector<std::int32_t> next_tokens_;          // the same, while one step is turned into the next
-  std::vector<float> sums_;                        // [running] log-probabilities, best first
-  std::vector<int> parents_;                       // [running]
-  std::vector<Candidate> candidates_;              // [running * num_candidates_] at most
-  std::vector<std::vector<std::int32_t>> banned_;  // [num_beams]
-  std::vector<DecodingRow> rows_;                  // [running], the prompt's at first
-  std::vector<Hypothesis> finished_;               // [num_beams] at most, best first
-  std::vector<Hypothesis> spare_;                  // memory for those that are not finished yet
+  int num_candidates_;                     // kept at each step
+  int length_;                             // tokens of a running hypothesis, its prompt included
+  std::vector<std::int32_t> tokens_;       // [num_beams][lengths_.max] of the running hypotheses
+  std::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next
+  std::vector<float> sums_;                // [running] log-probabilities, best first
+  std::vector<int> parents_;               // [running]
+  std::vector<Candidate> candidates_;      // [running * num_candidates_], more with penalties
+  std::vector<RowProcessors> processors_;  // [num_beams]
+  std::vector<DecodingRow> rows_;          // [running], the prompt's at first
+  std::vector<Hypothesis> finished_;       // [num_beams] at most, best first
+  std::vector<Hypothesis> spare_;          // memory for those that are not finished yet
 };
 
 }  // namespace pyengine

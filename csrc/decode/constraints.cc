@@ -14,6 +14,17 @@ void sort_unique(std::vector<std::int32_t>& ids) {
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }
 
+// Appends what followed the last size - 1 of `tokens` wherever `text` holds them.
+void ban_ngrams(std::span<const std::int32_t> text, std::span<const std::int32_t> tokens, int size,
+                std::vector<std::int32_t>& banned) {
+  const std::size_t prefix = size - 1;
+  if (tokens.size() < prefix) return;
+  const auto last = tokens.last(prefix);
+  for (std::size_t i = 0; i + prefix < text.size(); ++i) {
+    if (std::equal(last.begin(), last.end(), text.begin() + i)) banned.push_back(text[i + prefix]);
+  }
+}
+
 }  // namespace
 
 Constraints::Constraints(const GenerationOptions& options)
@@ -21,7 +32,9 @@ Constraints::Constraints(const GenerationOptions& options)
       eos_token_ids_(options.eos_token_ids),
       forced_eos_(options.forced_eos_token_ids),
       always_banned_(options.suppress_tokens),
-      begin_suppress_tokens_(options.begin_suppress_tokens) {
+      begin_suppress_tokens_(options.begin_suppress_tokens),
+      no_repeat_ngram_size_(options.no_repeat_ngram_size),
+      encoder_no_repeat_ngram_size_(options.encoder_no_repeat_ngram_size) {
   if (options.forced_bos_token_id >= 0) forced_bos_.push_back(options.forced_bos_token_id);
   for (const std::vector<std::int32_t>& word : options.bad_words_ids) {
     if (word.size() > 1) {
@@ -38,8 +51,9 @@ Constraints::Constraints(const GenerationOptions& options)
   }
 }
 
-std::size_t Constraints::max_banned() const {
-  return always_banned_.size() + eos_token_ids_.size() + begin_suppress_tokens_.size() + bad_words_.size();
+std::size_t Constraints::max_banned(std::size_t length, std::size_t source_length) const {
+  return always_banned_.size() + eos_token_ids_.size() + begin_suppress_tokens_.size() + bad_words_.size() +
+         (no_repeat_ngram_size_ > 0 ? length : 0) + (encoder_no_repeat_ngram_size_ > 0 ? source_length : 0);
 }
 
 std::span<const std::int32_t> Constraints::forced(int length, const Lengths& lengths) const {
@@ -48,8 +62,8 @@ std::span<const std::int32_t> Constraints::forced(int length, const Lengths& len
   return {};
 }
 
-void Constraints::ban(std::span<const std::int32_t> tokens, const Lengths& lengths,
-                      std::vector<std::int32_t>& banned) const {
+void Constraints::ban(std::span<const std::int32_t> tokens, std::span<const std::int32_t> source,
+                      const Lengths& lengths, std::vector<std::int32_t>& banned) const {
   const int length = static_cast<int>(tokens.size());
   // A forced first token takes the place that begin_suppress_tokens would hold for.
   const int begin = lengths.prompt == 1 && forces_first_ ? 2 : lengths.prompt;
@@ -65,6 +79,8 @@ void Constraints::ban(std::span<const std::int32_t> tokens, const Lengths& lengt
       banned.push_back(word.back());
     }
   }
+  if (no_repeat_ngram_size_ > 0) ban_ngrams(tokens, tokens, no_repeat_ngram_size_, banned);
+  if (encoder_no_repeat_ngram_size_ > 0) ban_ngrams(source, tokens, encoder_no_repeat_ngram_size_, banned);
   if (banned.size() > sorted) sort_unique(banned);
 }
 

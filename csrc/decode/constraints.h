@@ -1,4 +1,4 @@
-// The logits processors of a search: which tokens may not, and which must, come next.
+// The logits processors that allow or forbid: which tokens may not, and which must, come next.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,13 @@ class Constraints {
   // may. Ascending. A forced token has log-probability 0.
   std::span<const std::int32_t> forced(int length, const Lengths& lengths) const;
 
-  // Writes to `banned`, ascending, the ids that must not follow `tokens` (the prompt included).
-  void ban(std::span<const std::int32_t> tokens, const Lengths& lengths,
+  // Writes to `banned`, ascending, the ids that must not follow `tokens` (the prompt included). `source` is
+  // what the options of the encoder speak of.
+  void ban(std::span<const std::int32_t> tokens, std::span<const std::int32_t> source, const Lengths& lengths,
            std::vector<std::int32_t>& banned) const;
 
-  // Most ids that ban() writes, repeats included.
-  std::size_t max_banned() const;
+  // Most ids that ban() writes, repeats included, for `length` tokens.
+  std::size_t max_banned(std::size_t length, std::size_t source_length) const;
 
  private:
   bool forces_first_;  // also if that token is suppressed and so not forced
@@ -33,6 +34,8 @@ class Constraints {
   std::vector<std::int32_t> always_banned_;  // ascending: suppress_tokens and bad words of one token
   std::vector<std::int32_t> begin_suppress_tokens_;
   std::vector<std::vector<std::int32_t>> bad_words_;  // of two tokens and more
+  int no_repeat_ngram_size_;
+  int encoder_no_repeat_ngram_size_;
 };
 
 }  // namespace pyengine

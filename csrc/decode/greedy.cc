@@ -4,23 +4,20 @@
 
 namespace pyengine {
 
-GreedySearch::GreedySearch(const GenerationOptions& options, const Constraints& constraints,
-                           std::span<const std::int32_t> prompt)
-    : options_(options),
-      constraints_(constraints),
-      lengths_(lengths_of(options, prompt.size())),
-      rows_(prompt_rows(prompt)) {
+GreedySearch::GreedySearch(const SearchStart& start)
+    : options_(start.options),
+      constraints_(start.constraints),
+      lengths_(lengths_of(options_, start.prompt.size())),
+      processors_(start, lengths_, RowProcessors::On::kLogits),
+      rows_(prompt_rows(start.prompt)) {
   tokens_.reserve(lengths_.max);
-  tokens_.assign(prompt.begin(), prompt.end());
-  banned_.reserve(constraints.max_banned());
+  tokens_.assign(start.prompt.begin(), start.prompt.end());
   predict_last_row();
 }
 
 void GreedySearch::predict_last_row() {
-  constraints_.ban(tokens_, lengths_, banned_);
   VocabularyQuery query;
-  query.banned = banned_;
-  query.renormalize = options_.renormalize_logits;
+  processors_.prepare(tokens_, query);
   query.log_sum_exp = options_.return_scores;
   query.top_k = 1;
   rows_.back() = {tokens_.back(), static_cast<int>(tokens_.size()) - 1, 0, query};
@@ -29,12 +26,17 @@ void GreedySearch::predict_last_row() {
 bool GreedySearch::advance(std::span<const VocabularyResult> results) {
   const auto forced = constraints_.forced(static_cast<int>(tokens_.size()), lengths_);
   std::int32_t best = -1;
-  for_each_candidate(forced, options_, results[0], 1, [&](std::int32_t id, float log_prob) {
-    best = id;
-    sum_ += log_prob;
-  });
+  float best_value = 0.0f, best_log_prob = 0.0f;
+  for_each_candidate(forced, options_, processors_, results[0], 1,
+                     [&](std::int32_t id, float value, float log_prob) {
+                       if (best >= 0 && (value < best_value || (value == best_value && id > best))) return;
+                       best = id;
+                       best_value = value;
+                       best_log_prob = log_prob;
+                     });
   // Every token banned: nothing can follow.
   if (best >= 0) tokens_.push_back(best);
+  sum_ += best_log_prob;
   const bool ended = best < 0 || is_end(options_, best);
   if (!ended && static_cast<int>(tokens_.size()) < lengths_.max) {
     rows_.resize(1);

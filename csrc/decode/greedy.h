@@ -1,18 +1,15 @@
 // Greedy search: the most probable token at every step.
 #pragma once
 
-#include "decode/constraints.h"
 #include "decode/decoding.h"
+#include "decode/row_processors.h"
 
 namespace pyengine {
 
 // transformers' generate with num_beams=1. The score, which transformers leaves out, is the beam search's.
 class GreedySearch : public Search {
  public:
-  // Options and constraints must outlive the search. `prompt` is not empty and shorter than
-  // options.max_length.
-  GreedySearch(const GenerationOptions& options, const Constraints& constraints,
-               std::span<const std::int32_t> prompt);
+  explicit GreedySearch(const SearchStart& start);
 
   int num_slots() const override { return 1; }
   int max_positions() const override { return lengths_.max - 1; }
@@ -28,7 +25,7 @@ class GreedySearch : public Search {
   const Constraints& constraints_;
   const Lengths lengths_;
   std::vector<std::int32_t> tokens_;  // prompt and what was generated
-  std::vector<std::int32_t> banned_;
+  RowProcessors processors_;
   std::vector<DecodingRow> rows_;  // of the prompt at first, then one
   float sum_ = 0.0f;               // of log-probabilities
   Hypothesis hypothesis_;

@@ -18,7 +18,7 @@ enum class EarlyStopping {
 // the vocabulary; the Python layer checks values.
 struct GenerationOptions {
   int num_beams = 1;
-  int num_return_sequences = 1;  // at most num_beams
+  int num_return_sequences = 1;  // at most num_beams, except of samples
   int max_length = 0;            // at least 2
   int min_length = 0;
   int max_new_tokens = std::numeric_limits<int>::max();  // beyond the prompt
@@ -34,6 +34,16 @@ struct GenerationOptions {
   std::vector<std::int32_t> suppress_tokens;
   std::vector<std::int32_t> begin_suppress_tokens;       // suppressed as the first free token
   std::vector<std::vector<std::int32_t>> bad_words_ids;  // each: a sequence that must not be generated
+  int no_repeat_ngram_size = 0;          // of sequences that occur once at most, the prompt included; 0: any
+  int encoder_no_repeat_ngram_size = 0;  // of sequences of the source that must not be generated; 0: none
+  double repetition_penalty = 1.0;       // on tokens that the prompt or the target holds; positive
+  double encoder_repetition_penalty = 1.0;  // its inverse is the penalty on tokens of the source; positive
+  bool do_sample = false;                   // with num_beams 1; the options below count only then
+  double temperature = 1.0;                 // positive
+  int top_k = 0;                            // most probable tokens to draw from; 0: all
+  double top_p = 1.0;                       // the fewest of them whose probabilities add up to this
+  double min_p = 0.0;                       // share of the largest probability that they have at least
+  std::uint64_t seed = 0;
 };
 
 // How long one sentence may get, its prompt included.

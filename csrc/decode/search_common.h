@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "decode/decoding.h"
-#include "decode/options.h"
+#include "decode/row_processors.h"
 
 namespace pyengine {
 
@@ -31,21 +31,22 @@ inline std::vector<DecodingRow> prompt_rows(std::span<const std::int32_t> prompt
   return rows;
 }
 
-// Calls visit(id, log_prob) for the top_k best tokens that may come next: of the forced ones if there are
-// any, which are equally good, else of the row.
+// Calls visit(id, value, log_prob) for the top_k best tokens that may come next, and perhaps for others: of
+// the forced ones if there are any, which are equally good, else of the row. See
+// RowProcessors::for_each_candidate.
 template <class Visit>
 void for_each_candidate(std::span<const std::int32_t> forced, const GenerationOptions& options,
-                        const VocabularyResult& result, int top_k, Visit visit) {
+                        RowProcessors& processors, const VocabularyResult& result, int top_k, Visit visit) {
   if (forced.empty()) {
-    for (int i = 0; i < top_k && result.ids[i] >= 0; ++i) {
-      visit(result.ids[i], result.values[i] - result.log_sum_exp);
-    }
+    processors.for_each_candidate(result, top_k, visit);
     return;
   }
   // Forced tokens have logit 0 and all others none, which renormalising leaves at -log(their number).
   const double count = static_cast<double>(forced.size());
   const float log_prob = options.renormalize_logits ? static_cast<float>(-std::log(count)) : 0.0f;
-  for (const std::int32_t id : forced.first(std::min<std::size_t>(top_k, forced.size()))) visit(id, log_prob);
+  for (const std::int32_t id : forced.first(std::min<std::size_t>(top_k, forced.size()))) {
+    visit(id, 0.0f, log_prob);
+  }
 }
 
 }  // namespace pyengine

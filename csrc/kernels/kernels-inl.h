@@ -28,6 +28,7 @@ constexpr Kernels make_table(const char* name) {
           rotate,
           ssru,
           max_sum_exp,
+          exp_shifted,
           log_sum_exp,
           top_k};
 }

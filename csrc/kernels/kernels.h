@@ -186,6 +186,9 @@ struct Kernels {
   // entry is -inf: {-inf, 0}.
   MaxSum (*max_sum_exp)(const float* logits, int size) noexcept;
 
+  // output[i] = e^(values[i] - shift); below e^-86.9 it is 0. output may be values.
+  void (*exp_shifted)(const float* values, int size, float shift, float* output) noexcept;
+
   // log(sum_i sums[i] * exp(maxes[i] - m)) + m with m = max(maxes), added in a fixed order: the
   // log-sum-exp of the runs whose MaxSum these are.
   float (*log_sum_exp)(const MaxSum* runs, int num_runs) noexcept;

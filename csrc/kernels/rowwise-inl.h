@@ -117,6 +117,13 @@ MaxSum max_sum_exp(const float* logits, int size) noexcept {
   return {largest, sum_lanes(sum)};
 }
 
+void exp_shifted(const float* values, int size, float shift, float* output) noexcept {
+  const Vec subtrahend = broadcast(shift);
+  for_each_vector(size, [&](int i, int n) {
+    store_up_to(output + i, n, exp(sub(load_up_to(values + i, n), subtrahend)));
+  });
+}
+
 float log_sum_exp(const MaxSum* runs, int num_runs) noexcept {
   float largest = -kInfinity;
   for (int i = 0; i < num_runs; ++i) largest = runs[i].max > largest ? runs[i].max : largest;

@@ -53,10 +53,12 @@ struct Run {
   float* logits;  // [size]
 };
 
-void ban(std::span<const std::int32_t> banned, const Run& run) {
-  const auto begin = std::lower_bound(banned.begin(), banned.end(), run.first_id);
-  for (auto id = begin; id != banned.end() && *id < run.first_id + run.size; ++id) {
-    run.logits[*id - run.first_id] = kMinusInfinity;
+void ban(const VocabularyQuery& query, const Run& run) {
+  const auto begin = std::lower_bound(query.banned.begin(), query.banned.end(), run.first_id);
+  for (auto id = begin; id != query.banned.end() && *id < run.first_id + run.size; ++id) {
+    float& logit = run.logits[*id - run.first_id];
+    if (query.banned_logits != nullptr) query.banned_logits[id - query.banned.begin()] = logit;
+    logit = kMinusInfinity;
   }
 }
 
@@ -68,7 +70,7 @@ void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run&
   if (query.target >= run.first_id && query.target < run.first_id + run.size) {
     reductions.target_logits[row] = run.logits[query.target - run.first_id];
   }
-  if (query.renormalize) ban(query.banned, run);
+  if (query.renormalize) ban(query, run);
   float largest = kInfinity;  // of the run, or more
   if (query.log_sum_exp) {
     MaxSum& sum = reductions.sums[static_cast<std::size_t>(row) * reductions.num_runs + run.index];
@@ -78,7 +80,7 @@ void reduce_run(const Kernels& kernels, const VocabularyQuery& query, const Run&
   if (query.top_k == 0) return;
   float* values = reductions.values + reductions.best(row, thread);
   if (largest <= values[query.top_k - 1]) return;
-  if (!query.renormalize) ban(query.banned, run);
+  if (!query.renormalize) ban(query, run);
   kernels.top_k(run.logits, run.size, run.first_id, query.top_k, values,
                 reductions.ids + reductions.best(row, thread));
 }
@@ -130,7 +132,7 @@ std::int32_t column_of(std::span<const std::int32_t> ids, std::int32_t id) {
   return static_cast<std::int32_t>(std::lower_bound(ids.begin(), ids.end(), id) - ids.begin());
 }
 
-// The query with columns in place of ids; what is no candidate is left out.
+// The query with columns in place of ids, its arrays too; what is no candidate is left out.
 VocabularyQuery by_column(VocabularyQuery query, std::span<const std::int32_t> ids, Workspace& workspace) {
   const auto is_candidate = [&](std::int32_t id) { return std::binary_search(ids.begin(), ids.end(), id); };
   auto* banned = workspace.take<std::int32_t>(query.banned.size());
@@ -139,8 +141,23 @@ VocabularyQuery by_column(VocabularyQuery query, std::span<const std::int32_t> i
     if (is_candidate(id)) banned[count++] = column_of(ids, id);
   }
   query.banned = {banned, count};
+  if (query.banned_logits != nullptr) query.banned_logits = workspace.take<float>(count);
+  if (query.logits != nullptr) query.logits = workspace.take<float>(ids.size());
   query.target = is_candidate(query.target) ? column_of(ids, query.target) : -1;
   return query;
+}
+
+// Hands the arrays of a query by_column() over to those of the query itself.
+void hand_over(const VocabularyQuery& columns, std::span<const std::int32_t> ids,
+               const VocabularyQuery& query) {
+  const float* logit = columns.banned_logits;
+  for (std::size_t i = 0; query.banned_logits != nullptr && i < query.banned.size(); ++i) {
+    const bool is_candidate = std::binary_search(ids.begin(), ids.end(), query.banned[i]);
+    query.banned_logits[i] = is_candidate ? *logit++ : kMinusInfinity;
+  }
+  for (std::size_t i = 0; query.logits != nullptr && i < ids.size(); ++i) {
+    query.logits[ids[i]] = columns.logits[i];
+  }
 }
 
 // A block of rows of `group`, which follows those before it in its batch.
@@ -276,6 +293,7 @@ void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRow
     project_blocks(runtime, blocks, hidden + static_cast<std::int64_t>(done) * hidden_size);
     for (const Block& block : blocks) {
       for (int row = 0; row < block.num_rows(); ++row) {
+        if (!block.ids.empty()) hand_over(block.queries[row], block.ids, queries[done]);
         merge_row(runtime.kernels, block, row, values, ids, results[done++]);
         values += block.queries[row].top_k;
         ids += block.queries[row].top_k;

@@ -11,12 +11,15 @@ namespace pyengine {
 // What to take from the logits of one row.
 struct VocabularyQuery {
   std::span<const std::int32_t>
-      banned;                // ascending ids whose logit becomes -inf, so that they are never best
-  bool renormalize = false;  // banned ids count nothing in the sum of exponentials either
-  int top_k = 0;             // how many of the best to return
-  bool log_sum_exp = true;   // whether it is wanted
-  std::int32_t target = -1;  // an id whose logit is wanted, or -1
-  float* logits = nullptr;   // where to write the whole row [vocab_size] before bans, or null
+      banned;                      // ascending ids whose logit becomes -inf, so that they are never best
+  bool renormalize = false;        // banned ids count nothing in the sum of exponentials either
+  float* banned_logits = nullptr;  // with renormalize: where to write what their logits were, or null
+                                   // [banned.size()]; -inf of an id that the row cannot choose
+  int top_k = 0;                   // how many of the best to return
+  bool log_sum_exp = true;         // whether it is wanted
+  std::int32_t target = -1;        // an id whose logit is wanted, or -1
+  float* logits = nullptr;         // where to write the whole row [vocab_size] before bans, or null; ids that
+                                   // the row cannot choose are left as they are
 };
 
 struct VocabularyResult {
@@ -35,7 +38,7 @@ struct VocabularyRows {
 };
 
 // The rows of `groups` one after another: hidden [queries.size(), hidden_size] -> results [queries.size()],
-// whose arrays lie in the workspace. Only where every column is its own id may queries ask for `logits`.
+// whose arrays lie in the workspace.
 void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRows> groups,
                            const float* hidden, std::span<const VocabularyQuery> queries,
                            VocabularyResult* results);

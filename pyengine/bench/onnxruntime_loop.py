@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine.errors import Error
+from pyengine.option_values import NO_PENALTIES
 
 if TYPE_CHECKING:
     from pyengine.options import GenerationOptions
@@ -31,7 +32,12 @@ onnxruntime, whose arrays stay valid until the second next ``run``."""
 
 _PAST = "past_key_values"
 
-GREEDY: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "do_sample": False}
+GREEDY: dict[str, Any] = {
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "do_sample": False,
+    **NO_PENALTIES,
+}
 """Keywords of a call that search greedily, whatever the model folder's defaults are."""
 
 

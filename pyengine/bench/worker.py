@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import UnsupportedModelError
-from pyengine.options import ModelLimits, resolve_options
+from pyengine.option_values import NO_PENALTIES, ModelLimits
+from pyengine.options import resolve_options
 from pyengine.system import peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Case:
             "num_beams": self.num_beams,
             "num_return_sequences": 1,
             "do_sample": False,
+            **NO_PENALTIES,
             "min_new_tokens": self.min_new_tokens,
             "max_new_tokens": self.max_new_tokens,
         }

@@ -5,7 +5,7 @@ Source: ``PreTrainedTokenizerFast`` in transformers 4.57.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,8 @@ class FastTokenizer(Tokenizer):
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = special.split_special_tokens
         self._clean_up = special.clean_up_spaces
+        tokens = (f"<0x{byte:02X}>" for byte in range(256))
+        self._bytes = {self._tokenizer.token_to_id(token) for token in tokens}
 
     def _add_missing(self, added: list[AddedToken], named: tuple[AddedToken, ...]) -> None:
         """Tell the library of tokens that only the configuration knows, or flags differently."""
@@ -76,6 +78,10 @@ class FastTokenizer(Tokenizer):
                     part.truncate(length)
             pair = self._tokenizer.post_process(*parts)
         return TypedIds(pair.ids, pair.type_ids)
+
+    def settled(self, ids: Sequence[int], text: str) -> str:
+        # If one byte of a run of them is wrong, the library makes all of them U+FFFD.
+        return "" if ids and ids[-1] in self._bytes else super().settled(ids, text)
 
     def _decode(self, sequences: list[list[int]]) -> list[str]:
         with self._naming_the_file():

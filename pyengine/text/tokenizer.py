@@ -13,6 +13,9 @@ from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
 
+_CLEANED = 8
+"""Last characters that cleaning up may change: a rule takes four, and one may feed the next."""
+
 
 class TypedIds(NamedTuple):
     """Token ids, and the type of each: 0, or 1 in the second text of a pair where the model is told
@@ -32,6 +35,7 @@ class Tokenizer(ABC):
     """
 
     languages: Languages | None = None
+    _clean_up = False  # whether decoding removes spaces before English punctuation
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text`` as the encoder sees them, with the end token.
@@ -126,6 +130,15 @@ class Tokenizer(ABC):
     def _encode_pair(self, first: str, second: str, limit: int | None) -> TypedIds:
         """:meth:`encode_pairs` for one pair of texts that encode in UTF-8."""
         raise UnsupportedModelError(f"{type(self).__name__} knows no pairs of texts")
+
+    def settled(self, ids: Sequence[int], text: str) -> str:
+        """The beginning of ``text`` that stays the same however ``ids``, whose text it is, go on.
+
+        A character whose last byte is missing counts as U+FFFD.
+        """
+        if self._clean_up:
+            text = text[:-_CLEANED]
+        return text.rstrip("\ufffd")
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> list[list[int]]:

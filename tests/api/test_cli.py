@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pyengine import Translator, cli_translate
 from pyengine.cli_translate import LineReader, Pace
 from pyengine.info import _decoding_text
 
-from .conftest import SENTENCES, Cli, elsewhere
+from .conftest import FIXTURES, SENTENCES, Cli, elsewhere
 
 
 def test_version(cli: Cli) -> None:
@@ -234,7 +235,8 @@ def test_a_model_with_options_that_are_not_supported(
     file = tmp_path / "generation_config.json"
     facts = json.loads(file.read_text())
     file.unlink()
-    file.write_text(json.dumps({**facts, "do_sample": True}))
+    penalties = {"no_repeat_ngram_size": 1, "repetition_penalty": 9.0}
+    file.write_text(json.dumps({**facts, **penalties, "do_sample": True}))
     done = cli("translate", "-m", tmp_path, "A dog.")
     assert (done.returncode, done.stdout) == (1, "")
     assert "do_sample: found True" in done.stderr
@@ -242,6 +244,68 @@ def test_a_model_with_options_that_are_not_supported(
     assert cli("verify", tmp_path, "--max-new-tokens", 3).returncode == 0  # greedy in any case
     done = cli("bench", tmp_path, "--rounds", 1, "--batch-size", 64, "--target-length", 2)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def prompted_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GPT-2 with random weights and a tokenizer."""
+    folder = tmp_path_factory.mktemp("generate") / "gpt2"
+    shutil.copytree(FIXTURES / "gpt2", folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(FIXTURES / "tokenizers" / "fast-bpe" / name, folder)
+    return folder
+
+
+def test_generate(cli: Cli, prompted_model: Path) -> None:
+    with pyengine.Generator(prompted_model, cache_dir=False) as generator:
+        ids = [generator.encode("A)")]
+        options = {"max_new_tokens": 12, "num_beams": 2, "num_return_sequences": 2}
+        beams = [generator.decode(h.ids) for h in generator.generate(ids, **options)[0]]
+        greedy = "".join(generator.stream("A)", repetition_penalty=1.5))
+        sampled = "".join(generator.stream("A)", do_sample=True, seed=4, temperature=1.5))
+    command = ("generate", "-m", prompted_model, "A)")
+    found = cli(*command, "--max-new-tokens", 12, "--num-beams", 2, "--num-return-sequences", 2)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "\n".join([*beams, ""]), "")
+    for mode in ((), ("--stream",)):
+        found = cli(*command, "--repetition-penalty", 1.5, *mode)
+        assert (found.returncode, found.stdout) == (0, f"{greedy}\n")
+        found = cli(*command, "--do-sample", "--seed", 4, "--temperature", 1.5, *mode)
+        assert (found.returncode, found.stdout) == (0, f"{sampled}\n")
+    piped = cli(*command[:-1], "--repetition-penalty", 1.5, text="A)\n")
+    assert piped.stdout == f"{greedy}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--stream", "--num-beams", 2], 2, "num_beams: found 2, expected 1"),
+        (["--top-p", "2", "--do-sample"], 2, "top_p: found 2.0, expected a number from 0 to 1"),
+        (["--max-new-tokens", 0], 2, "max_new_tokens: found 0"),
+        (["--sed", 3], 2, "did you mean --seed?"),
+        (["extra"], 2, "found 'extra', expected no more arguments"),
+    ],
+)
+def test_generate_errors(
+    cli: Cli, prompted_model: Path, arguments: list[object], status: int, message: str
+) -> None:
+    done = cli("generate", "-m", prompted_model, "A)", *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_generate_needs_a_decoder_only_model(cli: Cli, text_model: Path) -> None:
+    done = cli("generate", "-m", text_model, "A dog.")
+    assert done.returncode == 1
+    assert "pyengine.Translator" in done.stderr
+
+
+def test_sampled_translations(cli: Cli, text_model: Path, text_translator: Translator) -> None:
+    options = ("--do-sample", "--num-beams", 1, "--seed", 5, "--top-k", 8)
+    done = cli("translate", "-m", text_model, *SENTENCES[:3], *options)
+    sampled = {"do_sample": True, "num_beams": 1, "seed": 5, "top_k": 8}
+    expected = text_translator.translate(list(SENTENCES[:3]), **sampled)
+    assert done.stdout.split("\n") == [*expected, ""]
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:

@@ -219,7 +219,7 @@ def test_unknown_options_and_bad_values(ids_translator: Translator) -> None:
     with pytest.raises(ValueError):
         ids_translator.translate("", num_beams=0)
     with pytest.raises(OptionError, match="do_sample"):
-        ids_translator.generate([[1, 0]], do_sample=True)
+        ids_translator.generate([[1, 0]], do_sample=True, num_beams=4)
 
 
 def test_more_beams_than_the_vocabulary_has_ids(ids_translator: Translator) -> None:

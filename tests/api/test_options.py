@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pyengine import GenerationOptions, OptionError, UnknownOptionError
-from pyengine.options import OPTION_NAMES, ModelLimits, resolve_options, to_core
+from pyengine.option_values import OPTION_NAMES, ModelLimits
+from pyengine.options import resolve_options, to_core
 
 LIMITS = ModelLimits(vocab_size=100, max_positions=64)
 START = {"decoder_start_token_id": 99, "eos_token_id": 0}
@@ -126,9 +127,21 @@ def test_decoder_start_falls_back_to_the_beginning_token() -> None:
         ({"bad_words_ids": [[]]}, "bad_words_ids: found .*, expected a list of non-empty lists"),
         ({"bad_words_ids": [[1, 200]]}, "bad_words_ids: found .*, expected a token id"),
         ({"decoder_start_token_id": "a"}, "decoder_start_token_id: found 'a'"),
-        ({"do_sample": True}, "do_sample: found True, expected only False.*not support"),
-        ({"no_repeat_ngram_size": 3}, "no_repeat_ngram_size: found 3, expected only 0"),
-        ({"repetition_penalty": 1.2}, "repetition_penalty: found 1.2, expected only 1"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: found -1, expected an integer of"),
+        ({"encoder_no_repeat_ngram_size": 2.5}, "encoder_no_repeat_ngram_size: found 2.5"),
+        ({"repetition_penalty": 0}, "repetition_penalty: found 0, expected a number from 1e-6"),
+        (
+            {"encoder_repetition_penalty": "2"},
+            "encoder_repetition_penalty: found '2', exp",
+        ),
+        ({"do_sample": 1}, "do_sample: found 1, expected True or False"),
+        ({"do_sample": True, "num_beams": 4}, "do_sample: found True, expected False with num_b"),
+        ({"do_sample": True, "temperature": 0}, "temperature: found 0, expected a number from"),
+        ({"do_sample": True, "top_k": -1}, "top_k: found -1, expected an integer of at least 0"),
+        ({"do_sample": True, "top_p": 1.5}, "top_p: found 1.5, expected a number from 0 to 1"),
+        ({"do_sample": True, "min_p": "x"}, "min_p: found 'x', expected a finite number"),
+        ({"do_sample": True, "seed": -1}, "seed: found -1, expected an integer from 0 to 1844674"),
+        ({"do_sample": True, "typical_p": 0.9}, "typical_p: found 0.9, expected only 1: pyengine"),
         ({"num_beam_groups": 2}, "num_beam_groups: found 2.*not support"),
         ({"diversity_penalty": 0.5}, "diversity_penalty: found 0.5.*not support"),
         ({"stop_strings": ["."]}, "stop_strings: found .*not support"),
@@ -151,14 +164,27 @@ def test_wrong_values_of_the_file_say_so() -> None:
     with pytest.raises(OptionError, match=r"num_beams: found 0, .* \(in the model's generation_c"):
         resolve({"num_beams": 0})
     with pytest.raises(OptionError, match=r"do_sample: found True.*generation_config"):
-        resolve({"do_sample": True})
-    assert resolve({"do_sample": True}, do_sample=False) == resolve()
+        resolve({"do_sample": True}, num_beams=2)
+    assert resolve({"do_sample": True}, do_sample=False, num_beams=2) == resolve(num_beams=2)
+
+
+def test_a_file_that_samples() -> None:
+    file = {"do_sample": True, "temperature": 0.6, "top_p": 0.9}  # as Llama's
+    options = resolve(file, seed=7)
+    assert options.do_sample
+    assert (options.temperature, options.top_p, options.min_p, options.seed) == (0.6, 0.9, 0.0, 7)
+    assert options.top_k == 50  # transformers' default
+    assert resolve(file, top_k=5).top_k == resolve({**file, "top_k": 5}).top_k == 5
+    assert resolve(file, top_k=None).top_k == resolve({**file, "top_k": None}).top_k == 0
+    assert resolve(file, num_return_sequences=20).num_return_sequences == 20
+    assert resolve(file, temperature=None, top_p=None).temperature == 1.0
 
 
 def test_values_that_change_nothing_are_accepted() -> None:
     assert resolve(
-        do_sample=False, temperature=0.7, top_k=50, top_p=0.9, repetition_penalty=1.0,
-        no_repeat_ngram_size=0, num_beam_groups=1, diversity_penalty=0.0, use_cache=True,
+        do_sample=False, temperature=0.7, top_k=50, top_p=0.9, typical_p=0.5, seed=4,
+        repetition_penalty=1.0, encoder_repetition_penalty=None, no_repeat_ngram_size=0,
+        num_beam_groups=1, diversity_penalty=0.0, use_cache=True,
         pad_token_id=5, stop_strings=None, constraints=None,
     ) == resolve()  # fmt: skip
 
@@ -198,7 +224,8 @@ def test_core_options_carry_every_value() -> None:
         num_beams=3, num_return_sequences=2, max_length=20, min_length=4, length_penalty=0.6,
         early_stopping="never", renormalize_logits=True, forced_bos_token_id=8, eos_token_id=[0, 9],
         forced_eos_token_id=9, suppress_tokens=[3, 4], begin_suppress_tokens=[5],
-        bad_words_ids=[[6, 7], [0], [9], [1]],
+        bad_words_ids=[[6, 7], [0], [9], [1]], no_repeat_ngram_size=3,
+        encoder_no_repeat_ngram_size=2, repetition_penalty=1.2, encoder_repetition_penalty=0.9,
     )  # fmt: skip
     core = to_core(options)
     assert (core.num_beams, core.num_return_sequences) == (3, 2)
@@ -209,6 +236,20 @@ def test_core_options_carry_every_value() -> None:
     assert (core.eos_token_ids, core.forced_eos_token_ids) == ([0, 9], [9])
     assert (core.suppress_tokens, core.begin_suppress_tokens) == ([3, 4], [5])
     assert core.bad_words_ids == [[6, 7], [0], [9], [1]]
+    assert (core.no_repeat_ngram_size, core.encoder_no_repeat_ngram_size) == (3, 2)
+    assert (core.repetition_penalty, core.encoder_repetition_penalty) == (1.2, 0.9)
+    assert core.do_sample is False
     for value, name in ((True, "IMMEDIATE"), (False, "HEURISTIC")):
         assert to_core(resolve(early_stopping=value)).early_stopping.name == name
     assert to_core(resolve()).forced_bos_token_id == -1
+
+
+def test_core_options_carry_those_of_sampling() -> None:
+    options = resolve(
+        do_sample=True, temperature=0.5, top_k=9, top_p=0.8, min_p=0.1, seed=2**64 - 1
+    )
+    core = to_core(options)
+    assert (core.do_sample, core.temperature, core.top_k) == (True, 0.5, 9)
+    assert (core.top_p, core.min_p, core.seed) == (0.8, 0.1, 2**64 - 1)
+    fresh = {to_core(resolve(do_sample=True)).seed for _ in range(9)}
+    assert len(fresh) == 9

@@ -8,6 +8,9 @@
 
 #include "decode/beam.h"
 #include "decode/greedy.h"
+#include "decode/sampling.h"
+#include "decode/token_queue.h"
+#include "kernels/tables.h"
 
 using namespace pyengine;
 
@@ -51,6 +54,12 @@ GenerationOptions toy_options(int num_beams, int max_length) {
   return options;
 }
 
+SearchStart start_of(const GenerationOptions& options, const Constraints& constraints,
+                     std::span<const std::int32_t> prompt = kStart,
+                     std::span<const std::int32_t> source = {}) {
+  return {options, constraints, kScalarKernels, prompt, source};
+}
+
 // Answers a row as the vocabulary projection would.
 struct Answer {
   std::vector<float> values;
@@ -59,7 +68,13 @@ struct Answer {
 
   Answer(std::vector<float> logits, const VocabularyQuery& query) {
     float sum = log_sum_exp(logits);
-    for (const std::int32_t id : query.banned) logits[id] = kMinusInfinity;
+    if (query.logits != nullptr) std::copy(logits.begin(), logits.end(), query.logits);
+    for (std::size_t i = 0; i < query.banned.size(); ++i) {
+      if (query.banned[i] >= kVocab) continue;
+      float& logit = logits[query.banned[i]];
+      if (query.banned_logits != nullptr) query.banned_logits[i] = logit;
+      logit = kMinusInfinity;
+    }
     if (query.renormalize) sum = log_sum_exp(logits);
     for (int i = 0; i < query.top_k; ++i) {
       int best = -1;
@@ -130,7 +145,7 @@ TEST_CASE("a beam as wide as the whole tree finds the best of all targets") {
     options.length_penalty = length_penalty;
     options.early_stopping = EarlyStopping::kNever;
     const Constraints constraints(options);
-    BeamSearch search(options, constraints, kStart);
+    BeamSearch search(start_of(options, constraints));
     const auto hypotheses = run(search, model);
     CHECK(hypotheses[0].score == doctest::Approx(best_score(model, {0}, 0.0f, options)).epsilon(1e-6));
     for (std::size_t i = 1; i < hypotheses.size(); ++i) CHECK(hypotheses[i - 1].score >= hypotheses[i].score);
@@ -141,7 +156,7 @@ TEST_CASE("greedy takes the largest logit of each step and scores it") {
   ToyModel model;
   const GenerationOptions options = toy_options(1, 9);
   const Constraints constraints(options);
-  GreedySearch search(options, constraints, kStart);
+  GreedySearch search(start_of(options, constraints));
   const Hypothesis found = run(search, model)[0];
 
   std::vector<std::int32_t> prefix{0};
@@ -167,10 +182,10 @@ TEST_CASE("a search behind a prompt is the search from its first token whose way
     const Constraints constraints(options);
     const auto search_from = [&](std::span<const std::int32_t> prompt) {
       if (num_beams > 1) {
-        BeamSearch search(options, constraints, prompt);
+        BeamSearch search(start_of(options, constraints, prompt));
         return run(search, model);
       }
-      GreedySearch search(options, constraints, prompt);
+      GreedySearch search(start_of(options, constraints, prompt));
       return run(search, model);
     };
     const std::vector<std::int32_t> ids = search_from(kStart)[0].ids;
@@ -196,17 +211,17 @@ TEST_CASE("bans and forced tokens") {
 
   SUBCASE("sets are merged, ascending, without repeats") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{0}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{0}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
-    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, lengths,
+    constraints.ban(std::vector<std::int32_t>{0, 1, 4}, {}, lengths,
                     banned);  // {2} is the end token: let through
     CHECK(banned == std::vector<std::int32_t>{0, 3, 4});
   }
   SUBCASE("a bad word needs its whole prefix within the target") {
     const Constraints constraints(options);
-    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 0, 3}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{3, 4});
-    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, lengths, banned);
+    constraints.ban(std::vector<std::int32_t>{9, 3, 0}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 3, 4});
   }
   SUBCASE("first and last tokens") {
@@ -218,10 +233,11 @@ TEST_CASE("bans and forced tokens") {
     CHECK(constraints.forced(1, lengths)[0] == 4);
     CHECK(constraints.forced(2, lengths).empty());
     CHECK(constraints.forced(5, lengths)[0] == 2);
-    constraints.ban(std::vector<std::int32_t>{0, 4}, lengths, banned);  // the first free token is the second
+    constraints.ban(std::vector<std::int32_t>{0, 4}, {}, lengths,
+                    banned);  // the first free token is the second
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3});
     options.suppress_tokens = {4, 3};  // and stays the second where the forced one is suppressed
-    Constraints(options).ban(std::vector<std::int32_t>{0, 4}, lengths, banned);
+    Constraints(options).ban(std::vector<std::int32_t>{0, 4}, {}, lengths, banned);
     CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
   }
   SUBCASE("a forced token adds nothing to the score") {
@@ -229,10 +245,156 @@ TEST_CASE("bans and forced tokens") {
     GenerationOptions free = toy_options(3, 2);
     free.forced_bos_token_id = 3;
     const Constraints constraints(free);
-    BeamSearch search(free, constraints, kStart);
+    BeamSearch search(start_of(free, constraints));
     const auto hypotheses = run(search, model);
     REQUIRE(hypotheses.size() == 1);
     CHECK(hypotheses[0].ids == std::vector<std::int32_t>{3});
     CHECK(hypotheses[0].score == 0.0f);
+  }
+}
+
+namespace {
+
+constexpr std::int32_t kPrompt[] = {0, 3, 1, 3};
+
+// What a RowProcessors makes of the logits after `tokens`: value and log-probability of each id.
+std::map<std::int32_t, std::pair<float, float>> processed(const GenerationOptions& options,
+                                                          std::span<const std::int32_t> tokens,
+                                                          std::span<const std::int32_t> source,
+                                                          const std::vector<float>& logits,
+                                                          RowProcessors::On on) {
+  const Constraints constraints(options);
+  RowProcessors processors(start_of(options, constraints, kStart, source), lengths_of(options, 1), on);
+  VocabularyQuery query;
+  processors.prepare(tokens, query);
+  query.top_k = kVocab;
+  const Answer answer(logits, query);
+  std::map<std::int32_t, std::pair<float, float>> found;
+  for (int time = 0; time < 2; ++time) {  // asking again changes nothing
+    found.clear();
+    processors.for_each_candidate(answer.result, kVocab, [&](std::int32_t id, float value, float log_prob) {
+      CHECK(found.count(id) == 0);
+      found[id] = {value, log_prob};
+    });
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("what was generated, and what the source holds, cannot come again") {
+  GenerationOptions options = toy_options(1, 20);
+  std::vector<std::int32_t> banned;
+  const Lengths lengths = lengths_of(options, 1);
+  const std::vector<std::int32_t> source{4, 3, 1, 0, 1};
+  const auto ban = [&](const std::vector<std::int32_t>& tokens) {
+    Constraints(options).ban(tokens, source, lengths, banned);
+    return banned;
+  };
+  options.no_repeat_ngram_size = 2;
+  CHECK(ban({0, 1, 3, 0}) == std::vector<std::int32_t>{1});
+  CHECK(ban({0, 1, 0, 3, 0}) == std::vector<std::int32_t>{1, 3});
+  CHECK(ban({0}).empty());
+  options.no_repeat_ngram_size = 1;
+  CHECK(ban({4, 1, 4}) == std::vector<std::int32_t>{1, 4});
+  options.no_repeat_ngram_size = 4;
+  CHECK(ban({1, 2, 3, 4, 1, 2, 3}) == std::vector<std::int32_t>{4});
+  CHECK(ban({1, 2}).empty());
+  options.no_repeat_ngram_size = 0;
+  options.encoder_no_repeat_ngram_size = 2;
+  CHECK(ban({0, 1}) == std::vector<std::int32_t>{0});
+  CHECK(ban({0, 3}) == std::vector<std::int32_t>{1});
+  options.encoder_no_repeat_ngram_size = 3;
+  CHECK(ban({1}).empty());
+  CHECK(ban({2, 3, 1}) == std::vector<std::int32_t>{0});
+}
+
+TEST_CASE("penalties change logits, and in beam search log-probabilities") {
+  const std::vector<float> logits{2.0f, -1.0f, 0.5f, 3.0f, -2.0f};
+  GenerationOptions options = toy_options(1, 20);
+  options.repetition_penalty = 2.0;
+  options.encoder_repetition_penalty = 4.0;
+  options.suppress_tokens = {2};
+  const std::vector<std::int32_t> tokens{0, 1, 1}, source{1, 3, 7};  // 7 is no target
+  const float sum = log_sum_exp(logits);
+  for (const bool renormalize : {false, true}) {
+    options.renormalize_logits = renormalize;
+    auto found = processed(options, tokens, source, logits, RowProcessors::On::kLogits);
+    CHECK(found.size() == 4);
+    // Of the source first: by 1/4, then of the text: by 2.
+    const std::vector<float> values{1.0f, -0.5f, kMinusInfinity, 12.0f, -2.0f};
+    const float norm = log_sum_exp(values);
+    for (const auto& [id, pair] : found) {
+      CHECK(pair.first == values[id]);
+      const float log_prob = renormalize ? values[id] - norm : logits[id] - sum;
+      CHECK(pair.second == doctest::Approx(log_prob).epsilon(1e-6));
+    }
+    found = processed(options, tokens, source, logits, RowProcessors::On::kLogProbs);
+    CHECK(found.size() == 4);
+    std::vector<float> log_probs;
+    for (const float logit : logits) log_probs.push_back(logit - sum);
+    log_probs[0] *= 2.0f;
+    log_probs[1] *= 0.5f;
+    log_probs[2] = kMinusInfinity;
+    log_probs[3] *= 0.25f;
+    const float second = renormalize ? log_sum_exp(log_probs) : 0.0f;
+    for (const auto& [id, pair] : found) {
+      CHECK(pair.second == doctest::Approx(log_probs[id] - second).epsilon(1e-6));
+    }
+  }
+}
+
+TEST_CASE("a sample is its own, whatever the number of samples and the way to the logits") {
+  ToyModel model;
+  GenerationOptions options = toy_options(1, 12);
+  options.do_sample = true;
+  options.seed = 5;
+  options.temperature = 4.0;
+  const auto samples = [&](int count) {
+    options.num_return_sequences = count;
+    const Constraints constraints(options);
+    SamplingSearch search(start_of(options, constraints, kPrompt, kPrompt), kVocab);
+    return run(search, model);
+  };
+  const auto all = samples(20);
+  REQUIRE(all.size() == 20);
+  std::size_t num_long = 0;
+  for (const Hypothesis& sample : all) {
+    CHECK(sample.ids.size() <= 8);
+    CHECK(std::count(sample.ids.begin(), sample.ids.end(), kEnd) == 0);
+    num_long += sample.ids.size() > 2;
+  }
+  CHECK(num_long > 3);
+  const auto expect_first = [&](const std::vector<Hypothesis>& few) {
+    for (std::size_t i = 0; i < few.size(); ++i) {
+      CHECK(few[i].ids == all[i].ids);
+      CHECK(few[i].score == doctest::Approx(all[i].score).epsilon(1e-5));
+    }
+  };
+  expect_first(samples(3));
+  options.top_k = 1;
+  for (const Hypothesis& sample : samples(4)) {
+    CHECK(sample.score == 0.0f);
+    CHECK(sample.ids == samples(1)[0].ids);
+  }
+  options.top_k = kVocab;  // from candidates, best first
+  const auto from_candidates = samples(20);
+  options.top_k = 300;  // from the whole row, best first
+  const auto from_row = samples(20);
+  for (std::size_t i = 0; i < 20; ++i) CHECK(from_candidates[i].ids == from_row[i].ids);
+}
+
+TEST_CASE("a stream gives the tokens of the result as they are made") {
+  for (const int max_length : {4, 30}) {
+    ToyModel model;
+    GenerationOptions options = toy_options(1, max_length);
+    const Constraints constraints(options);
+    TokenQueue tokens;
+    StreamedSearch search(std::make_unique<GreedySearch>(start_of(options, constraints)), tokens);
+    const Hypothesis found = run(search, model)[0];
+    CHECK(tokens.take(std::chrono::duration<double>(0)) == found.ids);
+    CHECK(tokens.take(std::chrono::duration<double>(0)).empty());
+    tokens.close();
+    CHECK(tokens.take(std::chrono::duration<double>(100)).empty());
   }
 }

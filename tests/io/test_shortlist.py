@@ -73,6 +73,16 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "suppressed": {"suppress_tokens": (1, 3, 5, 44, 45, 46), "min_length": 6},
     "forced": {"forced_bos_token_id": 3, "forced_eos_token_id": 0, "bad_words_ids": ((5, 6),)},
     "beam": {"num_beams": 4, "num_return_sequences": 4, "length_penalty": 0.6},
+    "penalised": {"repetition_penalty": 1.4, "encoder_repetition_penalty": 2.0},
+    "sampled": {"do_sample": True, "top_k": 0, "num_return_sequences": 3, "seed": 3},
+    "sampled from few": {"do_sample": True, "top_k": 9, "repetition_penalty": 0.7, "seed": 4},
+    "sampled by min_p": {
+        "do_sample": True,
+        "top_k": 0,
+        "repetition_penalty": 3.0,
+        "min_p": 0.1,
+        "seed": 5,
+    },
     "more beams than candidates": {"num_beams": 40, "num_return_sequences": 2, "max_length": 4},
 }
 
@@ -124,9 +134,11 @@ def test_all_ids_as_candidates_change_nothing(tmp_path: Path, compute_type: str)
 
 
 @pytest.mark.parametrize("compute_type", COMPUTE_TYPES)
-@pytest.mark.parametrize("search", ["greedy", "suppressed", "beam"])
+@pytest.mark.parametrize("search", ["greedy", "suppressed", "beam", "penalised beam", "sampled"])
 def test_invariance(folder: Path, compute_type: str, search: str) -> None:
-    options = {"max_length": 24, **SEARCHES[search]}
+    # With penalties not the search above: log-probabilities are those among the candidates.
+    penalised_beam = SEARCHES["beam"] | SEARCHES["penalised"]
+    options = {"max_length": 24, **(SEARCHES.get(search) or penalised_beam)}
     with Translator(folder, compute_type, threads=1, batch_size=1) as translator:
         alone = [translator.generate([source], **options)[0] for source in SOURCES]
     for isa in _core.available_isas():

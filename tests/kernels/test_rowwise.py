@@ -135,3 +135,21 @@ def test_rotate(isa, rng, num_heads, head_dim):
     turned = pairs * np.exp(1j * angles)
     np.testing.assert_allclose(found, np.hstack([turned.real, turned.imag]), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found, kernels.rotate("scalar", table, heads))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_exp_shifted(isa, rng, size):
+    x = normal(rng, size) * 8
+    x[rng.random(size) < 0.2] = -INF
+    found = kernels.exp_shifted(isa, x, 3.5)
+    expected = np.exp((x - np.float32(3.5)).astype(np.float64))
+    assert_within(found, expected, 1.5 * EPS * expected)
+    assert_same_bits(found, kernels.exp_shifted("scalar", x, 3.5))
+
+
+def test_exp_shifted_at_its_ends(isa):
+    x = np.array([-INF, -90.0, -86.0, 0.0], np.float32)
+    found = kernels.exp_shifted(isa, x, 0.0)
+    assert found.tolist()[:2] == [0.0, 0.0]
+    assert found[2] > 0
+    assert found[3] == 1.0

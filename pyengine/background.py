@@ -1,0 +1,76 @@
+"""Work in a thread of its own, which ends when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from pyengine import _core
+from pyengine.errors import ForkedError
+
+Result = TypeVar("Result")
+
+
+class Call(threading.Thread, Generic[Result]):
+    """One call at work, from now on.
+
+    Args:
+        work: what to do. It may raise once the flag is set: nobody waits for its result any more.
+    """
+
+    def __init__(self, work: Callable[[_core.StopFlag], Result]) -> None:
+        super().__init__(name="pyengine-stream", daemon=True)
+        self.stop = _core.StopFlag()
+        self._work = work
+        self._results: list[Result] = []
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        _at_work.add(self)
+        try:
+            self._results.append(self._work(self.stop))
+        except BaseException as error:
+            self._error = error
+        finally:
+            _at_work.discard(self)
+            self._done.set()
+
+    def wait(self) -> None:
+        """Wait for the end; at once in a forked child, which has no such thread.
+
+        A Ctrl-C inside ``Thread.join`` makes Python 3.11 take a running thread for an ended one, so
+        that the next join returns early; an event has no such state.
+        """
+        if self.is_alive():
+            self._done.wait()
+        self.join()
+
+    def result(self) -> Result:
+        """Wait for the result, or raise what the work raised."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        if not self._results:  # the thread does not exist in a forked child
+            raise ForkedError("the process forked while this stream was at work; start another")
+        return self._results[0]
+
+
+_at_work: set[Call[Any]] = set()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what runs for streams that nobody closed, while threads can still end."""
+    end(tuple(_at_work))
+
+
+def end(calls: tuple[Call[Result], ...]) -> None:
+    """Tell the calls to stop, and wait until they have."""
+    for call in calls:
+        call.stop.set()
+    for call in calls:
+        call.wait()

@@ -1,0 +1,310 @@
+"""The parser of the command line ``pyengine``."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pyengine._version import __version__
+from pyengine.loading import COMPUTE_TYPES
+
+EXIT_USAGE = 2
+
+_DECODING: dict[str, tuple[type, str]] = {
+    "num_beams": (int, "beams followed; 1 is greedy search"),
+    "num_return_sequences": (int, "results of each input, one a line, best first"),
+    "max_length": (int, "tokens of a result at most, start and end token or prompt included"),
+    "max_new_tokens": (int, "the same without start token or prompt"),
+    "min_length": (int, "tokens of a result at least, counted as for --max-length"),
+    "length_penalty": (float, "a score is divided by (tokens ** this)"),
+    "no_repeat_ngram_size": (int, "sequences of so many tokens occur once at most"),
+    "repetition_penalty": (float, "above 1, tokens that are there already become less likely"),
+    "temperature": (float, "of sampling: below 1, likely tokens become likelier"),
+    "top_k": (int, "of sampling: draw from so many most probable tokens; 0 is all (50)"),
+    "top_p": (float, "of sampling: draw from the fewest that have this probability together"),
+    "min_p": (float, "of sampling: draw from those of this share of the largest probability"),
+    "seed": (int, "of sampling: the same gives the same samples (another for each call)"),
+}
+DECODING_NAMES = (*_DECODING, "early_stopping", "do_sample")
+"""The options of decoding."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, and room for the names of options."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=_HelpFormatter, allow_abbrev=False)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is unknown here, where the command's own options are known."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown[0]))
+        return namespace, unknown
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"found {word!r}, expected no more arguments"
+        name = word.split("=")[0]
+        close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.5)
+        return f"{name}: no such option" + (f"; did you mean {close[0]}?" if close else "")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"pyengine: error: {message} (see {self.prog} --help)\n")
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(
+        prog="pyengine",
+        description="Translate with Transformer models exported to ONNX, on the CPU.",
+    )
+    parser.add_argument("--version", action="version", version=f"pyengine {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    _add_translate(commands)
+    _add_generate(commands)
+    _add_models(commands)
+    _add_convert(commands)
+    _add_info(commands)
+    _add_verify(commands)
+    _add_pack(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_translate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "translate",
+        help="translate text, files or standard input",
+        description="Translate text given here, in files, or on standard input, one sentence a "
+        "line. Translations come out in input order, one a line. An empty line stays empty.",
+    )
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
+    parser.add_argument("-m", "--model", type=Path, help="model folder")
+    language = {"metavar": "CODE", "help": "its language, such as en, or as the model calls it"}
+    parser.add_argument("--from", dest="source", **language)
+    parser.add_argument("--to", dest="target", metavar="CODE", help="that of the translation")
+    parser.add_argument("--prefix", default="", help="what the model wants before each text")
+    parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file of sentences, one a line; '-' is standard input; may be repeated",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
+    parser.add_argument(
+        "--split",
+        action=argparse.BooleanOptionalAction,
+        help="whether a line may hold several sentences (yes with --from and --to)",
+    )
+    parser.add_argument(
+        "--truncate",
+        action="store_true",
+        help="cut a sentence longer than the model's positions and warn, instead of stopping",
+    )
+    _add_decoding_options(parser)
+    engine = _add_engine_options(parser)
+    engine.add_argument(
+        "--batch-size", type=int, metavar="N", help="sentences decoded together at most (32)"
+    )
+
+
+def _add_generate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "generate",
+        help="continue a text",
+        description="Continue a text given here, or standard input as a whole, with a decoder-only "
+        "model (GPT-2, Llama). What follows the text is written, and a line break.",
+    )
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="the text to continue")
+    parser.add_argument("-m", "--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--stream", action="store_true", help="write each token as it is made")
+    _add_decoding_options(parser)
+    _add_engine_options(parser)
+
+
+def _add_models(commands: Any) -> None:
+    commands.add_parser(
+        "models",
+        help="list the installed models",
+        description="List the models that --from and --to choose from: languages, folder, and "
+        "where it was found. They lie in the folder that PYENGINE_MODELS names, or in installed "
+        "packages.",
+    )
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a Firefox Translations model as ONNX",
+        description="Write a Firefox Translations (Bergamot, Marian) model as the ONNX folder that "
+        "pyengine and onnxruntime read; int8 weights stay int8. pyengine runs both.",
+    )
+    parser.add_argument("model", type=Path, metavar="FOLDER", help="with model*.bin or model*.npz")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+
+
+def _add_info(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="show what a model folder holds",
+        description="Show a model's architecture, size, tokenizer and decoding defaults.",
+    )
+    _add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_engine_options(parser)
+
+
+def _add_verify(commands: Any) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="compare the engine with onnxruntime on the same files",
+        description="Run the folder's ONNX files through onnxruntime (greedy) and the engine on "
+        "the same tokens, and compare their logits; of an encoder alone, the last hidden states or "
+        "the logits of its classes. Exit status 1 when they differ.",
+    )
+    _add_model(parser)
+    parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=64,
+        metavar="N",
+        help="target tokens of each sentence (%(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_engine_options(parser)
+
+
+def _add_pack(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pack",
+        help="pack a model's weights ahead of its first load",
+        description="Pack a model's weights as the first load would, so that every load is a fast "
+        "one. They are found by the folder's path and by the size and modification time of its "
+        "ONNX files.",
+    )
+    _add_model(parser)
+    _add_compute_type(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="the cache_dir of the loads to come, readable by every user (the user's own cache)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit status 1 unless the file there is exactly what packing the "
+        "model now would give",
+    )
+
+
+def _add_bench(commands: Any) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="measure speed and memory against onnxruntime",
+        description="Measure the engine and onnxruntime on the same files and sentences, greedy "
+        "search, each in a process of its own, in turns; medians of the rounds.",
+    )
+    _add_model(parser)
+    parser.add_argument("--text", type=Path, metavar="FILE", help="sentences, one a line")
+    parser.add_argument(
+        "--batch-size", type=int, nargs="+", default=[1, 32], metavar="N", help="sizes (1 32)"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of each engine")
+    parser.add_argument(
+        "--compute-type",
+        default="default",
+        metavar="TYPE",
+        help="of pyengine; onnxruntime computes in what the files hold (%(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="of both engines (%(default)s)"
+    )
+    parser.add_argument(
+        "--target-length", type=int, metavar="N", help="of every translation (random weights)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+
+
+def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    decoding = parser.add_argument_group("decoding (what is not given comes from the model folder)")
+    for name, (kind, text) in _DECODING.items():
+        metavar = "N" if kind is int else "X"
+        flag = f"--{name.replace('_', '-')}"
+        decoding.add_argument(flag, type=kind, metavar=metavar, help=text)
+    decoding.add_argument(
+        "--early-stopping",
+        type=_early_stopping,
+        metavar="WHEN",
+        help="when beam search stops: true, false or never",
+    )
+    decoding.add_argument(
+        "--do-sample",
+        action=argparse.BooleanOptionalAction,
+        help="draw each token by its probability, with --num-beams 1",
+    )
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
+    group = parser.add_argument_group("engine (only the first two change the output)")
+    _add_compute_type(group)
+    group.add_argument(
+        "--no-shortlist",
+        dest="shortlist",
+        action="store_false",
+        default=None,
+        help="choose from the whole vocabulary, though the folder holds a lexical shortlist",
+    )
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="threads (all cores this process may use)"
+    )
+    group.add_argument(
+        "--isa",
+        metavar="NAME",
+        help="instruction set: avx512vnni, avx512, avxvnni, avx2 or scalar (the best)",
+    )
+    cache = group.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="where packed weights are kept (pyengine in the user's cache folder)",
+    )
+    cache.add_argument(
+        "--no-cache",
+        dest="cache_dir",
+        action="store_false",
+        default=None,
+        help="read the ONNX files, and keep no packed weights",
+    )
+    return group
+
+
+def _add_compute_type(group: Any) -> None:
+    group.add_argument(
+        "--compute-type",
+        choices=COMPUTE_TYPES,
+        default="default",
+        help="type of the weights (what the files hold); auto: the fastest here",
+    )
+
+
+def _early_stopping(text: str) -> bool | str:
+    values: dict[str, bool | str] = {"true": True, "false": False, "never": "never"}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected true, false or never")
+    return values[text.lower()]

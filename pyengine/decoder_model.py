@@ -1,0 +1,89 @@
+"""DecoderModel: what a model that writes text does with ids, whether it has an encoder or not."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyengine import _core, _ragged
+from pyengine.errors import OptionError
+from pyengine.inputs import Ids, Offsets
+from pyengine.loaded_model import LoadedModel
+from pyengine.options import GenerationOptions, to_core
+
+if TYPE_CHECKING:
+    from pyengine.loading import Loaded
+
+
+class Hypothesis(NamedTuple):
+    """One translation, or continuation of a prompt, as token ids.
+
+    Attributes:
+        ids: without the decoder start token or the prompt, and without the end token.
+        score: sum of the log-probabilities / (generated tokens, end token included) **
+            ``length_penalty``; with a shortlist, probabilities over the sentence's candidates; of a
+            sample, the probabilities that its tokens were drawn with.
+    """
+
+    ids: list[int]
+    score: float
+
+
+class DecoderModel(LoadedModel):
+    """What a :class:`~pyengine.Translator` and a :class:`~pyengine.Generator` have in common."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids as ``generate`` returns them; special tokens are dropped.
+
+        Raises:
+            InputError, InputTypeError: an id is outside the vocabulary, or no integer.
+            TokenizerMissingError: the folder holds no tokenizer files.
+
+        Example::
+
+            model.decode(model.generate([[12, 7, 2]])[0][0].ids)
+        """
+        self._open()
+        values, _ = _ragged.pack([ids], self.config.vocab_size)
+        return self._get_tokenizer().decode(values.tolist())
+
+    def _search(
+        self,
+        loaded: Loaded,
+        values: Ids,
+        offsets: Offsets,
+        options: GenerationOptions,
+        *,
+        return_scores: bool = True,
+        stop: _core.StopFlag | None = None,
+    ) -> list[list[Hypothesis]]:
+        """The hypotheses of each input, in the order of the inputs."""
+        if len(offsets) == 1:
+            return []
+        core = to_core(options, return_scores)
+        order = _ragged.length_order(offsets)
+        values, offsets = _ragged.permute(values, offsets, order)
+        ids, ends, scores = loaded.engine.generate(values, offsets, core, self.batch_size, stop)
+        grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
+        return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
+
+    def _stream(
+        self, loaded: Loaded, ids: Ids, options: GenerationOptions
+    ) -> Generator[list[int], None, None]:
+        """The ids that :meth:`_search` finds for one input, as they are made.
+
+        Raises:
+            OptionError: several hypotheses were asked for; before anything is computed.
+        """
+        from pyengine.token_stream import tokens_as_made
+
+        for name in ("num_beams", "num_return_sequences"):
+            if getattr(options, name) > 1:
+                found = getattr(options, name)
+                raise OptionError(f"{name}: found {found}, expected 1: a stream is one hypothesis")
+        core = to_core(options, return_scores=False)
+
+        def work(tokens: _core.TokenQueue, stop: _core.StopFlag) -> None:
+            loaded.engine.stream(ids, core, tokens, self.batch_size, stop)
+
+        return tokens_as_made(work)

@@ -1,0 +1,87 @@
+"""Names of options: those that pyengine does not support, those that change nothing, and typos."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pyengine.errors import UnknownOptionError
+from pyengine.option_values import OPTION_NAMES, Given
+
+_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {
+    # Name: the values that change nothing (None never does).
+    "num_beam_groups": (1,),
+    "diversity_penalty": (0,),
+    "penalty_alpha": (0,),
+    "guidance_scale": (1,),
+    "token_healing": (False,),
+    "constraints": (),
+    "force_words_ids": (),
+    "sequence_bias": (),
+    "exponential_decay_length_penalty": (),
+    "dola_layers": (),
+    "max_time": (),
+    "stop_strings": (),
+    "watermarking_config": (),
+    "prompt_lookup_num_tokens": (),
+    "assistant_early_exit": (),
+    "output_attentions": (False,),
+    "output_hidden_states": (False,),
+    "output_scores": (False,),
+    "output_logits": (False,),
+    "return_dict_in_generate": (False,),
+}
+_SAMPLING_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {  # without effect while not sampling
+    "typical_p": (1,),
+    "epsilon_cutoff": (0,),
+    "eta_cutoff": (0,),
+}
+_WITHOUT_EFFECT = (  # without padding, with finite logits
+    "pad_token_id",
+    "bos_token_id",
+    "use_cache",
+    "remove_invalid_values",
+)
+_KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_SAMPLING_NOT_SUPPORTED, *_WITHOUT_EFFECT))
+
+_OTHER_NAMES = {  # of CTranslate2 and fairseq
+    "num_hypotheses": "num_return_sequences",
+    "nbest": "num_return_sequences",
+    "n_best": "num_return_sequences",
+    "max_decoding_length": "max_new_tokens",
+    "min_decoding_length": "min_new_tokens",
+    "sampling_topk": "top_k",
+    "sampling_topp": "top_p",
+    "sampling_temperature": "temperature",
+    "truncation": "truncate",
+}
+SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist")
+
+
+def check_names(call: Mapping[str, Any]) -> None:
+    """Raises UnknownOptionError, which names the nearest, for a keyword that is no option."""
+    for name in call:
+        if name not in _KNOWN:
+            raise UnknownOptionError(f"{name}: no such option; {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    if name in SETTING_NAMES:
+        return "it is a setting of Translator(...)"
+    if name in _OTHER_NAMES:
+        return f"did you mean {_OTHER_NAMES[name]}?"
+    close = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"the options are {', '.join(OPTION_NAMES)}"
+
+
+def check_supported(given: Given, do_sample: bool) -> None:
+    """Raises OptionError for a value that asks for what pyengine does not do."""
+    table = {**_NOT_SUPPORTED, **(_SAMPLING_NOT_SUPPORTED if do_sample else {})}
+    for name, inactive in table.items():
+        value = given.values.get(name)
+        if value is not None and value not in inactive:
+            hint = f"only {inactive[0]!r}" if inactive else "only None"
+            raise given.error(name, f"{hint}: pyengine does not support this option yet")

@@ -1,0 +1,222 @@
+"""One value of a generation option: its type and range, and the error that says what is wrong."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyengine.errors import OptionError
+
+FILE_NAME = "generation_config.json"
+MAX_BEAMS = 1024
+"""More than any use we know of; the search's memory and time grow with its square."""
+
+_INT_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """What a model allows: ids in ``[0, vocab_size)``, at most ``max_positions`` tokens.
+
+    A model that is ``prompted`` continues the caller's ids, and has no decoder start token.
+    """
+
+    vocab_size: int
+    max_positions: int
+    prompted: bool = False
+
+
+class _BadValue(Exception):
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+
+Check = Callable[[Any, ModelLimits], Any]
+"""The value of an option as it is used; raises ``_BadValue``."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The raw values in force, and which of them come from the call."""
+
+    values: dict[str, Any]
+    from_call: frozenset[str]
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a value, or the call switches it off."""
+        return self.values.get(name) is not None or name in self.from_call
+
+    def value(self, name: str, check: Check, limits: ModelLimits) -> Any:
+        """The value as it is used.
+
+        Raises:
+            OptionError: names the option, what was found and what was expected.
+        """
+        try:
+            return check(self.values.get(name), limits)
+        except _BadValue as bad:
+            raise self.error(name, bad.expected) from None
+
+    def error(self, name: str, expected: str) -> OptionError:
+        """What to raise for a value, which says if it is the model folder's."""
+        origin = "" if name in self.from_call else f" (in the model's {FILE_NAME})"
+        return OptionError(
+            f"{name}: found {_shown(self.values.get(name))}, expected {expected}{origin}"
+        )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _integer(value: Any, expected: str) -> int:
+    if isinstance(value, bool):
+        raise _BadValue(expected)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise _BadValue(expected) from None
+
+
+def _between(minimum: int, maximum: int) -> Check:
+    expected = f"an integer from {minimum} to {maximum}"
+    if maximum == _INT_MAX:
+        expected = f"an integer of at least {minimum}"
+
+    def check(value: Any, limits: ModelLimits) -> int:
+        number = _integer(value, expected)
+        if not minimum <= number <= maximum:
+            raise _BadValue(expected)
+        return number
+
+    return check
+
+
+def at_least(minimum: int) -> Check:
+    """An integer from ``minimum``."""
+    return _between(minimum, _INT_MAX)
+
+
+def optional(check: Check, without: Any = None) -> Check:
+    """``check``, and ``without`` in the place of ``None``."""
+    return lambda value, limits: without if value is None else check(value, limits)
+
+
+def _real(value: Any, limits: ModelLimits) -> float:
+    expected = "a finite number"
+    if isinstance(value, (bool, str, bytes)):
+        raise _BadValue(expected)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _BadValue(expected) from None
+    if not math.isfinite(number):
+        raise _BadValue(expected)
+    return number
+
+
+def _positive(value: Any, limits: ModelLimits) -> float:
+    number = _real(value, limits)
+    if number < 1e-6 or number > 1e6:
+        raise _BadValue("a number from 1e-6 to 1e6")
+    return number
+
+
+def _share(value: Any, limits: ModelLimits) -> float:
+    number = _real(value, limits)
+    if not 0 <= number <= 1:
+        raise _BadValue("a number from 0 to 1")
+    return number
+
+
+def boolean(value: Any, limits: ModelLimits) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise _BadValue("True or False")
+    return value
+
+
+def _stopping(value: Any, limits: ModelLimits) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value == "never":
+        return value
+    raise _BadValue("True, False or 'never'")
+
+
+def token(value: Any, limits: ModelLimits) -> int:
+    """A token id."""
+    expected = f"a token id from 0 to {limits.vocab_size - 1}"
+    number = _integer(value, expected)
+    if not 0 <= number < limits.vocab_size:
+        raise _BadValue(expected)
+    return number
+
+
+def _tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
+    if not _is_list(value):
+        raise _BadValue(f"a list of token ids from 0 to {limits.vocab_size - 1}")
+    return tuple(token(item, limits) for item in value)
+
+
+def _token_or_tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
+    return _tokens(value, limits) if _is_list(value) else (token(value, limits),)
+
+
+def _words(value: Any, limits: ModelLimits) -> tuple[tuple[int, ...], ...]:
+    expected = f"a list of non-empty lists of token ids from 0 to {limits.vocab_size - 1}"
+    if not _is_list(value) or not all(_is_list(word) and len(word) > 0 for word in value):
+        raise _BadValue(expected)
+    return tuple(_tokens(word, limits) for word in value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+CHECKS: dict[str, Check] = {
+    "num_beams": _between(1, MAX_BEAMS),
+    "num_return_sequences": _between(1, MAX_BEAMS),
+    "length_penalty": _real,
+    "early_stopping": _stopping,
+    "renormalize_logits": boolean,
+    "eos_token_id": optional(_token_or_tokens, ()),
+    "forced_bos_token_id": optional(token),
+    "forced_eos_token_id": optional(_token_or_tokens, ()),
+    "suppress_tokens": optional(_tokens, ()),
+    "begin_suppress_tokens": optional(_tokens, ()),
+    "bad_words_ids": optional(_words, ()),
+    "no_repeat_ngram_size": optional(at_least(0), 0),
+    "encoder_no_repeat_ngram_size": optional(at_least(0), 0),
+    "repetition_penalty": optional(_positive, 1.0),
+    "encoder_repetition_penalty": optional(_positive, 1.0),
+}
+"""Of every option but lengths and the decoder start, which depend on each other."""
+
+SAMPLING_CHECKS: dict[str, Check] = {
+    "temperature": optional(_positive, 1.0),
+    "top_k": optional(at_least(0), 0),
+    "top_p": optional(_share, 1.0),
+    "min_p": optional(_share, 0.0),
+    "seed": optional(_between(0, 2**64 - 1)),
+}
+"""Of the options that count only with ``do_sample``."""
+
+NO_PENALTIES: dict[str, Any] = {
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+}
+"""For a search that does not look at what it has generated, whatever the folder says."""
+
+_LENGTHS = ("max_length", "max_new_tokens", "min_length", "min_new_tokens")
+_OTHERS = ("decoder_start_token_id", "do_sample")
+
+OPTION_NAMES = tuple(sorted((*CHECKS, *SAMPLING_CHECKS, *_LENGTHS, *_OTHERS)))
+"""Every keyword that ``translate`` and ``generate`` act on."""
