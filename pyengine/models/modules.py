@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
+from pyengine.models.patterns import Unrecognised
 from pyengine.models.tensors import Kind, Row, modules_of
 from pyengine.models.topology import label_modules
 
@@ -74,12 +75,13 @@ def find_modules(graph: Graph, table: tuple[Row, ...], stack: str, config: Model
         return Modules(named, by_data_flow=False)
     try:
         labels = label_modules(graph, stack, named, config)
-    except UnsupportedModelError as error:
+    except Unrecognised as error:
         name, where = next(iter(missing.items()))
-        raise UnsupportedModelError(
-            f"{graph.path.name}: {name} not found: the graph has no {where}, "
-            f"and the data flow does not show it: {error}"
-        ) from None
+        named_some = any(
+            module.nodes for module in named.values() if module.row.kind is not Kind.LOGITS
+        )
+        by_path = f"{name} not found: the graph has no {where}, and " if named_some else ""
+        raise UnsupportedModelError(f"{graph.path.name}: {by_path}{error}") from None
     found = {
         name: Module(module.row, labels[name], f"what the data flow shows as {name}")
         for name, module in named.items()

@@ -20,7 +20,9 @@ class Unrecognised(Exception):
 
     def __init__(self, part: str, expected: str, *found: Value) -> None:
         shown = ", ".join(map(str, found)) or "none"
-        super().__init__(f"{part} not recognised by data flow: expected {expected}, found {shown}")
+        super().__init__(
+            f"{part} not recognised by the data flow: expected {expected}, found {shown}"
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pyengine.errors import UnsupportedModelError
 from pyengine.models.attention import Attention, read_attention, read_recurrence
 from pyengine.models.config import ModelConfig
 from pyengine.models.dataflow import Value, behind, input_of, varying
@@ -36,25 +35,25 @@ def label_modules(
         config: the architecture.
 
     Raises:
-        UnsupportedModelError: says which part was not recognised, what was found and what was
-            expected.
+        Unrecognised: says which part is not there, what was found and what was expected.
     """
     output = "logits" if stack == "decoder" or config.classifies else "last_hidden_state"
     results = graph.output_nodes(output)
     if not results:
-        raise UnsupportedModelError(f"{graph.path.name}: the graph has no output {output!r}")
+        raise Unrecognised(
+            "the graph's output",
+            repr(output),
+            *(Value(graph.root, name) for name in graph.root.outputs),
+        )
     labels: dict[str, list[Node]] = {}
     for result in results:  # one, or one for each branch of a merged decoder
-        try:
-            reading = _Reading(stack, names, config)
-            reading.read(Value(result.scope, result.outputs[0]))
-        except Unrecognised as error:
-            raise UnsupportedModelError(f"{graph.path.name}: {error}") from None
+        reading = _Reading(stack, names, config)
+        reading.read(Value(result.scope, result.outputs[0]))
         for name, nodes in reading.labels.items():
             labels[name] = list(dict.fromkeys([*labels.get(name, []), *nodes]))
     for name in names:
         if name not in labels:
-            raise UnsupportedModelError(f"{graph.path.name}: {name} not found in the data flow")
+            raise Unrecognised(name, "it between the output and the embeddings")
     return labels
 
 
@@ -201,7 +200,9 @@ class _Reading:
 
     def _embeddings(self, x: Value) -> None:
         """The tables whose rows are added up: of tokens, positions and token types."""
-        where = f"{self._stack} embeddings (after {self._config_layers()} layers)"
+        num_layers = getattr(self._config, f"{self._stack}_layers")
+        plural = "" if num_layers == 1 else "s"
+        where = f"{self._stack} embeddings (before {num_layers} layer{plural})"
         tokens: list[Node] = []
         others: list[Node] = []
         pending = [x]
@@ -235,9 +236,6 @@ class _Reading:
             fits = [name for name in names if weight and weight.shape[0] == rows[name]] or names
             self._add(f"{self._stack}.{fits[0]}", node)
             names.remove(fits[0])
-
-    def _config_layers(self) -> int:
-        return int(getattr(self._config, f"{self._stack}_layers"))
 
     def _linear(self, name: str, value: Value) -> Value:
         """Label the product that gives `value`; what enters it."""

@@ -235,7 +235,7 @@ def test_another_architecture(tmp_path: Path) -> None:
         [numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "kernel")],
     )
     folder = tiny_onnx.write(tmp_path, helper.make_model(graph))
-    refuse(folder, UnsupportedModelError, "encoder_model.onnx", "no output 'last_hidden_state'")
+    refuse(folder, UnsupportedModelError, "encoder_model.onnx", "last_hidden_state", "features")
 
 
 @pytest.mark.parametrize("name", ["fc1", "self_attn/q_proj", "encoder_attn_layer_norm"])
