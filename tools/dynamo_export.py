@@ -1,13 +1,18 @@
-"""Export a transformers model by torch's dynamo exporter, as folders name the files.
+"""Export transformers models by torch's dynamo exporter, into files as folders name them.
 
 optimum 0.1 exports by TorchScript only. The graphs have no caches: pyengine reads weights alone.
+`build` makes the folders tests/fixtures/NAME-dynamo, the models of NAME in this form. Called by
+tools.make_fixtures.
 """
 
+import shutil
 from pathlib import Path
 
+import onnx
 import torch
 from transformers import PreTrainedModel
 
+FIXTURES_DIR = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 BATCH, SOURCE, TARGET = (torch.export.Dim(name) for name in ("batch", "source", "target"))
 
 
@@ -58,6 +63,15 @@ class OneStack(torch.nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask, **cached)[0]
 
 
+def build(name: str, model: PreTrainedModel) -> None:
+    """Writes the model of the fixture `name`, of one stack with logits, as NAME-dynamo."""
+    folder = FIXTURES_DIR / f"{name}-dynamo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(FIXTURES_DIR / name / "config.json", folder)
+    export_one_stack(model, "logits", folder)
+
+
 def export_pair(model: PreTrainedModel, folder: Path) -> None:
     """Writes encoder_model.onnx and decoder_model.onnx."""
     ids, mask = torch.randint(3, 20, (2, 7)), torch.ones(2, 7, dtype=torch.int64)
@@ -104,4 +118,12 @@ def _export(
         output_names=[output],
         verbose=False,
     )
-    program.save(path)
+    proto = program.model_proto
+    _strip_metadata(proto.graph)
+    onnx.save(proto, path)
+
+
+def _strip_metadata(graph: onnx.GraphProto) -> None:
+    """Leaves out what the exporter notes beside the graph: stack traces, with local paths."""
+    for part in (graph, *graph.node, *graph.initializer, *graph.value_info):
+        part.ClearField("metadata_props")

@@ -18,6 +18,9 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 FOLDERS = sorted(path.parent.name for path in FIXTURES.glob("*/config.json"))
 
 
+DYNAMO = sorted(name for name in FOLDERS if name.endswith("-dynamo") and name != "marian-dynamo")
+
+
 class Renamer:
     """Gives every node, value and stored tensor of a model a random name, one for each old one."""
 
@@ -61,6 +64,15 @@ def test_renamed_graphs_give_the_same_tensors(tmp_path: Path, name: str) -> None
     assert found.keys() == expected.keys()
     for key, tensor in expected.items():
         assert found[key].dtype == tensor.dtype and np.array_equal(found[key], tensor), key
+
+
+@pytest.mark.parametrize("name", DYNAMO)
+def test_the_dynamo_exporters_graphs_give_the_same_tensors(name: str) -> None:
+    found = read_model(FIXTURES / name).tensors
+    expected = read_model(FIXTURES / name.removesuffix("-dynamo")).tensors
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        assert np.array_equal(found[key], tensor), key
 
 
 def changed(name: str, file: str, tmp_path: Path) -> tuple[Path, onnx.ModelProto]:
