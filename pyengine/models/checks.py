@@ -7,6 +7,7 @@ from pyengine.errors import ModelFormatError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
 from pyengine.models.modules import Modules
+from pyengine.models.number_types import narrowed
 from pyengine.models.tensors import Kind
 
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
@@ -81,7 +82,7 @@ def _scalars(node: Node) -> Iterator[float]:
 
 def _expect(file: str, what: str, found: object, expected: object) -> None:
     if isinstance(found, float) and isinstance(expected, float):
-        equal = math.isclose(found, expected, rel_tol=1e-5)
+        equal = math.isclose(found, expected, rel_tol=1e-5) or found in narrowed(expected)
     else:
         equal = found == expected
     if not equal:
@@ -94,7 +95,7 @@ def _embed_scales(graph: Graph, nodes: list[Node]) -> list[float]:
     for node in nodes:
         if node.op_type != "Gather":
             continue
-        for consumer in graph.consumers(node):
+        for consumer in _readers(graph, node):
             if consumer.op_type == "Add":
                 scales.append(1.0)
             if consumer.op_type == "Mul":
@@ -102,10 +103,19 @@ def _embed_scales(graph: Graph, nodes: list[Node]) -> list[float]:
     return scales
 
 
+def _readers(graph: Graph, node: Node) -> list[Node]:
+    """What reads the output of `node`, also in another number type."""
+    readers = list(graph.consumers(node))
+    for reader in readers:  # which grows
+        if reader.op_type in ("Cast", "Identity"):
+            readers += [behind for behind in graph.consumers(reader) if behind not in readers]
+    return readers
+
+
 def _head_dims(graph: Graph, node: Node) -> list[int]:
     """The last size of the shapes that the output of `node` is given: [..., heads, head_dim]."""
     found = []
-    for reshape in graph.consumers(node):
+    for reshape in _readers(graph, node):
         shape = reshape.inputs[1] if reshape.op_type == "Reshape" and reshape.inputs[1:] else ""
         producer = reshape.scope.producers.get(shape)
         if producer and producer.op_type == "Concat" and producer.inputs:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
+from pyengine.models.dataflow import Value
 from pyengine.models.graph import Graph, Node
-from pyengine.models.patterns import Unrecognised
+from pyengine.models.patterns import Unrecognised, linear
 from pyengine.models.tensors import Kind, Row, modules_of
 from pyengine.models.topology import label_modules
 
@@ -66,7 +67,7 @@ def find_modules(graph: Graph, table: tuple[Row, ...], stack: str, config: Model
     missing: dict[str, str] = {}
     for row, name, paths in modules_of(table, stack, config):
         is_logits = row.kind is Kind.LOGITS
-        where = "the output logits" if is_logits else f"module {' or '.join(paths)}"
+        where = "output logits" if is_logits else f"module {' or '.join(paths)}"
         nodes = _logits(graph) if is_logits else _at(graph, paths)
         named[name] = Module(row, nodes, where)
         if not nodes:
@@ -106,9 +107,6 @@ def _at(graph: Graph, paths: list[str]) -> list[Node]:
 
 def _logits(graph: Graph) -> list[Node]:
     """The product that computes the output `logits`, and the Add of its bias."""
-    nodes = graph.output_nodes("logits")
-    for node in list(nodes):
-        if node.op_type == "Add":  # the product is its other input
-            producers = (node.scope.producers.get(name) for name in node.inputs)
-            nodes.extend(producer for producer in producers if producer)
-    return nodes
+    results = [Value(node.scope, node.outputs[0]) for node in graph.output_nodes("logits")]
+    parts = [part for result in results if (part := linear(result))]
+    return [node for part in parts for node in part.nodes]
