@@ -10,6 +10,7 @@ from pyengine import _core
 from pyengine.errors import Error
 from pyengine.loading import CLASS_NAMES, checked_folder
 from pyengine.models import read_folder
+from pyengine.models.onnx_files import checked_variant
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def open_model(folder: Any, **settings: Any) -> AnyModel:
 
         describe(open_model("path/to/model"))
     """
-    stacks = tuple(read_folder(checked_folder(folder)).graph_paths)
+    variant = checked_variant(settings.get("variant"))
+    stacks = tuple(read_folder(checked_folder(folder), variant).graph_paths)
     model: AnyModel = getattr(pyengine, CLASS_NAMES[stacks])(folder, **settings)
     return model
 

@@ -8,22 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from pyengine.errors import UnsupportedModelError
+from pyengine.errors import ModelNotFoundError, UnsupportedModelError
 from pyengine.models.checks import check_graph
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
-from pyengine.models.folder import (
-    check_folder,
-    find_model_file,
-    find_onnx_files,
-    read_generation_config,
-    read_json_object,
-)
+from pyengine.models.folder import read_generation_config, read_json_object
 from pyengine.models.graph import Graph
 from pyengine.models.labels import read_labels
 from pyengine.models.modules import find_modules
+from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
 from pyengine.models.storage import output_names
@@ -53,6 +48,7 @@ class ModelFolder:
         stored_type: of the weights in the files, "float32" or "int8".
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
         shortlist: the file of a lexical shortlist, not read; None without one.
+        variant: which variant of the ONNX files was asked for; None: the plain one, or the first.
     """
 
     path: Path
@@ -67,6 +63,7 @@ class ModelFolder:
     stored_type: str = "float32"
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
+    variant: str | None = None
 
     @property
     def graph_paths(self) -> dict[str, Path]:
@@ -75,7 +72,7 @@ class ModelFolder:
         return {stack: path for stack, path in paths.items() if path is not None}
 
 
-def read_model(folder: str | Path) -> ModelFolder:
+def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
     """Reads a folder that an ONNX exporter wrote (docs: `optimum-cli export onnx`).
 
     Args:
@@ -83,20 +80,26 @@ def read_model(folder: str | Path) -> ModelFolder:
             decoder_model.onnx or decoder_model_merged.onnx, or model.onnx of a model with one
             stack; these also in a subfolder onnx/. Or a Firefox Translations model, without
             config.json.
+        variant: what the names of the ONNX files add, such as "fp16" in encoder_model_fp16.onnx;
+            None: the first that is there of `onnx_files.VARIANTS`, the plain names before all.
 
     Raises:
         ModelNotFoundError: the folder or one of these files does not exist.
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
-    model = read_folder(folder)
+    model = read_folder(folder, variant)
     return dataclasses.replace(model, tensors=read_tensors(model))
 
 
-def read_folder(folder: str | Path) -> ModelFolder:
+def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
     """The same without tensors: no weight is read, and errors of ONNX files are not found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
+        if variant is not None:
+            raise ModelNotFoundError(
+                f"{str(path)!r} is a Firefox model, which has no variants: found {variant!r}"
+            )
         return _firefox_folder(path, firefox)
     check_folder(path)
     raw_config = read_json_object(path / "config.json")
@@ -117,6 +120,7 @@ def read_folder(folder: str | Path) -> ModelFolder:
         decoder_path=None,
         decoder_with_past_path=None,
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
+        variant=variant,
     )
     return _with_files(model, family)
 
@@ -124,13 +128,13 @@ def read_folder(folder: str | Path) -> ModelFolder:
 def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
     """The same with the files of the family's stacks."""
     if family.stacks == ENCODER_ONLY:
-        file = find_model_file(model.path)
+        file = find_model_file(model.path, model.variant)
         return dataclasses.replace(
             model, encoder_path=file, config=_with_head(model.config, model.raw_config, file)
         )
     if family.stacks == DECODER_ONLY:
-        return dataclasses.replace(model, decoder_path=find_model_file(model.path))
-    files = find_onnx_files(model.path)
+        return dataclasses.replace(model, decoder_path=find_model_file(model.path, model.variant))
+    files = find_onnx_files(model.path, model.variant)
     return dataclasses.replace(
         model,
         encoder_path=files.encoder,
