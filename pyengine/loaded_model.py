@@ -19,7 +19,7 @@ from pyengine.loading import Loaded, Settings, checked_batch_size, load
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pyengine.models import ModelConfig
+    from pyengine.models import ModelConfig, ModelFolder
     from pyengine.text import Tokenizer
 
 
@@ -85,6 +85,11 @@ class LoadedModel:
     def model_type(self) -> str:
         """The architecture, as in ``config.json``."""
         return self._model.model_type
+
+    @property
+    def folder(self) -> ModelFolder:
+        """What the model folder holds, without the tensors."""
+        return self._model
 
     @property
     def variant(self) -> str | None:

@@ -221,6 +221,11 @@ class Node:
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
 
+    @property
+    def domain(self) -> str:
+        """Whose operator it is; "" for ONNX itself."""
+        return self._proto.domain
+
     def attribute(self, name: str, default: Any) -> Any:
         """The attribute `name`: an int, a float, a text or a list of ints, as `default` is."""
         for attribute in self._proto.attribute:

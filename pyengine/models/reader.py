@@ -1,7 +1,7 @@
 """read_model: a folder becomes a configuration and named tensors."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find
 from pyengine.models.folder import read_generation_config, read_json_object
 from pyengine.models.graph import Graph
 from pyengine.models.labels import read_labels
-from pyengine.models.modules import find_modules
+from pyengine.models.modules import Modules, find_modules
 from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
@@ -172,11 +172,20 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     """The tensors of a folder; raises what :func:`read_model` does."""
     if model.firefox is not None:
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
-    table = FAMILIES[model.model_type].table
     tensors: dict[str, StoredTensor | StoredScales] = {}
+    for _ in read_stacks(model, tensors):
+        pass
+    return StoredTensors(tensors)
+
+
+def read_stacks(
+    model: ModelFolder, tensors: dict[str, StoredTensor | StoredScales]
+) -> Iterator[tuple[Graph, Modules]]:
+    """The graph of each stack of an ONNX folder, once its tensors have been added to `tensors`."""
+    table = FAMILIES[model.model_type].table
     for stack, path in model.graph_paths.items():
         graph = Graph(path)
         modules = find_modules(graph, table, stack, model.config)
         check_graph(graph, stack, modules, model.config)
         resolve_tensors(graph, modules, model.config, tensors)
-    return StoredTensors(tensors)
+        yield graph, modules
