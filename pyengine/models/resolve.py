@@ -17,7 +17,7 @@ from pyengine.models.tensors import Kind
 _WEIGHTS: dict[Kind, dict[str, int | None]] = {
     Kind.TABLE: {"Gather": 0, "Slice": 0},
     Kind.LINEAR: {"MatMul": 1, "Gemm": 1},
-    Kind.NORM: {"LayerNormalization": 1, "Mul": None},
+    Kind.NORM: {"LayerNormalization": 1, "RMSNormalization": 1, "Mul": None},
     Kind.ANGLES: {"Expand": 0, "Mul": None, "MatMul": None},
     Kind.LOGITS: {"MatMul": 1, "Gemm": 1},
 }
