@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pyengine.models.dataflow import MOVES, Value, behind, constants, input_of
+from pyengine.models.dataflow import MOVES, Value, behind, constants, factor, input_of
 from pyengine.models.graph import Node
 from pyengine.models.patterns import Part, Unrecognised, linear, product, rows_of_table
 
@@ -41,6 +42,17 @@ class Attention:
     def parts(self) -> list[Part]:
         """The projections that there are."""
         return [part for part in (self.q, self.k, self.v) if part is not None]
+
+    def scale(self, head_dim: int) -> float | None:
+        """The factor on the products of queries and keys; None if the graph computes it."""
+        queries, keys = input_of(self.product, 0), input_of(self.product, 1)
+        factors = [factor(x, lambda v: linear(v) is not None, _TURNS) for x in (queries, keys)]
+        if self.product.op_type == "Attention":
+            factors.append(self.product.attribute("scale", 0.0) or head_dim**-0.5)
+        elif self.scores is not None:
+            factors.append(factor(self.scores, lambda v: v.producer is self.product, _MASKS))
+        known = [number for number in factors if number is not None]
+        return math.prod(known) if len(known) == len(factors) else None
 
     def relative_tables(self) -> list[Node]:
         """The nodes that read a table whose rows are added to the scores."""
