@@ -28,12 +28,12 @@ class Value:
     @property
     def producer(self) -> Node | None:
         """The node that computes it; None of an input and of a stored tensor."""
-        return self.scope.producers.get(self.name)
+        return self.scope.producers.get(self.name) if self.name else None
 
     @property
     def constant(self) -> Operand | None:
         """The stored tensor that it is, None if it varies."""
-        return self.scope.constant(self.name)
+        return self.scope.constant(self.name) if self.name else None
 
     @property
     def plain(self) -> Value:
@@ -52,8 +52,11 @@ class Value:
 
 
 def input_of(node: Node, index: int) -> Value:
-    """The value that a node reads there, which may belong to a graph around its own."""
-    name = node.inputs[index]
+    """The value that a node reads there, which may belong to a graph around its own.
+
+    An input that a node leaves out is a value without a name, which nothing computes.
+    """
+    name = node.inputs[index] if index < len(node.inputs) else ""
     scope = node.scope
     while name not in scope.constants and name not in scope.producers and scope.parent:
         scope = scope.parent
