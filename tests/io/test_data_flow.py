@@ -188,7 +188,7 @@ def test_queries_of_another_value_are_an_error(tmp_path: Path) -> None:
         ),
         ("marian-split", {"encoder_layers": 1}, r"encoder embeddings \(before 1 layer\)"),
         ("marian-odd", {"scale_embedding": False}, "the factor on the embeddings"),
-        ("marian-odd", {"activation_function": "relu"}, "found gelu, expected relu"),
+        ("marian-odd", {"activation_function": "relu"}, "relu after it, not gelu"),
         ("marian-odd", {"encoder_attention_heads": 6}, "scores times 0.288"),
         (
             "transformer-prenorm",
