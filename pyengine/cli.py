@@ -150,7 +150,9 @@ def run_pack(arguments: argparse.Namespace) -> int:
     from pyengine.loading import Settings
     from pyengine.pack import check_packed, pack_model
 
-    settings = Settings.checked(arguments.compute_type, cache_dir=arguments.output)
+    settings = Settings.checked(
+        arguments.compute_type, cache_dir=arguments.output, variant=arguments.variant
+    )
     if arguments.check:
         packed = check_packed(arguments.model, settings)
     else:
@@ -209,7 +211,7 @@ def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> An
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """How a model computes, as the options of the command say."""
-    names = ("compute_type", "threads", "isa", "cache_dir", "shortlist")
+    names = ("compute_type", "threads", "isa", "cache_dir", "shortlist", "variant")
     given = {name: getattr(arguments, name) for name in names}
     return {**given, "batch_size": getattr(arguments, "batch_size", None)}
 

@@ -195,6 +195,7 @@ def _add_pack(commands: Any) -> None:
     )
     _add_model(parser)
     _add_compute_type(parser)
+    _add_variant(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -261,8 +262,9 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
-    group = parser.add_argument_group("engine (only the first two change the output)")
+    group = parser.add_argument_group("engine (only the first three change the output)")
     _add_compute_type(group)
+    _add_variant(group)
     group.add_argument(
         "--no-shortlist",
         dest="shortlist",
@@ -300,6 +302,14 @@ def _add_compute_type(group: Any) -> None:
         choices=COMPUTE_TYPES,
         default="default",
         help="type of the weights (what the files hold); auto: the fastest here",
+    )
+
+
+def _add_variant(group: Any) -> None:
+    group.add_argument(
+        "--variant",
+        metavar="NAME",
+        help="which ONNX files: what their names add, such as fp16, quantized or q4 (none)",
     )
 
 

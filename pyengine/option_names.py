@@ -56,7 +56,9 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "sampling_temperature": "temperature",
     "truncation": "truncate",
 }
-SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist")
+SETTING_NAMES = (
+    *("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist", "variant"),
+)
 
 
 def check_names(call: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ from pyengine.bench.onnxruntime_loop import (
 from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.sentences import random_ids, random_sources
 from pyengine.errors import OptionError
-from pyengine.models.folder import find_model_file
+from pyengine.models.onnx_files import find_model_file
 
 if TYPE_CHECKING:
     from pyengine.encoder import Encoder
@@ -106,7 +106,9 @@ class _TranslatorOracle(Oracle):
         options = dataclasses.replace(options, max_length=length, forced_eos_token_id=())
         self._search = GreedySearch.of(options, pad_token_id(translator))
         with _onnx_folder(translator.path) as folder:
-            self._peer = OnnxRuntimeModel(onnx_files(folder), translator.threads, exact_session)
+            self._peer = OnnxRuntimeModel(
+                onnx_files(folder, translator.variant), translator.threads, exact_session
+            )
 
     def encoded(self, texts: Sequence[str]) -> list[list[int]]:
         return self._translator.encode_batch(texts)
@@ -126,7 +128,7 @@ class _GeneratorOracle(Oracle):
     def __init__(self, generator: Generator, max_new_tokens: int) -> None:
         self._generator = generator
         self._max_new_tokens = max_new_tokens
-        file = find_model_file(generator.path)
+        file = find_model_file(generator.path, generator.variant)
         self._peer = OnnxRuntimeGenerator(file, generator.threads, exact_session)
 
     def encoded(self, texts: Sequence[str]) -> list[list[int]]:
@@ -158,7 +160,7 @@ class _EncoderOracle(Oracle):
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self.compared = CLASSES if encoder.config.classifies else HIDDEN_STATES
-        file = find_model_file(encoder.path)
+        file = find_model_file(encoder.path, encoder.variant)
         self._peer = OnnxRuntimeEncoder(file, encoder.threads, exact_session)
 
     def encoded(self, texts: Sequence[str]) -> list[list[int]]:

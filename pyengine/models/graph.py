@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.number_types import NUMBER_TYPES, NumberType
 from pyengine.models.storage import Span, external_span, read_graph
 
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, INT8, INT64 = 1, 3, 7  # of TensorProto.DataType
-READ_AS = {FLOAT: "<f4", INT8: "i1"}  # as little-endian NumPy types
-FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+INT64 = 7  # of TensorProto.DataType
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 # No real model comes near these; they bound the work that a hostile file can cause.
 MAX_RANK = 16
 MAX_MODULE_DEPTH = 16
+_BLOCK = 1 << 20  # stored numbers converted at once
 
 
 class Constant:
@@ -69,7 +69,7 @@ class Constant:
     @property
     def may_be_weight(self) -> bool:
         """Of int8 or a floating-point type, whatever its width."""
-        return self._proto.data_type == INT8 or self._proto.data_type in FLOAT_TYPES
+        return self._proto.data_type in NUMBER_TYPES
 
     @property
     def size(self) -> int:
@@ -107,13 +107,14 @@ class Constant:
             if span is None:
                 yield start, self.array()[start : start + count]
             else:
-                width = self.dtype.itemsize * row_size
-                part = span.part(start * width, count * width).read(self._where, self.dtype.str)
+                width = self.number_type.stored.itemsize * row_size
+                part = self._read_span(span.part(start * width, count * width))
                 yield start, part.reshape(count, *self.dims[1:])
 
     def check(self) -> Span | None:
         """Where the values lie, None if in the graph; raises what :meth:`array` does."""
-        proto, num_bytes = self._proto, self.dtype.itemsize * self.size
+        proto, width = self._proto, self.number_type.stored.itemsize
+        num_bytes = width * self.size
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(
                 f"{self._where} has shape {list(self.dims)}, expected positive sizes"
@@ -127,7 +128,7 @@ class Constant:
         if span:
             found_bytes = span.length
         else:
-            found_bytes = len(proto.raw_data) if is_raw else 4 * len(proto.float_data)
+            found_bytes = len(proto.raw_data) if is_raw else width * len(self._listed)
         if found_bytes != num_bytes:
             raise ModelFormatError(
                 f"{self._where} holds {found_bytes} bytes, expected {num_bytes} "
@@ -148,21 +149,54 @@ class Constant:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values, float32 or int8; raises UnsupportedModelError for another."""
+        return self.number_type.dtype
+
+    @property
+    def number_type(self) -> NumberType:
+        """Of the stored numbers; raises UnsupportedModelError for a type that is not read."""
         kind = self._proto.data_type
-        if kind not in READ_AS:
-            found = FLOAT_TYPES.get(kind, f"type {kind}")
-            raise UnsupportedModelError(f"{self._where} is {found}, supported are float32 and int8")
-        return np.dtype(READ_AS[kind])
+        if kind not in NUMBER_TYPES:
+            supported = ", ".join(number_type.name for number_type in NUMBER_TYPES.values())
+            raise UnsupportedModelError(
+                f"{self._where} is of type {kind}, supported are {supported}"
+            )
+        return NUMBER_TYPES[kind]
 
     def _read(self, span: Span | None) -> np.ndarray:
         """[size], in memory of its own."""
         if span:
-            return span.read(self._where, self.dtype.str)
-        proto = self._proto
-        is_raw = proto.HasField("raw_data")
-        return np.array(
-            np.frombuffer(proto.raw_data, self.dtype) if is_raw else proto.float_data, self.dtype
-        )
+            return self._read_span(span)
+        number_type, proto = self.number_type, self._proto
+        if proto.HasField("raw_data"):
+            stored = np.frombuffer(proto.raw_data, number_type.stored)
+        else:
+            try:
+                stored = number_type.from_list(self._listed)
+            except OverflowError as error:
+                raise ModelFormatError(
+                    f"{self._where} is no {number_type.name}: {error}"
+                ) from error
+        values = np.empty(self.size, number_type.dtype)
+        number_type.convert(stored, values)
+        return values
+
+    def _read_span(self, span: Span) -> np.ndarray:
+        """The values of all or a part of the file's bytes; converted in blocks, not copied."""
+        number_type = self.number_type
+        if number_type.is_plain:
+            return span.read(self._where, number_type.stored.str)
+        width = number_type.stored.itemsize
+        values = np.empty(span.length // width, number_type.dtype)
+        for start in range(0, values.size, _BLOCK):
+            block = values[start : start + _BLOCK]
+            part = span.part(start * width, block.size * width)
+            number_type.convert(part.read(self._where, number_type.stored.str), block)
+        return values
+
+    @property
+    def _listed(self) -> Any:
+        """The numbers that stand in the graph one by one."""
+        return getattr(self._proto, self.number_type.listed)
 
     @property
     def _where(self) -> str:
@@ -186,6 +220,11 @@ class Node:
     outputs: tuple[str, ...]
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
+
+    @property
+    def domain(self) -> str:
+        """Whose operator it is; "" for ONNX itself."""
+        return self._proto.domain
 
     def attribute(self, name: str, default: Any) -> Any:
         """The attribute `name`: an int, a float, a text or a list of ints, as `default` is."""
@@ -420,7 +459,7 @@ def _computing(scope: Scope, name: str) -> Iterator[Node]:
                 if index < len(branch.outputs):
                     yield from _computing(branch, branch.outputs[index])
             return
-        if node.op_type != "Identity":
+        if node.op_type not in ("Identity", "Cast"):
             yield node
             return
         name = node.inputs[0] if node.inputs else ""

@@ -2,7 +2,8 @@
 
 A row names a module of the graph by the end of its path, so "layers.{i}/fc1" stands for the nodes
 of "/model/decoder/layers.0/fc1" and of "/layers.0/fc1" alike; exporters differ in the beginning.
-Initializer names play no part: exporters rename and transpose them ("onnx::MatMul_1498").
+Initializer names play no part: exporters rename and transpose them ("onnx::MatMul_1498"). Where the
+paths name no modules, topology.py finds them by what the canonical names mean.
 """
 
 import enum
@@ -17,8 +18,8 @@ class Kind(enum.Enum):
 
     TABLE = "weight [rows, width], read by Gather (token ids) or Slice (positions)"
     LINEAR = "weight [in, out] in MatMul, bias [out] in the Add after it; or both in Gemm"
-    NORM = "weight [width], bias [width] in LayerNormalization, or in its parts Mul and Add"
-    ANGLES = "weight [pairs], read by Expand or Mul: the inverse frequencies of rotary positions"
+    NORM = "weight [width], bias [width] in Layer- or RMSNormalization, or in the parts Mul and Add"
+    ANGLES = "weight [pairs], read by Expand, Mul or MatMul: the frequencies of rotary positions"
     LOGITS = "the LINEAR that computes the graph's output `logits`, wherever it stands"
 
 
