@@ -12,6 +12,8 @@ from pyengine.loading import CLASS_NAMES, checked_folder
 from pyengine.models import read_folder
 from pyengine.models.form import file_forms
 from pyengine.models.onnx_files import checked_variant
+from pyengine.option_values import NO_PENALTIES, SAMPLING_CHECKS
+from pyengine.options import GenerationOptions
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -155,7 +157,13 @@ def _shortlist_text(facts: dict[str, Any]) -> str:
 
 
 def _decoding_text(decoding: dict[str, Any] | None) -> str:
-    shown = {name: value for name, value in (decoding or {}).items() if not _is_off(value)}
+    defaults = {field.name: field.default for field in dataclasses.fields(GenerationOptions)}
+    idle = {name: defaults[name] for name in (*NO_PENALTIES, *SAMPLING_CHECKS)}
+    shown = {
+        name: value
+        for name, value in (decoding or {}).items()
+        if not _is_off(value) and idle.get(name) != value
+    }
     return ", ".join(f"{name} {_plain(value)}" for name, value in shown.items())
 
 

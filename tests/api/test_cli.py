@@ -144,6 +144,8 @@ def test_info(cli: Cli, ids_model: Path) -> None:
 def test_info_shows_zeros() -> None:
     decoding = {"a": 0, "b": 0.0, "c": False, "d": (), "e": None, "f": True}
     assert _decoding_text(decoding) == "a 0, b 0, f True"
+    sampling = {"do_sample": True, "top_k": 50, "top_p": 1.0, "seed": None}
+    assert _decoding_text({**sampling, "repetition_penalty": 1.0}) == "do_sample True, top_k 50"
 
 
 @pytest.mark.parametrize(

@@ -196,10 +196,10 @@ def test_wrong_types_of_text_elsewhere(text_translator: Translator) -> None:
 def test_a_bad_item_stops_the_batch_before_any_work(
     text_translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise AssertionError("the engine was called")
 
-    monkeypatch.setattr(text_translator, "_run", fail)
+    monkeypatch.setattr(text_translator, "_search", fail)
     too_long = "dog " * 2000
     with pytest.raises(InputError, match=r"item 2: \d+ tokens, the model has"):
         text_translator.translate(["A dog.", "", too_long, "A cat."])

@@ -84,7 +84,15 @@ def test_scores_are_log_probabilities(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_beams": 3, "num_return_sequences": 3},
+        {"num_beams": 3, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+        {"repetition_penalty": 1.5, "encoder_repetition_penalty": 1.2, "renormalize_logits": True},
+    ],
+)
 def test_nothing_depends_on_batch_threads_or_isa(name, options):
     rng = np.random.default_rng(5)
     alone = load(name, threads=1, batch_size=1)
