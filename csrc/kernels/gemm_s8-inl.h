@@ -71,12 +71,17 @@ inline RowScale quantize_row(const float* x, int depth, uint8_t* quantized) {
     return {largest < 1e-30f ? 0.0f : kInfinity - kInfinity, 0};
   }
   // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum, rounded once.
-  const Vec round = broadcast(12582912.0f + kInputOffset), inverse = broadcast(127.0f / largest);
-  IntVec sums = broadcast(0);
+  const float rounding = 12582912.0f + kInputOffset;
+  const Vec round = broadcast(rounding), inverse = broadcast(127.0f / largest);
+  // Every vector adds the bits of `round` to the sums: they are taken out beforehand, modulo 2^32.
+  uint32_t round_bits;
+  memcpy(&round_bits, &rounding, sizeof(round_bits));
+  const uint32_t num_vectors = (static_cast<uint32_t>(depth) + kLanes - 1) / kLanes;
+  IntVec sums = broadcast(static_cast<int32_t>(0u - num_vectors * round_bits));
   for_each_vector(depth, [&](int i, int n) {
     const Vec rounded = fma(load_up_to(x + i, n), inverse, round);
     store_inputs(quantized + i * kInputSize, rounded);
-    sums = add(sums, sub(bits(rounded), bits(round)));
+    sums = add(sums, bits(rounded));
   });
   return {largest / 127.0f, sum_lanes(sums)};
 }
