@@ -21,12 +21,12 @@ from pyengine.models.folder import (
     read_generation_config,
     read_json_object,
 )
-from pyengine.models.graph import Graph
+from pyengine.models.forms import Form, find_forms, read_plain
 from pyengine.models.labels import read_labels
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
 from pyengine.models.storage import output_names
-from pyengine.models.stored import ArrayTensors, StoredScales, StoredTensor, StoredTensors
+from pyengine.models.stored import ArrayTensors, StoredSteps, StoredTensor, StoredTensors
 
 STORED_TYPES = ("float32", "int8")
 
@@ -50,6 +50,7 @@ class ModelFolder:
             table transposed. A weight "x.weight" may be int8: it then comes with "x.weight_scale",
             float32 [out], of a token table [rows], and means int8 * scale.
         stored_type: of the weights in the files, "float32" or "int8".
+        forms: of the ONNX files, none of a plain export; with the operators that told them.
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
         shortlist: the file of a lexical shortlist, not read; None without one.
     """
@@ -64,6 +65,7 @@ class ModelFolder:
     decoder_with_past_path: Path | None
     tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     stored_type: str = "float32"
+    forms: tuple[Form, ...] = ()
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
 
@@ -93,7 +95,7 @@ def read_model(folder: str | Path) -> ModelFolder:
 
 
 def read_folder(folder: str | Path) -> ModelFolder:
-    """The same without tensors: no weight is read, and errors of ONNX files are not found."""
+    """The same without tensors: no weight is read, and few errors of ONNX files are found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
         return _firefox_folder(path, firefox)
@@ -117,7 +119,7 @@ def read_folder(folder: str | Path) -> ModelFolder:
         decoder_with_past_path=None,
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
     )
-    return _with_files(model, family)
+    return _with_forms(_with_files(model, family))
 
 
 def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
@@ -137,6 +139,13 @@ def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
         decoder_with_past_path=files.decoder_with_past,
         shortlist=find_shortlist(model.path),
     )
+
+
+def _with_forms(model: ModelFolder) -> ModelFolder:
+    """The same with the forms of the files; those of integer products hold int8."""
+    forms = find_forms(model.graph_paths.values())
+    stored_type = "int8" if any(form.is_int8 for form in forms) else model.stored_type
+    return dataclasses.replace(model, forms=forms, stored_type=stored_type)
 
 
 def _with_head(config: ModelConfig, raw_config: dict[str, Any], file: Path) -> ModelConfig:
@@ -168,9 +177,9 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     if model.firefox is not None:
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
     table = FAMILIES[model.model_type].table
-    tensors: dict[str, StoredTensor | StoredScales] = {}
+    tensors: dict[str, StoredTensor | StoredSteps] = {}
     for stack, path in model.graph_paths.items():
-        graph = Graph(path)
+        graph = read_plain(path)
         check_graph(graph, stack, table, model.config)
         resolve_tensors(graph, table, stack, model.config, tensors)
     return StoredTensors(tensors)
