@@ -1,7 +1,8 @@
 """QDQ: a QuantizeLinear and a DequantizeLinear around every activation.
 
 Both go, so that a value is read as it was before them: the engine quantises each row by itself when
-a product takes it. What a DequantizeLinear makes of a stored tensor stays.
+a product takes it, and computes the rest in float32. What a DequantizeLinear makes of a stored
+tensor stays.
 """
 
 from __future__ import annotations
@@ -12,25 +13,43 @@ from pyengine.models.graph import Node, Scope
 
 def _scaled_back(rewriting: Rewriting, node: Node) -> None:
     """A DequantizeLinear: the value before its QuantizeLinear, also where pairs follow pairs."""
-    source = _before(node.scope, node)
-    if source is not None:
-        rewriting.remove(node)
-        rewriting.rename(node.scope, node.outputs[0], source)
+    first = _first_of_pairs(node.scope, node)
+    if first is None:
+        return
+    rewriting.remove(node)
+    if _is_relu(first):
+        rewriting.add(node, "Relu", [first.inputs[0]], node.outputs[0])
+    else:
+        rewriting.rename(node.scope, node.outputs[0], first.inputs[0])
 
 
-def _before(scope: Scope, node: Node) -> str | None:
-    """What a pair that ends with `node` was given, None if `node` ends none."""
-    source: str | None = None
+def _first_of_pairs(scope: Scope, node: Node) -> Node | None:
+    """The QuantizeLinear of the first of the pairs whose last ends with `node`, if one does."""
+    first: Node | None = None
     for _ in range(8):
         quantize = scope.producer(node.inputs[0]) if node.inputs else None
         if quantize is None or quantize.op_type != "QuantizeLinear" or not quantize.inputs:
             break
-        source = quantize.inputs[0]
-        before = scope.producer(source)
+        first = quantize
+        before = scope.producer(quantize.inputs[0])
         if before is None or before.op_type != "DequantizeLinear":
             break
         node = before
-    return source
+    return first
+
+
+def _is_relu(quantize: Node) -> bool:
+    """Whether it stands for a Relu too: its zero point is the smallest integer.
+
+    onnxruntime's quantiser leaves out a Relu whose output it quantises so. After other operators
+    than sums and products nothing is negative anyway.
+    """
+    before = quantize.scope.producer(quantize.inputs[0])
+    zero = quantize.scope.constant(quantize.inputs[2]) if len(quantize.inputs) == 3 else None
+    if before is None or zero is None or before.op_type not in ("Add", "MatMul", "Gemm"):
+        return False
+    is_byte = zero.constant.type_name in ("uint8", "int8")
+    return is_byte and bool((zero.constant.array() == -128).all())
 
 
 def _drop(rewriting: Rewriting, node: Node) -> None:
