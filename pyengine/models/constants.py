@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,14 @@ from pyengine.models.storage import Span, external_span
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7  # of TensorProto.DataType
-READ_AS = {FLOAT: "<f4", UINT8: "u1", INT8: "i1", INT32: "<i4"}  # as little-endian NumPy types
+FLOAT, UINT8, INT8, INT32, INT64, UINT4, INT4 = 1, 2, 3, 6, 7, 21, 22  # of TensorProto.DataType
+# As little-endian NumPy types; of 4-bit integers there are two in a byte, the lower half first.
+READ_AS = {FLOAT: "<f4", UINT8: "u1", INT8: "i1", INT32: "<i4", UINT4: "u1", INT4: "u1"}
 TYPE_NAMES = {
     **{1: "float32", 2: "uint8", 3: "int8", 6: "int32", 10: "float16", 11: "float64"},
     **{16: "bfloat16", 21: "uint4", 22: "int4"},
 }
-WEIGHT_TYPES = {UINT8, INT8, 1, 10, 11, 16}
+WEIGHT_TYPES = {UINT8, INT8, UINT4, INT4, 1, 10, 11, 16}
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 MAX_RANK = 16  # No real model comes near; it bounds the work that a hostile file can cause.
 
@@ -66,7 +67,7 @@ class Constant:
 
     @property
     def may_be_weight(self) -> bool:
-        """Of int8, uint8 or a floating-point type, whatever its width."""
+        """Of integers of 4 or 8 bits or a floating-point type, whatever its width."""
         return self._proto.data_type in WEIGHT_TYPES
 
     @property
@@ -80,7 +81,9 @@ class Constant:
         return math.prod(self.dims)
 
     def array(self) -> np.ndarray:
-        """The values, float32, int8 or int32 of shape `dims`, read-only; uint8 as int8, less 128.
+        """The values of shape `dims`, read-only.
+
+        float32, int32 or int8: as int8 come also integers of 4 bits, and uint8 less 128.
 
         Read from the file, unless an array of an earlier call is still in use: then the same
         memory.
@@ -116,7 +119,7 @@ class Constant:
 
     def check(self) -> Span | None:
         """Where the values lie, None if in the graph; raises what :meth:`array` does."""
-        proto, num_bytes = self._proto, self.dtype.itemsize * self.size
+        proto, num_bytes = self._proto, self._num_bytes
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(
                 f"{self.where} has shape {list(self.dims)}, expected positive sizes"
@@ -132,7 +135,7 @@ class Constant:
         elif is_raw:
             found_bytes = len(proto.raw_data)
         else:
-            found_bytes = self.dtype.itemsize * len(self._listed)
+            found_bytes = np.dtype(self._read_as).itemsize * len(self._listed)
         if found_bytes != num_bytes:
             raise ModelFormatError(
                 f"{self.where} holds {found_bytes} bytes, expected {num_bytes} "
@@ -153,12 +156,8 @@ class Constant:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values; raises UnsupportedModelError for a type that is not read."""
-        kind = self._proto.data_type
-        if kind not in READ_AS:
-            raise UnsupportedModelError(
-                f"{self.where} is {self.type_name}, supported are float32, int8 and uint8"
-            )
-        return np.dtype("i1" if kind == UINT8 else READ_AS[kind])
+        stored = self._read_as
+        return np.dtype("i1" if stored == "u1" else stored)
 
     @property
     def type_name(self) -> str:
@@ -180,29 +179,89 @@ class Constant:
         """[size], in memory of its own."""
         if span:
             return self._read_span(span)
-        stored = READ_AS[self._proto.data_type]
         if self._proto.HasField("raw_data"):
-            return self._signed(np.frombuffer(self._proto.raw_data, stored).copy())
+            return self._decoded(np.frombuffer(self._proto.raw_data, self._read_as).copy())
         try:
-            return self._signed(np.array(self._listed, stored))
+            return self._decoded(np.array(self._listed, self._read_as))
         except OverflowError as error:
             raise ModelFormatError(f"{self.where} is no {self.type_name}: {error}") from error
 
     def _read_span(self, span: Span) -> np.ndarray:
-        return self._signed(span.read(self.where, READ_AS[self._proto.data_type]))
+        return self._decoded(span.read(self.where, self._read_as))
 
-    def _signed(self, values: np.ndarray) -> np.ndarray:
-        """uint8 as int8, less 128, in the same memory."""
-        if values.dtype != np.uint8:
-            return values
-        values ^= 128
-        return values.view(np.int8)
+    def _decoded(self, values: np.ndarray) -> np.ndarray:
+        """As :meth:`array` gives them, uint8 in the same memory."""
+        kind = self._proto.data_type
+        if kind == UINT8:
+            values ^= 128
+            return values.view(np.int8)
+        if kind in (UINT4, INT4):
+            halves = np.stack([values & 15, values >> 4], axis=1).ravel()[: self.size]
+            return ((halves ^ 8).view(np.int8) - 8) if kind == INT4 else halves.view(np.int8)
+        return values
+
+    @property
+    def _read_as(self) -> str:
+        kind = self._proto.data_type
+        if kind not in READ_AS:
+            supported = "float32, int8 and uint8"
+            raise UnsupportedModelError(
+                f"{self.where} is {self.type_name}, supported are {supported}"
+            )
+        return READ_AS[kind]
+
+    @property
+    def _num_bytes(self) -> int:
+        """That the shape and the type need."""
+        if self._proto.data_type in (UINT4, INT4):
+            return (self.size + 1) // 2
+        return np.dtype(self._read_as).itemsize * self.size
 
     @property
     def _listed(self) -> Any:
         """The numbers that stand in the graph one by one."""
         proto = self._proto
         return proto.float_data if proto.data_type == FLOAT else proto.int32_data
+
+
+class Computed(Constant):
+    """A float32 tensor that no file holds, made from some that one does.
+
+    Args:
+        name, dims: as of a Constant.
+        sources: what it is made from.
+        compute: gives the values.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dims: tuple[int, ...],
+        sources: Sequence[Constant],
+        compute: Callable[[], np.ndarray],
+    ) -> None:
+        import onnx
+
+        first = sources[0]
+        super().__init__(
+            name, onnx.TensorProto(dims=dims, data_type=FLOAT), first._model_path, True
+        )
+        self._sources = tuple(sources)
+        self._compute = compute
+
+    @property
+    def sources(self) -> tuple[Constant, ...]:
+        """The stored tensors that the values come from."""
+        return (self, *self._sources)
+
+    def check(self) -> Span | None:
+        """Raises what :meth:`array` does."""
+        for source in self._sources:
+            source.check()
+        return None
+
+    def _read(self, span: Span | None) -> np.ndarray:
+        return np.ascontiguousarray(self._compute(), np.float32).ravel()
 
 
 @dataclass(frozen=True)

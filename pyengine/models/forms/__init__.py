@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.models.forms import activation_pairs, integer_products
+from pyengine.models.forms import activation_pairs, blocks, integer_products
 from pyengine.models.forms.rewriting import Expansion, rewrite
 from pyengine.models.graph import Graph
 from pyengine.models.storage import find_operators
@@ -34,6 +34,11 @@ class Form:
 
 
 FORMS = (
+    Form(
+        "blocks of few bits",
+        frozenset({"MatMulNBits", "GatherBlockQuantized"}),
+        blocks.EXPANSIONS,
+    ),
     Form(
         "dynamic quantisation",
         frozenset({"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}),
