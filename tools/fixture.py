@@ -28,6 +28,7 @@ class Fixture:
         fixed_cases: record the fixed list of searches too.
         first_id: the lowest id that is no special token.
         lessons: steps of training in the toy language.
+        dynamo: export by torch's dynamo exporter.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Fixture:
     seed: int = field(default=0)
     first_id: int = 1
     lessons: int = 800
+    dynamo: bool = False
 
 
 def stack_sizes(layers: tuple[int, int], heads: tuple[int, int], ffn: tuple[int, int]) -> dict:

@@ -25,7 +25,7 @@ import torch
 from optimum.exporters.onnx import onnx_export_from_model
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, PreTrainedModel
 
-from tools import decoder_fixtures, encoder_fixtures, golden_search, toy_language
+from tools import decoder_fixtures, dynamo_export, encoder_fixtures, golden_search, toy_language
 from tools.family_fixtures import FAMILY_FIXTURES
 from tools.fixture import MERGED, SPLIT, TWO, Fixture, randomize, stack_sizes
 
@@ -124,8 +124,26 @@ FIXTURES = (
         files=TWO,
         seed=4,
     ),
+    Fixture(  # by torch's newer exporter, whose nodes name no modules
+        name="marian-dynamo",
+        make=make_marian,
+        config=opus_config(
+            101,
+            d_model=24,
+            max_position_embeddings=40,
+            activation_function="gelu",
+            **stack_sizes((2, 1), (2, 2), (40, 37)),
+        ),
+        generation={"num_beams": 3, "max_length": 20},
+        files=TWO,
+        seed=5,
+        dynamo=True,
+    ),
     *FAMILY_FIXTURES,
 )
+
+# The models of one stack that are there by torch's newer exporter too.
+DYNAMO = ("xlm-roberta-cls", "llama-tied")
 
 
 def make_padding_likely(model: PreTrainedModel, sources: list[list[int]]) -> None:
@@ -146,8 +164,13 @@ def export(fixture: Fixture, model: PreTrainedModel, folder: Path) -> None:
     place.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as name:
         exported = Path(name)
-        task = "text2text-generation-with-past"
-        onnx_export_from_model(model, exported, task=task, do_validation=False)
+        if fixture.dynamo:
+            dynamo_export.export_pair(model, exported)
+            model.config.save_pretrained(exported)
+            model.generation_config.save_pretrained(exported)
+        else:
+            task = "text2text-generation-with-past"
+            onnx_export_from_model(model, exported, task=task, do_validation=False)
         for stem in fixture.files:
             proto = onnx.load(exported / f"{stem}.onnx")
             options: dict[str, Any] = {}
@@ -225,6 +248,16 @@ def build(fixture: Fixture) -> None:
     )
 
 
+def build_dynamo(name: str) -> None:
+    """Writes NAME-dynamo: the model of a fixture of one stack by the other exporter."""
+    encoders = {f.name: f for f in encoder_fixtures.ENCODERS}
+    decoders = {f.name: f for f in decoder_fixtures.DECODERS}
+    if name in encoders:
+        dynamo_export.build(name, encoder_fixtures.make_model(encoders[name]))
+    else:
+        dynamo_export.build(name, decoder_fixtures.make_model(decoders[name]))
+
+
 def main() -> None:
     """Builds the fixtures named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -234,6 +267,7 @@ def main() -> None:
         **{fixture.name: partial(build, fixture) for fixture in FIXTURES},
         **{f.name: partial(encoder_fixtures.build, f) for f in encoder_fixtures.ENCODERS},
         **{f.name: partial(decoder_fixtures.build, f) for f in decoder_fixtures.DECODERS},
+        **{f"{name}-dynamo": partial(build_dynamo, name) for name in DYNAMO},
     }
     names = parser.parse_args().names or [*makers]
     for name, make in makers.items():

@@ -1,75 +1,66 @@
 """Does the graph compute what the configuration says? The parts that no tensor's shape shows."""
 
 import math
-import re
 from collections.abc import Iterator
 
 from pyengine.errors import ModelFormatError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
-from pyengine.models.tensors import Row
+from pyengine.models.modules import Modules
+from pyengine.models.number_types import narrowed
+from pyengine.models.tensors import Kind
 
-_LAYER = re.compile(r"(?:^|/)(?:layers?|block|h)\.(\d{1,5})(?:/|$)")
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
 _ACTIVATION_OPERATORS = {"Relu": "relu", "Sigmoid": "silu", "Erf": "gelu", "Tanh": "gelu_tanh"}
-_RMS_NORMS = ("layer_norm", "layernorm", "model/norm")  # ends of their module paths
 _GELU_FORMS = {"none": "gelu", "tanh": "gelu_tanh"}  # by the operator's attribute `approximate`
 # Operators that may stand before it, or beside it in a decomposed form.
 _BETWEEN = ("Add", "Mul", "Div", "Cast", "Identity", "Pow", "Reshape")
 
 
-def check_graph(graph: Graph, stack: str, table: tuple[Row, ...], config: ModelConfig) -> None:
+def check_graph(graph: Graph, stack: str, modules: Modules, config: ModelConfig) -> None:
     """Compares a stack's graph with the configuration.
 
-    Checked: the number of layers and heads, the embedding scale, the norms' epsilon, the
-    activation, and the factor on the last hidden states.
+    Checked: the number of heads, the embedding scale, the norms' epsilon, the activation, and the
+    factor on the last hidden states.
 
     Args:
         graph: of the file of that stack.
         stack: "encoder" or "decoder".
-        table: the family's rows, which say where in the graph these parts stand.
+        modules: which nodes of the graph are which module.
         config: what config.json says.
 
     Raises:
         ModelFormatError: names the field, what the graph has and what config.json says.
     """
     file = graph.path.name
-    layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
-    num_layers = getattr(config, f"{stack}_layers")
-    _expect(file, f"{stack}_layers", max(layers, default=-1) + 1, num_layers)
+    layers = range(getattr(config, f"{stack}_layers"))
     head_dim = getattr(config, f"{stack}_head_dim")
-    for node in _nodes(graph, table, f"{stack}.layers.{{i}}.self_attn.q_proj", num_layers):
-        for found_dim in _head_dims(graph, node):
-            _expect(file, f"width of the {stack}'s attention heads", found_dim, head_dim)
-    for scale in _embed_scales(graph):
+    for i in layers:
+        for node in modules.nodes(f"{stack}.layers.{i}.self_attn.q_proj"):
+            for found_dim in _head_dims(graph, node):
+                _expect(file, f"width of the {stack}'s attention heads", found_dim, head_dim)
+    for scale in _embed_scales(graph, modules.nodes(f"{stack}.embed_tokens")):
         _expect(file, "the factor on the embeddings", scale, config.embed_scale)
-    for epsilon in _epsilons(graph):
+    for epsilon in _epsilons(modules):
         _expect(file, "the norm's epsilon", epsilon, config.norm_eps)
     product = "gate" if config.gated_ffn else "fc1"
-    for node in _nodes(graph, table, f"{stack}.layers.{{i}}.{product}", num_layers):
-        if node.op_type not in ("MatMul", "Gemm"):  # what its exporter put beside the product
-            continue
-        found = _activation(graph, node)
-        _expect(file, "activation_function", found, config.activation)
+    for i in layers:
+        for node in modules.nodes(f"{stack}.layers.{i}.{product}"):
+            if node.op_type in ("MatMul", "Gemm"):  # not what its exporter put beside the product
+                found = _activation(graph, node)
+                _expect(file, "activation_function", found, config.activation)
     for scale in _logit_scales(graph) if config.normalize_before else ():
         _expect(file, "the factor on the last hidden states", scale, config.logit_scale)
 
 
-def _nodes(graph: Graph, table: tuple[Row, ...], name: str, num_layers: int) -> Iterator[Node]:
-    """The nodes of a row of the table in every layer."""
-    row = next((row for row in table if row.name == name), None)
-    for i in range(num_layers) if row else ():
-        for path in row.paths(i) if row else ():
-            yield from graph.at(path)
-
-
-def _epsilons(graph: Graph) -> Iterator[float]:
-    """What the norms add: an attribute of LayerNormalization, or a constant of an RMS norm."""
-    for node in graph.nodes:
-        if node.op_type == "LayerNormalization":
-            yield node.attribute("epsilon", 1e-5)
-        elif node.op_type == "Add" and node.path.endswith(_RMS_NORMS):
-            yield from _scalars(node)
+def _epsilons(modules: Modules) -> Iterator[float]:
+    """What the norms add: an attribute of LayerNormalization, or a constant of its parts."""
+    for module in modules.by_name.values():
+        for node in module.nodes if module.row.kind is Kind.NORM else ():
+            if node.op_type == "LayerNormalization":
+                yield node.attribute("epsilon", 1e-5)
+            elif node.op_type == "Add":
+                yield from _scalars(node)
 
 
 def _logit_scales(graph: Graph) -> Iterator[float]:
@@ -91,20 +82,20 @@ def _scalars(node: Node) -> Iterator[float]:
 
 def _expect(file: str, what: str, found: object, expected: object) -> None:
     if isinstance(found, float) and isinstance(expected, float):
-        equal = math.isclose(found, expected, rel_tol=1e-5)
+        equal = math.isclose(found, expected, rel_tol=1e-5) or found in narrowed(expected)
     else:
         equal = found == expected
     if not equal:
         raise ModelFormatError(f"{file}: {what}: found {found}, expected {expected} by config.json")
 
 
-def _embed_scales(graph: Graph) -> list[float]:
+def _embed_scales(graph: Graph, nodes: list[Node]) -> list[float]:
     """The factors applied to what the token table gives; 1 where it goes into the sum as it is."""
     scales = []
-    for node in graph.at("embed_tokens") or graph.at("shared"):
+    for node in nodes:
         if node.op_type != "Gather":
             continue
-        for consumer in graph.consumers(node):
+        for consumer in _readers(graph, node):
             if consumer.op_type == "Add":
                 scales.append(1.0)
             if consumer.op_type == "Mul":
@@ -112,10 +103,19 @@ def _embed_scales(graph: Graph) -> list[float]:
     return scales
 
 
+def _readers(graph: Graph, node: Node) -> list[Node]:
+    """What reads the output of `node`, also in another number type."""
+    readers = list(graph.consumers(node))
+    for reader in readers:  # which grows
+        if reader.op_type in ("Cast", "Identity"):
+            readers += [behind for behind in graph.consumers(reader) if behind not in readers]
+    return readers
+
+
 def _head_dims(graph: Graph, node: Node) -> list[int]:
     """The last size of the shapes that the output of `node` is given: [..., heads, head_dim]."""
     found = []
-    for reshape in graph.consumers(node):
+    for reshape in _readers(graph, node):
         shape = reshape.inputs[1] if reshape.op_type == "Reshape" and reshape.inputs[1:] else ""
         producer = reshape.scope.producers.get(shape)
         if producer and producer.op_type == "Concat" and producer.inputs:
@@ -138,4 +138,4 @@ def _activation(graph: Graph, node: Node) -> str:
                 return _GELU_FORMS.get(consumer.attribute("approximate", "none"), "an unknown gelu")
         followed = [consumer for consumer in pending if consumer.op_type in _BETWEEN]
         pending = {reader for consumer in followed for reader in graph.consumers(consumer)}
-    return f"none known after {node.path}"
+    return f"none known after {node.path or node.outputs[0]}"

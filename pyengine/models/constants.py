@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.number_types import NUMBER_TYPES, NumberType
 from pyengine.models.storage import Span, external_span
 
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, UINT8, INT8, INT32, INT64, UINT4, INT4 = 1, 2, 3, 6, 7, 21, 22  # of TensorProto.DataType
-# As little-endian NumPy types; of 4-bit integers there are two in a byte, the lower half first.
-READ_AS = {FLOAT: "<f4", UINT8: "u1", INT8: "i1", INT32: "<i4", UINT4: "u1", INT4: "u1"}
-TYPE_NAMES = {
-    **{1: "float32", 2: "uint8", 3: "int8", 6: "int32", 10: "float16", 11: "float64"},
-    **{16: "bfloat16", 21: "uint4", 22: "int4"},
-}
-WEIGHT_TYPES = {UINT8, INT8, UINT4, INT4, 1, 10, 11, 16}
+FLOAT, INT32, INT64 = 1, 6, 7  # of TensorProto.DataType
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 MAX_RANK = 16  # No real model comes near; it bounds the work that a hostile file can cause.
+_BLOCK = 1 << 20  # stored numbers converted at once
 
 
 class Constant:
@@ -68,7 +63,7 @@ class Constant:
     @property
     def may_be_weight(self) -> bool:
         """Of integers of 4 or 8 bits or a floating-point type, whatever its width."""
-        return self._proto.data_type in WEIGHT_TYPES
+        return self._proto.data_type in NUMBER_TYPES and self._proto.data_type != INT32
 
     @property
     def sources(self) -> tuple[Constant, ...]:
@@ -110,16 +105,17 @@ class Constant:
         rows = max(1, size // row_size)
         for start in range(0, self.dims[0], rows):
             count = min(rows, self.dims[0] - start)
-            if span is None:
+            if span is None or self.number_type.per_stored > 1:
                 yield start, self.array()[start : start + count]
             else:
-                width = self.dtype.itemsize * row_size
+                width = self.number_type.stored.itemsize * row_size
                 part = span.part(start * width, count * width)
                 yield start, self._read_span(part).reshape(count, *self.dims[1:])
 
     def check(self) -> Span | None:
         """Where the values lie, None if in the graph; raises what :meth:`array` does."""
-        proto, num_bytes = self._proto, self._num_bytes
+        proto, number_type = self._proto, self.number_type
+        num_bytes = number_type.stored.itemsize * number_type.num_stored(self.size)
         if any(dim < 1 for dim in self.dims):
             raise ModelFormatError(
                 f"{self.where} has shape {list(self.dims)}, expected positive sizes"
@@ -135,7 +131,7 @@ class Constant:
         elif is_raw:
             found_bytes = len(proto.raw_data)
         else:
-            found_bytes = np.dtype(self._read_as).itemsize * len(self._listed)
+            found_bytes = number_type.stored.itemsize * len(self._listed)
         if found_bytes != num_bytes:
             raise ModelFormatError(
                 f"{self.where} holds {found_bytes} bytes, expected {num_bytes} "
@@ -156,19 +152,24 @@ class Constant:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values; raises UnsupportedModelError for a type that is not read."""
-        stored = self._read_as
-        return np.dtype("i1" if stored == "u1" else stored)
+        return self.number_type.dtype
+
+    @property
+    def number_type(self) -> NumberType:
+        """Of the stored numbers; raises UnsupportedModelError for a type that is not read."""
+        kind = self._proto.data_type
+        if kind not in NUMBER_TYPES:
+            supported = ", ".join(number_type.name for number_type in NUMBER_TYPES.values())
+            raise UnsupportedModelError(
+                f"{self.where} is of type {kind}, supported are {supported}"
+            )
+        return NUMBER_TYPES[kind]
 
     @property
     def type_name(self) -> str:
         """The type of the stored numbers, such as "uint8"."""
         kind = self._proto.data_type
-        return TYPE_NAMES.get(kind, f"type {kind}")
-
-    @property
-    def offset(self) -> int:
-        """What :meth:`array` takes off from every number."""
-        return 128 if self._proto.data_type == UINT8 else 0
+        return NUMBER_TYPES[kind].name if kind in NUMBER_TYPES else f"type {kind}"
 
     @property
     def where(self) -> str:
@@ -177,51 +178,39 @@ class Constant:
 
     def _read(self, span: Span | None) -> np.ndarray:
         """[size], in memory of its own."""
-        if span:
+        number_type, proto = self.number_type, self._proto
+        if span and number_type.per_stored == 1:
             return self._read_span(span)
-        if self._proto.HasField("raw_data"):
-            return self._decoded(np.frombuffer(self._proto.raw_data, self._read_as).copy())
-        try:
-            return self._decoded(np.array(self._listed, self._read_as))
-        except OverflowError as error:
-            raise ModelFormatError(f"{self.where} is no {self.type_name}: {error}") from error
-
-    def _read_span(self, span: Span) -> np.ndarray:
-        return self._decoded(span.read(self.where, self._read_as))
-
-    def _decoded(self, values: np.ndarray) -> np.ndarray:
-        """As :meth:`array` gives them, uint8 in the same memory."""
-        kind = self._proto.data_type
-        if kind == UINT8:
-            values ^= 128
-            return values.view(np.int8)
-        if kind in (UINT4, INT4):
-            halves = np.stack([values & 15, values >> 4], axis=1).ravel()[: self.size]
-            return ((halves ^ 8).view(np.int8) - 8) if kind == INT4 else halves.view(np.int8)
+        if span:
+            stored = span.read(self.where, number_type.stored.str)
+        elif proto.HasField("raw_data"):
+            stored = np.frombuffer(proto.raw_data, number_type.stored)
+        else:
+            try:
+                stored = number_type.from_list(self._listed)
+            except OverflowError as error:
+                raise ModelFormatError(f"{self.where} is no {number_type.name}: {error}") from error
+        values = np.empty(self.size, number_type.dtype)
+        number_type.convert(stored, values)
         return values
 
-    @property
-    def _read_as(self) -> str:
-        kind = self._proto.data_type
-        if kind not in READ_AS:
-            supported = "float32, int8 and uint8"
-            raise UnsupportedModelError(
-                f"{self.where} is {self.type_name}, supported are {supported}"
-            )
-        return READ_AS[kind]
-
-    @property
-    def _num_bytes(self) -> int:
-        """That the shape and the type need."""
-        if self._proto.data_type in (UINT4, INT4):
-            return (self.size + 1) // 2
-        return np.dtype(self._read_as).itemsize * self.size
+    def _read_span(self, span: Span) -> np.ndarray:
+        """The values of all or a part of the file's bytes; converted in blocks, not copied."""
+        number_type = self.number_type
+        if number_type.is_plain:
+            return span.read(self.where, number_type.stored.str)
+        width = number_type.stored.itemsize
+        values = np.empty(span.length // width, number_type.dtype)
+        for start in range(0, values.size, _BLOCK):
+            block = values[start : start + _BLOCK]
+            part = span.part(start * width, block.size * width)
+            number_type.convert(part.read(self.where, number_type.stored.str), block)
+        return values
 
     @property
     def _listed(self) -> Any:
         """The numbers that stand in the graph one by one."""
-        proto = self._proto
-        return proto.float_data if proto.data_type == FLOAT else proto.int32_data
+        return getattr(self._proto, self.number_type.listed)
 
 
 class Computed(Constant):
@@ -303,7 +292,7 @@ class Quantization:
                 f"{' or '.join(map(str, sorted(allowed)))}"
             )
         if self.zero_point is None:
-            return scales, np.full(scales.size, -constant.offset, np.float32)
+            return scales, np.full(scales.size, -constant.number_type.offset, np.float32)
         if self.zero_point.type_name != constant.type_name:
             raise ModelFormatError(
                 f"{self.zero_point.where}, the zero point of {constant.name!r}, is "

@@ -335,7 +335,7 @@ def _computing(scope: Scope, name: str) -> Iterator[Node]:
                 if index < len(branch.outputs):
                     yield from _computing(branch, branch.outputs[index])
             return
-        if node.op_type != "Identity":
+        if node.op_type not in ("Identity", "Cast"):
             yield node
             return
         name = node.inputs[0] if node.inputs else ""

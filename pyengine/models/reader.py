@@ -23,6 +23,7 @@ from pyengine.models.folder import (
 )
 from pyengine.models.forms import Form, find_forms, read_plain
 from pyengine.models.labels import read_labels
+from pyengine.models.modules import find_modules
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
 from pyengine.models.storage import output_names
@@ -180,6 +181,7 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     tensors: dict[str, StoredTensor | StoredSteps] = {}
     for stack, path in model.graph_paths.items():
         graph = read_plain(path)
-        check_graph(graph, stack, table, model.config)
-        resolve_tensors(graph, table, stack, model.config, tensors)
+        modules = find_modules(graph, table, stack, model.config)
+        check_graph(graph, stack, modules, model.config)
+        resolve_tensors(graph, modules, model.config, tensors)
     return StoredTensors(tensors)

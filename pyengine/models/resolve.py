@@ -9,16 +9,17 @@ from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
 from pyengine.models.constants import Constant, Operand
 from pyengine.models.graph import Graph, Node
+from pyengine.models.modules import Modules
 from pyengine.models.quantized import SCALE, ZERO_POINT
 from pyengine.models.stored import StoredSteps, StoredTensor, same_values, shared
-from pyengine.models.tensors import Kind, Row, modules_of
+from pyengine.models.tensors import Kind
 
 # Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
 _WEIGHTS: dict[Kind, dict[str, int | None]] = {
     Kind.TABLE: {"Gather": 0, "Slice": 0},
     Kind.LINEAR: {"MatMul": 1, "Gemm": 1},
     Kind.NORM: {"LayerNormalization": 1, "Mul": None},
-    Kind.ANGLES: {"Expand": 0, "Mul": None},
+    Kind.ANGLES: {"Expand": 0, "Mul": None, "MatMul": None},
     Kind.LOGITS: {"MatMul": 1, "Gemm": 1},
 }
 _BIASES: dict[Kind, dict[str, int | None]] = {
@@ -32,8 +33,7 @@ _BIASES: dict[Kind, dict[str, int | None]] = {
 
 def resolve_tensors(
     graph: Graph,
-    table: tuple[Row, ...],
-    stack: str,
+    modules: Modules,
     config: ModelConfig,
     tensors: dict[str, StoredTensor | StoredSteps],
 ) -> None:
@@ -41,23 +41,17 @@ def resolve_tensors(
 
     Args:
         graph: the file of that stack.
-        table: the family's rows, of both stacks.
-        stack: "encoder" or "decoder".
+        modules: where the graph has the stack's modules.
         config: gives the shapes.
         tensors: of the stacks before, whose tables this one may share; changed in place.
 
     Raises:
-        UnsupportedModelError: a row is not in the graph, or the graph holds a weight without a row.
+        UnsupportedModelError: a module lacks a tensor, or the graph holds a weight without a row.
         ModelFormatError: a tensor has another shape than the configuration says, or two values.
     """
     used: set[Constant] = set()
-    for row, name, modules in modules_of(table, stack, config):
-        nodes = _module_nodes(graph, row, modules)
-        where = "the output logits" if row.kind is Kind.LOGITS else f"module {' or '.join(modules)}"
-        if not nodes:
-            raise UnsupportedModelError(
-                f"{graph.path.name}: {name} not found: the graph has no {where}"
-            )
+    for name, module in modules.by_name.items():
+        row, nodes, where = module.row, module.nodes, module.where
         shape = tuple(getattr(config, size) for size in row.shape)
         weights = list(_operands(nodes, _WEIGHTS[row.kind]))
         if not weights:
@@ -90,17 +84,6 @@ def _add_steps(
     tensors[f"{name}.weight{SCALE}"] = StoredSteps(weight, axis, 0)
     if zero_points.any():
         tensors[f"{name}.weight{ZERO_POINT}"] = StoredSteps(weight, axis, 1)
-
-
-def _module_nodes(graph: Graph, row: Row, modules: list[str]) -> list[Node]:
-    if row.kind is not Kind.LOGITS:
-        return next((nodes for module in modules if (nodes := graph.at(module))), [])
-    nodes = graph.output_nodes("logits")
-    for node in list(nodes):
-        if node.op_type == "Add":  # the bias; the product is its other input
-            producers = (node.scope.producers.get(name) for name in node.inputs)
-            nodes.extend(producer for producer in producers if producer)
-    return nodes
 
 
 def _operands(nodes: list[Node], operators: dict[str, int | None]) -> Iterator[Operand]:

@@ -15,7 +15,7 @@ from pyengine.verify import verify_model
 
 from .conftest import FIXTURES
 
-FAMILIES = ("marian-odd", "bart", "mbart", "pegasus", "m2m", "t5", "mt5")
+FAMILIES = ("marian-odd", "marian-dynamo", "bart", "mbart", "pegasus", "m2m", "t5", "mt5")
 
 
 @pytest.fixture(params=FAMILIES, scope="module")

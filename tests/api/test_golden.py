@@ -22,6 +22,7 @@ MODELS = {
     "marian_merged": FIXTURES / "marian-merged",
     "marian_external": FIXTURES / "marian-external",
     "marian_odd": FIXTURES / "marian-odd",
+    "marian_dynamo": FIXTURES / "marian-dynamo",
     "bart": FIXTURES / "bart",
     "mbart": FIXTURES / "mbart",
     "pegasus": FIXTURES / "pegasus",

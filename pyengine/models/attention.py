@@ -1,0 +1,145 @@
+"""An attention in a graph: two products of varying tensors with a Softmax between."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pyengine.models.dataflow import MOVES, Value, behind, constants, input_of
+from pyengine.models.graph import Node
+from pyengine.models.patterns import Part, Unrecognised, linear, product, rows_of_table
+
+_MASKS = MOVES | {"Add", "Sub", "Mul", "Div", "Where", "Max", "Clip"}
+"""Operators between the product of queries and keys and the one with the values."""
+_TURNS = MOVES | {"Add", "Sub", "Mul", "Div", "Neg"}
+"""Operators between a projection and those products: heads, scales, caches, rotary positions."""
+_ANGLES = MOVES | {"Mul", "MatMul", "Einsum"}
+"""Operators between the inverse frequencies of rotary positions and their cosine."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The parts of one attention.
+
+    Attributes:
+        q: the projection of the queries; of all three if `fused`.
+        k, v: those of keys and values; None where both come from the cache alone.
+        fused: one product gives queries, keys and values side by side, in this order.
+        scores: what enters the Softmax.
+        product: of queries and keys.
+    """
+
+    q: Part
+    k: Part | None
+    v: Part | None
+    fused: bool
+    scores: Value
+    product: Node
+
+    @property
+    def parts(self) -> list[Part]:
+        """The projections that there are."""
+        return [part for part in (self.q, self.k, self.v) if part is not None]
+
+    def relative_tables(self) -> list[Node]:
+        """The nodes that read a table whose rows are added to the scores."""
+        found = behind(self.scores, lambda v: rows_of_table(v) is not None, _MASKS)
+        return [node for value in found if (node := value.producer)]
+
+    def rotary_angles(self, pairs: int) -> list[Node]:
+        """The nodes that read the inverse frequencies, `pairs` numbers, for queries and keys."""
+        nodes: list[Node] = []
+        for turned in (input_of(self.product, 0), input_of(self.product, 1)):
+            for cosine in behind(turned, lambda v: _is(v, "Cos"), _TURNS):
+                found = behind(cosine, lambda v: _reads_vector(v, pairs), _ANGLES | {"Cos"})
+                nodes += [node for value in found if (node := value.producer)]
+        return nodes
+
+
+def read_attention(module: str, mixed: Value) -> Attention:
+    """The attention that gives `mixed`, what enters its output projection.
+
+    Raises:
+        Unrecognised: it is none.
+    """
+    context = _nearest(module, "a product of two varying tensors", mixed, MOVES)
+    probabilities = [_softmax(input_of(context, i)) for i in range(2)]
+    softmax = probabilities[0] or probabilities[1]
+    if softmax is None:
+        raise Unrecognised(module, "a Softmax", input_of(context, 0), input_of(context, 1))
+    values = input_of(context, 1 if probabilities[0] else 0)
+    scores = input_of(softmax, 0)
+    inner = _nearest(module, "a product of queries and keys", scores, _MASKS)
+    q, k, v = (
+        _projection(module, name, value)
+        for name, value in (("q", input_of(inner, 0)), ("k", input_of(inner, 1)), ("v", values))
+    )
+    if q is None:
+        raise Unrecognised(module, "a projection of the queries", input_of(inner, 0))
+    fused = k is not None and v is not None and q.nodes == k.nodes == v.nodes
+    if fused:
+        _check_order(module, (input_of(inner, 0), input_of(inner, 1), values))
+    return Attention(q, k, v, fused, scores, inner)
+
+
+def read_recurrence(branch: Value) -> tuple[Part, Part] | None:
+    """The gate and the input projection of the recurrent unit that gives `branch`."""
+    relu = branch.plain.producer
+    if relu is None or relu.op_type != "Relu":
+        return None
+    scan = input_of(relu, 0).plain.producer
+    if scan is None or scan.op_type != "Scan":
+        return None
+    gates: list[Part] = []
+    others: list[Part] = []
+    inner = Value(scan.scope, scan.outputs[0])
+    for gate in behind(inner, lambda v: _is(v, "Sigmoid"), _TURNS | {"Scan", "Gather"}):
+        node = gate.producer
+        part = node and linear(input_of(node, 0))
+        gates += [part] if part else []
+    for value in behind(inner, lambda v: linear(v) is not None, _TURNS | {"Scan", "Gather"}):
+        part = linear(value)
+        others += [part] if part else []
+    return (gates[0], others[0]) if len(gates) == len(others) == 1 else None
+
+
+def _nearest(module: str, expected: str, value: Value, through: Collection[str]) -> Node:
+    """The one product of two varying tensors behind a value."""
+    found = [product(v) for v in behind(value, lambda v: product(v) is not None, through)]
+    if len(found) != 1 or found[0] is None:
+        raise Unrecognised(module, expected, value.plain)
+    return found[0]
+
+
+def _softmax(value: Value) -> Node | None:
+    found = next(behind(value, lambda v: _is(v, "Softmax"), MOVES | {"Where"}), None)
+    return found.producer if found is not None else None
+
+
+def _projection(module: str, name: str, value: Value) -> Part | None:
+    """The projection behind queries, keys or values; None if these come from the cache alone."""
+    found = [linear(v) for v in behind(value, lambda v: linear(v) is not None, _TURNS)]
+    if len(found) > 1:
+        raise Unrecognised(f"{module}.{name}_proj", "one product with a stored weight", value.plain)
+    return found[0] if found else None
+
+
+def _check_order(module: str, values: tuple[Value, ...]) -> None:
+    """Queries, keys and values are the first, second and third part of one product."""
+    for i, value in enumerate(values):
+        cut = next(behind(value, lambda v: _is(v, "Split"), _TURNS - {"Split"}), None)
+        node = cut.producer if cut is not None else None
+        if cut is None or node is None or node.outputs.index(cut.name) != i:
+            raise Unrecognised(f"{module}.qkv_proj", f"part {i + 1} of a Split", cut or value)
+
+
+def _is(value: Value, op_type: str) -> bool:
+    node = value.producer
+    return node is not None and node.op_type == op_type
+
+
+def _reads_vector(value: Value, size: int) -> bool:
+    """Whether the value is computed with so many stored numbers."""
+    node = value.producer
+    operands = constants(node) if node is not None else []
+    return any(o.constant.size == size and o.constant.may_be_weight for o in operands)
