@@ -6,6 +6,7 @@ Only data is read; nothing is executed. Memory is bounded by the size of the fil
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pyengine.models.storage import read_graph
 if TYPE_CHECKING:
     import onnx
 
+_FUSION = re.compile(r"/\w{1,40}Fusion/?$")  # what onnxruntime's optimiser adds to a name
 MAX_MODULE_DEPTH = 16  # no real model comes near; it bounds what a hostile file can cause
 
 
@@ -39,6 +41,13 @@ class Node:
     outputs: tuple[str, ...]
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All of its attributes by name."""
+        from onnx import helper
+
+        return {a.name: helper.get_attribute_value(a) for a in self._proto.attribute}
 
     @property
     def name(self) -> str:
@@ -306,8 +315,8 @@ def _renamed(scope: Scope | None, name: str, renamed: Mapping[tuple[Scope, str],
 
 
 def _path(name: str) -> str:
-    """The module in a name such as "/model/decoder/layers.0/fc1/MatMul"."""
-    return name.strip("/").rpartition("/")[0]
+    """The module in a name such as "/model/decoder/layers.0/fc1/MatMul", also of a fused node."""
+    return _FUSION.sub("", name).strip("/").rpartition("/")[0]
 
 
 def _text(value: str) -> str:

@@ -10,7 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.models.forms import activation_pairs, blocks, integer_products
+from pyengine.models.forms import (
+    activation_pairs,
+    activations,
+    attentions,
+    blocks,
+    embeddings,
+    integer_products,
+    norms,
+    products,
+)
 from pyengine.models.forms.rewriting import Expansion, rewrite
 from pyengine.models.graph import Graph
 from pyengine.models.storage import find_operators
@@ -33,6 +42,14 @@ class Form:
     is_int8: bool = False
 
 
+_FUSED = {
+    **attentions.EXPANSIONS,
+    **norms.EXPANSIONS,
+    **activations.EXPANSIONS,
+    **products.EXPANSIONS,
+    **embeddings.EXPANSIONS,
+}
+
 FORMS = (
     Form(
         "blocks of few bits",
@@ -41,11 +58,12 @@ FORMS = (
     ),
     Form(
         "dynamic quantisation",
-        frozenset({"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}),
+        frozenset({"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QAttention"}),
         integer_products.EXPANSIONS,
         is_int8=True,
     ),
     Form("QDQ", frozenset({"QuantizeLinear"}), activation_pairs.EXPANSIONS, is_int8=True),
+    Form("fused operators", frozenset(_FUSED), _FUSED),
 )
 """In the order in which they are rewritten."""
 

@@ -76,6 +76,16 @@ def _scaled_product(rewriting: Rewriting, node: Node) -> None:
     _with_bias(rewriting, node, *inputs, optional(node, 6))
 
 
+def _attention(rewriting: Rewriting, node: Node) -> None:
+    """QAttention(x, weight, bias, scale of x, of weight, mask, zero of x, of weight, past)."""
+    rewriting.remove(node)
+    scale, zero = rewriting.input(node, 4), optional(node, 7)
+    weight = _dequantized(rewriting, node, rewriting.input(node, 1), scale, zero)
+    x = _source(rewriting, node, rewriting.input(node, 0))
+    inputs = [x, weight, *(optional(node, i) for i in (2, 5, 8))]
+    rewriting.add(node, "Attention", inputs, node.outputs[0], **node.attributes)
+
+
 def _with_bias(
     rewriting: Rewriting, node: Node, x: str, weight: str, scale: str, zero: str, bias: str
 ) -> None:
@@ -118,6 +128,7 @@ EXPANSIONS: dict[str, Expansion] = {
     "MatMulInteger": _integer_product,
     "MatMulIntegerToFloat": _scaled_product,
     "DynamicQuantizeMatMul": _dynamic_product,
+    "QAttention": _attention,
     "Gather": _gathered_table,
     "DynamicQuantizeLinear": _drop,
 }

@@ -98,6 +98,13 @@ def rewrite(graph: Graph, expansions: dict[str, Expansion]) -> None:
     rewriting.finish()
 
 
+def add_bias(rewriting: Rewriting, node: Node, x: str, bias: str) -> str:
+    """The sum that `node` computed of a product `x` and its bias, in the product's module."""
+    producer = node.scope.producer(x)
+    path = producer.path if producer is not None else ""
+    return rewriting.add(node, "Add", [x, bias], f"{node.outputs[0]}/{x}/sum", path)
+
+
 def optional(node: Node, index: int) -> str:
     """An input of a node, "" where it has none."""
     return node.inputs[index] if index < len(node.inputs) else ""
