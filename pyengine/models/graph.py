@@ -181,6 +181,11 @@ def _compose(node: Node, outer: tuple[int, ...]) -> tuple[int, ...]:
 class Graph:
     """The nodes and constants of one ONNX file, those in the branches of `If` nodes included.
 
+    Attributes:
+        path: the file.
+        nodes: in no order that matters.
+        is_optimised: tensors may be left of nodes that were fused.
+
     Args:
         path: the file.
 
@@ -191,7 +196,7 @@ class Graph:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.nodes: list[Node] = []
-        self.forms: tuple[str, ...] = ()
+        self.is_optimised = False
         self._by_path: dict[str, list[Node]] = {}
         self._consumers: dict[tuple[Scope, str], list[Node]] = {}
         graph, self._spans = read_graph(path)
@@ -236,16 +241,40 @@ class Graph:
 
     def constants(self) -> Iterator[Constant]:
         """Every stored tensor, in file order."""
-        pending = [self.root]
-        while pending:
-            scope = pending.pop()
+        for scope in self._scopes():
             yield from scope.constants.values()
-            for branches in scope.branches.values():
-                pending.extend(branches)
+
+    def reached(self) -> set[Constant]:
+        """The stored tensors whose values, not only their shapes, reach an output."""
+        pending = [(scope, name) for scope in self._scopes() for name in scope.outputs]
+        seen, found = set(pending), set[Constant]()
+        while pending:
+            scope, name = pending.pop()
+            while scope.parent and name not in scope.constants and name not in scope.producers:
+                scope = scope.parent
+            if name in scope.constants:
+                found.update(scope.constants[name].sources)
+                continue
+            node = scope.producers.get(name)
+            if node is None or node.op_type == "Shape":
+                continue
+            sources = {(scope, source) for source in node.inputs} - seen
+            seen |= sources
+            pending += sources
+        return found
 
     def output_nodes(self, name: str) -> list[Node]:
         """The nodes that compute graph output `name`: one, or one for each branch of an `If`."""
         return list(_computing(self.root, name))
+
+    def _scopes(self) -> Iterator[Scope]:
+        """The outer graph and those in the branches of `If` nodes."""
+        pending = [self.root]
+        while pending:
+            scope = pending.pop()
+            yield scope
+            for branches in scope.branches.values():
+                pending.extend(branches)
 
     def _scope(self, proto: onnx.GraphProto, parent: Scope | None) -> Scope:
         scope = Scope(parent, outputs=tuple(_text(v.name) for v in proto.output))

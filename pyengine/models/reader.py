@@ -146,7 +146,11 @@ def _with_forms(model: ModelFolder) -> ModelFolder:
     """The same with the forms of the files; those of integer products hold int8."""
     forms = find_forms(model.graph_paths.values())
     stored_type = "int8" if any(form.is_int8 for form in forms) else model.stored_type
-    return dataclasses.replace(model, forms=forms, stored_type=stored_type)
+    config = model.config
+    if config.activation == "gelu" and any("FastGelu" in form.operators for form in forms):
+        # onnxruntime's optimiser approximates (O3), and the file says what is computed.
+        config = dataclasses.replace(config, activation="gelu_tanh")
+    return dataclasses.replace(model, forms=forms, stored_type=stored_type, config=config)
 
 
 def _with_head(config: ModelConfig, raw_config: dict[str, Any], file: Path) -> ModelConfig:

@@ -144,6 +144,7 @@ def _one_value(
 
 def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
     """A weight that no row of the table took means another architecture: refuse it."""
+    reached = graph.reached() if graph.is_optimised else None
     for constant in graph.constants():
         least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
         if (
@@ -151,6 +152,7 @@ def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
             and constant.size > 1
             and len(constant.dims) >= least_rank
             and constant not in used
+            and (reached is None or constant in reached)
         ):
             raise UnsupportedModelError(
                 f"{graph.path.name}: {constant.name!r} of shape {list(constant.dims)} has no "

@@ -34,12 +34,14 @@ class Form:
         operators: those that tell it, of its own.
         expansions: what is done with a node, by its operator.
         is_int8: its products are of integers, so that it is computed in int8 by default.
+        leaves_weights: its tools leave tensors behind that no longer reach an output.
     """
 
     name: str
     operators: frozenset[str]
     expansions: dict[str, Expansion]
     is_int8: bool = False
+    leaves_weights: bool = False
 
 
 _FUSED = {
@@ -63,7 +65,7 @@ FORMS = (
         is_int8=True,
     ),
     Form("QDQ", frozenset({"QuantizeLinear"}), activation_pairs.EXPANSIONS, is_int8=True),
-    Form("fused operators", frozenset(_FUSED), _FUSED),
+    Form("fused operators", frozenset(_FUSED), _FUSED, leaves_weights=True),
 )
 """In the order in which they are rewritten."""
 
@@ -91,6 +93,8 @@ def read_plain(path: Path) -> Graph:
         UnsupportedModelError: operators of a form do not stand as its tools write them.
     """
     graph = Graph(path)
+    operators = {node.op_type for node in graph.nodes}
     for form in FORMS:
         rewrite(graph, form.expansions)
+    graph.is_optimised = any(form.operators & operators for form in FORMS if form.leaves_weights)
     return graph

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from pyengine.models.constants import Computed
 from pyengine.models.forms.norms import layer_norm
 from pyengine.models.forms.rewriting import Expansion, Rewriting, optional
 from pyengine.models.graph import Node
@@ -26,10 +29,23 @@ def _embeddings(rewriting: Rewriting, node: Node) -> None:
 
 
 def _relative_positions(rewriting: Rewriting, node: Node) -> None:
-    """RelativePositionBias(table [buckets, heads], number of queries, of keys)."""
+    """RelativePositionBias(table, number of queries, number of keys).
+
+    The table's shape is [buckets, heads], but its numbers lie column by column.
+    """
+    table = node.scope.constant(rewriting.input(node, 0))
+    if table is None or len(table.shape) != 2 or table.axes:
+        raise rewriting.refuse(node, "a stored table", f"{node.inputs[0]!r}")
+    stored = table.constant
+
+    def by_rows() -> np.ndarray:
+        turned: np.ndarray = stored.array().reshape(stored.dims[::-1]).T
+        return turned
+
+    name = f"{node.outputs[0]}/table"
+    node.scope.constants[name] = Computed(name, stored.dims, [stored], by_rows)
     rewriting.remove(node)
-    inputs = [rewriting.input(node, 0), rewriting.input(node, 1)]
-    rewriting.add(node, "Gather", inputs, node.outputs[0], axis=0)
+    rewriting.add(node, "Gather", [name, rewriting.input(node, 1)], node.outputs[0], axis=0)
 
 
 EXPANSIONS: dict[str, Expansion] = {
