@@ -86,6 +86,18 @@ def _attention(rewriting: Rewriting, node: Node) -> None:
     rewriting.add(node, "Attention", inputs, node.outputs[0], **node.attributes)
 
 
+def _embeddings(rewriting: Rewriting, node: Node) -> None:
+    """QEmbedLayerNormalization(two ids, five tensors, mask, their scales, their zero points)."""
+    rewriting.remove(node)
+    tensors = []
+    for i in range(2, 7):
+        inputs = [rewriting.input(node, j) for j in (i, i + 6, i + 11)] if optional(node, i) else []
+        output = f"{node.outputs[0]}/tensor_{i}"
+        tensors += [rewriting.add(node, "DequantizeLinear", inputs, output, "") if inputs else ""]
+    inputs = [rewriting.input(node, 0), optional(node, 1), *tensors]
+    rewriting.add(node, "EmbedLayerNormalization", inputs, node.outputs[0], **node.attributes)
+
+
 def _with_bias(
     rewriting: Rewriting, node: Node, x: str, weight: str, scale: str, zero: str, bias: str
 ) -> None:
@@ -100,24 +112,26 @@ def _with_bias(
 
 
 def _gathered_table(rewriting: Rewriting, node: Node) -> None:
-    """Gather of integers, then DequantizeLinear of what was gathered, with one scale."""
+    """Gather or Slice of integers, then DequantizeLinear of these rows, with one scale."""
     if not node.inputs or node.scope.constant(node.inputs[0]) is None:
         return
     last, readers = node, rewriting.graph.consumers(node)
     while len(readers) == 1 and readers[0].op_type in _MOVES:
         last, readers = readers[0], rewriting.graph.consumers(readers[0])
-    if len(readers) != 1 or readers[0].op_type != "DequantizeLinear":
+    scalings = {reader.inputs[1:] for reader in readers}  # optimisers write one for each reader
+    if len(scalings) != 1 or any(reader.op_type != "DequantizeLinear" for reader in readers):
         return
     scaling = readers[0]
     scale = node.scope.constant(rewriting.input(scaling, 1))
     if scale is None or scale.constant.size != 1:
         raise rewriting.refuse(scaling, "one stored scale for a table", f"{scaling.inputs[1]!r}")
-    rewriting.remove(node, scaling)
+    rewriting.remove(node, *readers)
     inputs = [node.inputs[0], *scaling.inputs[1:]]
     rows = rewriting.add(node, "DequantizeLinear", inputs, f"{node.outputs[0]}/weight", "")
-    axis = node.attribute("axis", 0)
-    rewriting.add(node, "Gather", [rows, *node.inputs[1:]], node.outputs[0], axis=axis)
-    rewriting.rename(node.scope, scaling.outputs[0], last.outputs[0])
+    others = [rows, *node.inputs[1:]]
+    rewriting.add(node, node.op_type, others, node.outputs[0], **node.attributes)
+    for reader in readers:
+        rewriting.rename(node.scope, reader.outputs[0], last.outputs[0])
 
 
 def _drop(rewriting: Rewriting, node: Node) -> None:
@@ -129,6 +143,8 @@ EXPANSIONS: dict[str, Expansion] = {
     "MatMulIntegerToFloat": _scaled_product,
     "DynamicQuantizeMatMul": _dynamic_product,
     "QAttention": _attention,
+    "QEmbedLayerNormalization": _embeddings,
     "Gather": _gathered_table,
+    "Slice": _gathered_table,
     "DynamicQuantizeLinear": _drop,
 }
