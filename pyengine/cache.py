@@ -49,14 +49,15 @@ def default_cache_dir() -> Path | None:
         return None
 
 
-def packed_path(cache_dir: Path, model: Path, compute_type: str) -> Path:
-    """The file of a model folder: one for each place and compute type, so that a model which is
-    replaced takes the room of the one before.
+def packed_path(cache_dir: Path, model: ModelFolder, compute_type: str) -> Path:
+    """The file of a model folder: one for each place, variant and compute type, so that a model
+    which is replaced takes the room of the one before.
     """
-    place = str(model.resolve())
+    place = str(model.path.resolve())
     digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9._-]", "_", Path(place).name)[:60]
-    return cache_dir / f"{name}-{compute_type}-{digest}.packed"
+    kind = compute_type if model.variant is None else f"{model.variant}-{compute_type}"
+    return cache_dir / f"{name}-{kind}-{digest}.packed"
 
 
 def cache_key(model: ModelFolder, compute_type: str) -> dict[str, Any]:

@@ -142,7 +142,9 @@ def run_pack(arguments: argparse.Namespace) -> int:
     from pyengine.loading import Settings
     from pyengine.pack import check_packed, pack_model
 
-    settings = Settings.checked(arguments.compute_type, cache_dir=arguments.output)
+    settings = Settings.checked(
+        arguments.compute_type, cache_dir=arguments.output, variant=arguments.variant
+    )
     if arguments.check:
         packed = check_packed(arguments.model, settings)
     else:
@@ -189,7 +191,7 @@ def _translator(arguments: argparse.Namespace, folder: Path | None = None) -> An
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """How a model computes, as the options of the command say."""
-    names = ("compute_type", "threads", "isa", "cache_dir", "shortlist")
+    names = ("compute_type", "threads", "isa", "cache_dir", "shortlist", "variant")
     given = {name: getattr(arguments, name) for name in names}
     return {**given, "batch_size": getattr(arguments, "batch_size", None)}
 
@@ -395,6 +397,7 @@ def _add_pack(commands: Any) -> None:
     )
     _add_model(parser)
     _add_compute_type(parser)
+    _add_variant(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -444,8 +447,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> Any:
-    group = parser.add_argument_group("engine (only the first two change the output)")
+    group = parser.add_argument_group("engine (only the first three change the output)")
     _add_compute_type(group)
+    _add_variant(group)
     group.add_argument(
         "--no-shortlist",
         dest="shortlist",
@@ -483,6 +487,14 @@ def _add_compute_type(group: Any) -> None:
         choices=COMPUTE_TYPES,
         default="default",
         help="type of the weights (what the files hold); auto: the fastest here",
+    )
+
+
+def _add_variant(group: Any) -> None:
+    group.add_argument(
+        "--variant",
+        metavar="NAME",
+        help="which ONNX files: what their names add, such as fp16, quantized or q4 (none)",
     )
 
 

@@ -41,7 +41,8 @@ class Encoder(LoadedModel):
         model: folder as ``optimum-cli export onnx --task feature-extraction`` or
             ``--task text-classification`` wrote it (``config.json``, ``model.onnx``, tokenizer
             files).
-        compute_type, threads, batch_size, isa, cache_dir: see :class:`pyengine.Translator`.
+        compute_type, threads, batch_size, isa, cache_dir, variant: see
+            :class:`pyengine.Translator`.
 
     Raises:
         ModelNotFoundError, ModelFormatError, UnsupportedModelError, OptionError: see

@@ -26,7 +26,8 @@ class Generator(LoadedModel):
     Args:
         model: folder as ``optimum-cli export onnx --task text-generation-with-past`` wrote it
             (``config.json``, ``model.onnx``, tokenizer files).
-        compute_type, threads, batch_size, isa, cache_dir: see :class:`pyengine.Translator`.
+        compute_type, threads, batch_size, isa, cache_dir, variant: see
+            :class:`pyengine.Translator`.
 
     Raises:
         ModelNotFoundError, ModelFormatError, UnsupportedModelError, OptionError: see

@@ -10,6 +10,8 @@ from pyengine import _core
 from pyengine.errors import Error
 from pyengine.loading import CLASS_NAMES, checked_folder
 from pyengine.models import read_folder
+from pyengine.models.form import file_forms
+from pyengine.models.onnx_files import checked_variant
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ def open_model(folder: Any, **settings: Any) -> AnyModel:
 
         describe(open_model("path/to/model"))
     """
-    stacks = tuple(read_folder(checked_folder(folder)).graph_paths)
+    variant = checked_variant(settings.get("variant"))
+    stacks = tuple(read_folder(checked_folder(folder), variant).graph_paths)
     model: AnyModel = getattr(pyengine, CLASS_NAMES[stacks])(folder, **settings)
     return model
 
@@ -56,6 +59,7 @@ def describe(model: AnyModel) -> dict[str, Any]:
         "tokenizer": model.tokenizer_name,
         "decoding": _decoding(model),
         "labels": list(getattr(model, "labels", ())),
+        "form": _form(model),
         "files": {
             str(path.relative_to(model.path)): path.stat().st_size
             for path in sorted(model.path.rglob("*"))
@@ -97,6 +101,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ("decoding", _decoding_text(facts["decoding"])),
         ("labels", ", ".join(facts["labels"])),
         ("shortlist", _shortlist_text(facts)),
+        ("form", _form_text(facts["form"])),
         ("files", _files_text(facts["files"])),
         ("memory", f"{facts['memory']['weights'] / MIB:.1f} MiB of weights; "
          f"{facts['memory']['peak_of_process'] / MIB:.0f} MiB peak of this process while loading"),
@@ -115,6 +120,36 @@ def _decoding(model: AnyModel) -> dict[str, Any] | None:
         return dataclasses.asdict(model.generation_options())
     except Error as error:
         return {"error": str(error)}
+
+
+def _form(model: AnyModel) -> list[dict[str, Any]]:
+    """Of each ONNX file that is read; empty of a Firefox model."""
+    return [
+        {**dataclasses.asdict(form), "path": str(form.path.relative_to(model.path))}
+        for form in file_forms(model.folder)
+    ]
+
+
+def _form_text(forms: list[dict[str, Any]]) -> str:
+    if not forms:
+        return "Firefox Translations"
+    lines = []
+    for form in forms:
+        total = sum(form["numbers"].values())
+        stored = ", ".join(
+            name if count == total else f"{name} {count / total:.1%}"
+            for name, count in form["numbers"].items()
+        )
+        fused = ", ".join(f"{name} x {count}" for name, count in form["fused"].items())
+        parts = [
+            stored,
+            *form["quantised"],
+            f"modules by {form['modules_by']}",
+            f"fused: {fused or 'nothing'}",
+        ]
+        written_by = [f"written by {form['producer']}"] if form["producer"] else []
+        lines.append(f"{form['path']}: {'; '.join(parts + written_by)}")
+    return f"\n{'':<14}".join(lines)
 
 
 def _shortlist_text(facts: dict[str, Any]) -> str:

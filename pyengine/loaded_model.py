@@ -19,7 +19,7 @@ from pyengine.loading import Loaded, Settings, checked_batch_size, load
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pyengine.models import ModelConfig
+    from pyengine.models import ModelConfig, ModelFolder
     from pyengine.text import Tokenizer
 
 
@@ -40,8 +40,11 @@ class LoadedModel:
         isa: str | None = None,
         cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
         shortlist: bool | None = None,
+        variant: str | None = None,
     ) -> None:
-        settings = Settings.checked(compute_type, threads, batch_size, isa, cache_dir, shortlist)
+        settings = Settings.checked(
+            compute_type, threads, batch_size, isa, cache_dir, shortlist, variant
+        )
         self._settings = settings
         self._loaded: Loaded | None = None
         self._loaded = load(model, settings, self._STACKS)
@@ -82,6 +85,16 @@ class LoadedModel:
     def model_type(self) -> str:
         """The architecture, as in ``config.json``."""
         return self._model.model_type
+
+    @property
+    def folder(self) -> ModelFolder:
+        """What the model folder holds, without the tensors."""
+        return self._model
+
+    @property
+    def variant(self) -> str | None:
+        """The variant of the ONNX files that was asked for; ``None``: none in particular."""
+        return self._model.variant
 
     @property
     def config(self) -> ModelConfig:

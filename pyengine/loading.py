@@ -12,6 +12,7 @@ from pyengine import _core
 from pyengine.cache import resolve_cache_dir
 from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError, UnsupportedModelError
 from pyengine.models import ModelConfig, ModelFolder, read_folder
+from pyengine.models.onnx_files import checked_variant
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
 
@@ -39,12 +40,14 @@ class Settings:
     """How a translator computes.
 
     Attributes:
-        compute_type: as the user gave it; this and the shortlist may change a translation.
+        compute_type: as the user gave it; this, the shortlist and the variant may change a
+            translation.
         threads: threads that compute, at least 1.
         batch_size: sentences decoded together at most, at least 1.
         isa: name of the instruction set, see ``_core.available_isas``.
         cache_dir: where packed weights are kept; ``None``: nowhere.
         shortlist: whether the folder's lexical shortlist is used; ``None``: if it has one.
+        variant: what the names of the ONNX files add; ``None``: the first that is there.
     """
 
     compute_type: str
@@ -53,6 +56,7 @@ class Settings:
     isa: str
     cache_dir: Path | None
     shortlist: bool | None
+    variant: str | None
 
     @classmethod
     def checked(
@@ -63,6 +67,7 @@ class Settings:
         isa: str | None = None,
         cache_dir: Any = None,
         shortlist: bool | None = None,
+        variant: str | None = None,
     ) -> Settings:
         """Fill in what is ``None`` and check the rest.
 
@@ -81,6 +86,7 @@ class Settings:
             isa=_resolved_isa(isa),
             cache_dir=resolve_cache_dir(cache_dir),
             shortlist=shortlist,
+            variant=checked_variant(variant),
         )
 
     def computed_in(self, stored: str) -> str:
@@ -120,7 +126,7 @@ def load(folder: str | os.PathLike[str], settings: Settings, stacks: tuple[str, 
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
-    model = read_folder(checked_folder(folder))
+    model = read_folder(checked_folder(folder), settings.variant)
     found = tuple(model.graph_paths)
     if found != stacks:
         raise UnsupportedModelError(

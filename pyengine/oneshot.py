@@ -106,8 +106,8 @@ def translate(
         model: a model folder.
         source, target: codes of languages, such as "en" and "pt"; of a model, as it calls them.
         **options: those of :class:`~pyengine.Translator` (``compute_type``, ``threads``,
-            ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``) and of the method named above,
-            which also says what is returned and raised.
+            ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``, ``variant``) and of the method
+            named above, which also says what is returned and raised.
 
     Raises:
         OptionError: neither a model nor both languages are given.

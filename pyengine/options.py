@@ -403,7 +403,9 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "min_decoding_length": "min_new_tokens",
     "truncation": "truncate",
 }
-SETTING_NAMES = ("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist")
+SETTING_NAMES = (
+    *("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist", "variant"),
+)
 
 
 def _nearest(name: str) -> str:

@@ -43,7 +43,7 @@ def pack_model(folder: str | os.PathLike[str], settings: Settings, for_all: bool
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         CacheError: there is no cache folder, or it cannot be written.
     """
-    model = read_folder(checked_folder(folder))
+    model = read_folder(checked_folder(folder), settings.variant)
     cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
     weights, files = pack_weights(model, compute_type)
     try:
@@ -62,9 +62,9 @@ def check_packed(folder: str | os.PathLike[str], settings: Settings) -> PackedMo
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         CacheError: it holds none, or one that is damaged or of other weights.
     """
-    model = read_folder(checked_folder(folder))
+    model = read_folder(checked_folder(folder), settings.variant)
     cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
-    path = packed_path(cache_dir, model.path, compute_type)
+    path = packed_path(cache_dir, model, compute_type)
     file = find_cached(model, compute_type, cache_dir)
     if file is None:
         found = "not of these files or this version" if path.exists() else "does not exist"

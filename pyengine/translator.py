@@ -58,14 +58,18 @@ class Translator(LoadedModel):
         shortlist: whether a translation is chosen from the candidates of its sentence alone, which
             the folder's lexical shortlist (``lex*.bin``) gives, instead of the whole vocabulary:
             much faster, and rarely another translation. ``None``: if the folder holds one.
+        variant: what the names of the ONNX files add: ``"fp16"`` for ``encoder_model_fp16.onnx``
+            and ``decoder_model_fp16.onnx``. ``None``: nothing, or where such files are not there
+            the first of ``"optimized"``, ``"fp16"``, ``"quantized"``, ``"int8"``, ``"uint8"``,
+            ``"q4f16"``, ``"q4"`` and ``"bnb4"`` that is.
 
     Raises:
-        ModelNotFoundError: the folder or one of its files does not exist; or it holds no shortlist
-            and ``shortlist`` is true.
+        ModelNotFoundError: the folder or one of its files does not exist, or not in this variant;
+            or it holds no shortlist and ``shortlist`` is true.
         ModelFormatError: a file is damaged, or not what the configuration says.
         UnsupportedModelError: an architecture that pyengine does not run.
-        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa``, ``cache_dir`` or
-            ``shortlist`` is out of range.
+        OptionError: ``compute_type``, ``threads``, ``batch_size``, ``isa``, ``cache_dir``,
+            ``shortlist`` or ``variant`` is out of range.
 
     Example::
 

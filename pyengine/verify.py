@@ -154,7 +154,9 @@ def verify_model(
     sources = [*texts, *random_sources(translator, RANDOM_LENGTHS, random.Random(SEED))]
     search = _greedy_search(translator, max_new_tokens)
     with _onnx_folder(translator.path) as folder:
-        peer = OnnxRuntimeModel(onnx_files(folder), translator.threads, exact_session)
+        peer = OnnxRuntimeModel(
+            onnx_files(folder, translator.variant), translator.threads, exact_session
+        )
     tally = _Tally(TOLERANCES[translator.compute_type])
     equal_tokens_of_text = 1.0
     for number, source in enumerate(sources, 1):

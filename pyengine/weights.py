@@ -76,7 +76,7 @@ def map_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> ModelW
 
 def find_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> PackedFile | None:
     """The file of the cache that belongs to the folder as it is now."""
-    file = open_packed(packed_path(cache_dir, model.path, compute_type))
+    file = open_packed(packed_path(cache_dir, model, compute_type))
     if file is None or file.header.key != cache_key(model, compute_type):
         return None
     return file if is_current(file.header, model) else None
@@ -124,7 +124,7 @@ def store_weights(
     """
     if files != file_states(model.path, [model.path / name for name in files]):
         return weights
-    path = packed_path(cache_dir, model.path, compute_type)
+    path = packed_path(cache_dir, model, compute_type)
     mode = _FOR_ALL if for_all else _OWNER_ONLY
     _make_folder(cache_dir, mode)
     arrays = weights.packed.arrays()

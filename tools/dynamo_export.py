@@ -63,13 +63,16 @@ class OneStack(torch.nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask, **cached)[0]
 
 
-def build(name: str, model: PreTrainedModel) -> None:
-    """Writes the model of the fixture `name`, of one stack with logits, as NAME-dynamo."""
+def build(name: str, model: PreTrainedModel, opset: int | None) -> None:
+    """Writes the model of the fixture `name`, of one stack with logits, as NAME-dynamo.
+
+    From opset 23 on, attention, RMS norms and rotary positions are operators of their own.
+    """
     folder = FIXTURES_DIR / f"{name}-dynamo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     shutil.copy(FIXTURES_DIR / name / "config.json", folder)
-    export_one_stack(model, "logits", folder)
+    export_one_stack(model, "logits", folder, opset)
 
 
 def export_pair(model: PreTrainedModel, folder: Path) -> None:
@@ -94,15 +97,21 @@ def export_pair(model: PreTrainedModel, folder: Path) -> None:
     )
 
 
-def export_one_stack(model: PreTrainedModel, output: str, folder: Path) -> None:
-    """Writes model.onnx with `output`, logits or last_hidden_state."""
+def export_one_stack(
+    model: PreTrainedModel, output: str, folder: Path, opset: int | None = None
+) -> None:
+    """Writes model.onnx with `output`, logits or last_hidden_state; opset None: the default."""
     ids, mask = torch.randint(3, 20, (2, 7)), torch.ones(2, 7, dtype=torch.int64)
     inputs = {"input_ids": ids, "attention_mask": mask}
-    _export(OneStack(model), inputs, output, folder / "model.onnx")
+    _export(OneStack(model), inputs, output, folder / "model.onnx", opset)
 
 
 def _export(
-    module: torch.nn.Module, inputs: dict[str, torch.Tensor], output: str, path: Path
+    module: torch.nn.Module,
+    inputs: dict[str, torch.Tensor],
+    output: str,
+    path: Path,
+    opset: int | None = None,
 ) -> None:
     is_pair = "encoder_hidden_states" in inputs
     shapes = {
@@ -116,6 +125,7 @@ def _export(
         dynamic_shapes=shapes,
         input_names=list(inputs),
         output_names=[output],
+        opset_version=opset,
         verbose=False,
     )
     proto = program.model_proto

@@ -11,26 +11,27 @@ from pyengine.errors import ModelNotFoundError
 if TYPE_CHECKING:
     from pyengine.translator import Translator
 
-MERGED_FILE = "decoder_model_merged.onnx"
 
-
-def onnx_files(folder: Path) -> OnnxFiles:
+def onnx_files(folder: Path, variant: str | None = None) -> OnnxFiles:
     """The files that onnxruntime runs fastest: the pair of decoders, else the merged one.
+
+    Args:
+        folder: the model folder.
+        variant: which of its files, as the setting of Translator.
 
     Raises:
         ModelNotFoundError: the folder lacks an encoder or a decoder.
     """
-    from pyengine.models.folder import find_onnx_files
+    from pyengine.models.onnx_files import find_onnx_files
 
     if not (folder / "config.json").exists():
         raise ModelNotFoundError(
             f"{str(folder)!r} lacks config.json and ONNX files, which onnxruntime needs; "
             "pyengine convert writes them for a Firefox model"
         )
-    found = find_onnx_files(folder)
-    merged = found.decoder.with_name(MERGED_FILE)
-    if merged.is_file() and (found.decoder_with_past is None or found.decoder == merged):
-        return OnnxFiles(found.encoder, merged)
+    found = find_onnx_files(folder, variant)
+    if found.merged and (found.decoder_with_past is None or found.decoder == found.merged):
+        return OnnxFiles(found.encoder, found.merged)
     return OnnxFiles(found.encoder, found.decoder, found.decoder_with_past)
 
 

@@ -1,17 +1,18 @@
-"""An attention in a graph: two products of varying tensors with a Softmax between."""
+"""An attention in a graph: two products of varying tensors and a Softmax between, or Attention."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pyengine.models.dataflow import MOVES, Value, behind, constants, input_of
+from pyengine.models.dataflow import MOVES, Value, behind, constants, factor, input_of
 from pyengine.models.graph import Node
 from pyengine.models.patterns import Part, Unrecognised, linear, product, rows_of_table
 
 _MASKS = MOVES | {"Add", "Sub", "Mul", "Div", "Where", "Max", "Clip"}
 """Operators between the product of queries and keys and the one with the values."""
-_TURNS = MOVES | {"Add", "Sub", "Mul", "Div", "Neg"}
+_TURNS = MOVES | {"Add", "Sub", "Mul", "Div", "Neg", "RotaryEmbedding"}
 """Operators between a projection and those products: heads, scales, caches, rotary positions."""
 _ANGLES = MOVES | {"Mul", "MatMul", "Einsum"}
 """Operators between the inverse frequencies of rotary positions and their cosine."""
@@ -25,15 +26,16 @@ class Attention:
         q: the projection of the queries; of all three if `fused`.
         k, v: those of keys and values; None where both come from the cache alone.
         fused: one product gives queries, keys and values side by side, in this order.
-        scores: what enters the Softmax.
-        product: of queries and keys.
+        scores: what holds a table of relative positions, if there is one: the Softmax's input, or
+            the mask of an Attention; None without a mask.
+        product: the node whose first inputs are queries and keys.
     """
 
     q: Part
     k: Part | None
     v: Part | None
     fused: bool
-    scores: Value
+    scores: Value | None
     product: Node
 
     @property
@@ -41,8 +43,21 @@ class Attention:
         """The projections that there are."""
         return [part for part in (self.q, self.k, self.v) if part is not None]
 
+    def scale(self, head_dim: int) -> float | None:
+        """The factor on the products of queries and keys; None if the graph computes it."""
+        queries, keys = input_of(self.product, 0), input_of(self.product, 1)
+        factors = [factor(x, lambda v: linear(v) is not None, _TURNS) for x in (queries, keys)]
+        if self.product.op_type == "Attention":
+            factors.append(self.product.attribute("scale", 0.0) or head_dim**-0.5)
+        elif self.scores is not None:
+            factors.append(factor(self.scores, lambda v: v.producer is self.product, _MASKS))
+        known = [number for number in factors if number is not None]
+        return math.prod(known) if len(known) == len(factors) else None
+
     def relative_tables(self) -> list[Node]:
         """The nodes that read a table whose rows are added to the scores."""
+        if self.scores is None:
+            return []
         found = behind(self.scores, lambda v: rows_of_table(v) is not None, _MASKS)
         return [node for value in found if (node := value.producer)]
 
@@ -62,6 +77,10 @@ def read_attention(module: str, mixed: Value) -> Attention:
     Raises:
         Unrecognised: it is none.
     """
+    whole = next(behind(mixed, lambda v: _attention(v) is not None, MOVES), None)
+    if whole is not None and (node := _attention(whole)):
+        mask = input_of(node, 3) if len(node.inputs) > 3 and node.inputs[3] else None
+        return _read(module, node, input_of(node, 2), mask)
     context = _nearest(module, "a product of two varying tensors", mixed, MOVES)
     probabilities = [_softmax(input_of(context, i)) for i in range(2)]
     softmax = probabilities[0] or probabilities[1]
@@ -70,16 +89,28 @@ def read_attention(module: str, mixed: Value) -> Attention:
     values = input_of(context, 1 if probabilities[0] else 0)
     scores = input_of(softmax, 0)
     inner = _nearest(module, "a product of queries and keys", scores, _MASKS)
+    return _read(module, inner, values, scores)
+
+
+def _read(module: str, inner: Node, values: Value, scores: Value | None) -> Attention:
+    """The projections behind queries and keys, the first inputs of `inner`, and values."""
+    heads = (input_of(inner, 0), input_of(inner, 1), values)
     q, k, v = (
-        _projection(module, name, value)
-        for name, value in (("q", input_of(inner, 0)), ("k", input_of(inner, 1)), ("v", values))
+        _projection(f"{module}.{name}_proj", x) for name, x in zip("qkv", heads, strict=True)
     )
     if q is None:
-        raise Unrecognised(module, "a projection of the queries", input_of(inner, 0))
+        raise Unrecognised(module, "a projection of the queries", heads[0])
     fused = k is not None and v is not None and q.nodes == k.nodes == v.nodes
     if fused:
-        _check_order(module, (input_of(inner, 0), input_of(inner, 1), values))
+        _check_order(module, heads)
     return Attention(q, k, v, fused, scores, inner)
+
+
+def _attention(value: Value) -> Node | None:
+    """The node, if it is ONNX's own Attention, which has queries, keys and values as inputs."""
+    node = value.producer
+    is_one = node is not None and node.op_type == "Attention" and not node.domain
+    return node if is_one else None
 
 
 def read_recurrence(branch: Value) -> tuple[Part, Part] | None:
@@ -116,11 +147,14 @@ def _softmax(value: Value) -> Node | None:
     return found.producer if found is not None else None
 
 
-def _projection(module: str, name: str, value: Value) -> Part | None:
+def _projection(name: str, value: Value) -> Part | None:
     """The projection behind queries, keys or values; None if these come from the cache alone."""
+    for turned in behind(value, lambda v: _is(v, "RotaryEmbedding"), _TURNS):
+        if (node := turned.producer) and node.attribute("interleaved", 0):
+            raise Unrecognised(name, "rotary positions of halves, not interleaved", turned)
     found = [linear(v) for v in behind(value, lambda v: linear(v) is not None, _TURNS)]
     if len(found) > 1:
-        raise Unrecognised(f"{module}.{name}_proj", "one product with a stored weight", value.plain)
+        raise Unrecognised(name, "one product with a stored weight", value.plain)
     return found[0] if found else None
 
 

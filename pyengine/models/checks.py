@@ -57,7 +57,7 @@ def _epsilons(modules: Modules) -> Iterator[float]:
     """What the norms add: an attribute of LayerNormalization, or a constant of its parts."""
     for module in modules.by_name.values():
         for node in module.nodes if module.row.kind is Kind.NORM else ():
-            if node.op_type == "LayerNormalization":
+            if node.op_type in ("LayerNormalization", "RMSNormalization"):
                 yield node.attribute("epsilon", 1e-5)
             elif node.op_type == "Add":
                 yield from _scalars(node)

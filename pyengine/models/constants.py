@@ -172,6 +172,11 @@ class Constant:
         return NUMBER_TYPES[kind].name if kind in NUMBER_TYPES else f"type {kind}"
 
     @property
+    def stored_as(self) -> str:
+        """What the weight's numbers are in the file, such as "uint8"."""
+        return self.type_name
+
+    @property
     def where(self) -> str:
         """What errors call it."""
         return f"{self._model_path.name}: {self.name!r}"
@@ -220,6 +225,7 @@ class Computed(Constant):
         name, dims: as of a Constant.
         sources: what it is made from.
         compute: gives the values.
+        stored_as: what the numbers are in the file.
     """
 
     def __init__(
@@ -228,6 +234,7 @@ class Computed(Constant):
         dims: tuple[int, ...],
         sources: Sequence[Constant],
         compute: Callable[[], np.ndarray],
+        stored_as: str = "float32",
     ) -> None:
         import onnx
 
@@ -237,6 +244,12 @@ class Computed(Constant):
         )
         self._sources = tuple(sources)
         self._compute = compute
+        self._stored_as = stored_as
+
+    @property
+    def stored_as(self) -> str:
+        """What the weight's numbers are in the file."""
+        return self._stored_as
 
     @property
     def sources(self) -> tuple[Constant, ...]:

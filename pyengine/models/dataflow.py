@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -95,6 +96,41 @@ def behind(
             if source not in seen:
                 seen.add(source)
                 pending.append(source)
+
+
+def factor(value: Value, wanted: Callable[[Value], bool], through: Collection[str]) -> float | None:
+    """What the nearest wanted value behind `value` is multiplied with on the way.
+
+    Returns:
+        The product of stored numbers; None if there is no such way, or the graph computes one of
+        the factors.
+    """
+    pending, seen = [(value, 1.0)], {value}
+    while pending:
+        found, scale = pending.pop(0)
+        if wanted(found):
+            return None if math.isnan(scale) else scale
+        node = found.producer
+        if node is None or node.op_type not in through:
+            continue
+        if node.op_type in ("Mul", "Div"):
+            scale *= _number(node)
+        for source in sources(node):
+            if source not in seen:
+                seen.add(source)
+                pending.append((source, scale))
+    return None
+
+
+def _number(node: Node) -> float:
+    """The stored number that a node multiplies with or divides by; NaN if it has none."""
+    numbers = [o for o in constants(node) if o.constant.size == 1 and o.constant.may_be_weight]
+    if len(numbers) != 1 or (input_of(node, 0).constant is not None and node.op_type == "Div"):
+        return math.nan
+    number = float(numbers[0].array().flat[0])
+    if node.op_type == "Mul":
+        return number
+    return 1 / number if number else math.nan
 
 
 def sources(node: Node) -> list[Value]:

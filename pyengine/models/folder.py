@@ -1,18 +1,10 @@
-"""Which files a model folder holds, and its two JSON files."""
+"""The two JSON files of a model folder."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
-
-ENCODER_FILE = "encoder_model.onnx"
-MODEL_FILE = "model.onnx"  # of a model with one stack
-# The first that exists is read. All hold every weight, which decoder_with_past_model.onnx does not.
-DECODER_FILES = ("decoder_model.onnx", "decoder_model_merged.onnx")
-PAIR_FILES = (ENCODER_FILE, *DECODER_FILES)
-DECODER_WITH_PAST_FILE = "decoder_with_past_model.onnx"
 
 # Special ids that a generation_config.json may leave out while config.json has them.
 TOKEN_FIELDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
@@ -27,76 +19,6 @@ GENERATION_FIELDS = (
     *("begin_suppress_tokens", "no_repeat_ngram_size", "repetition_penalty"),
     *("do_sample", "top_k", "top_p", "temperature"),
 )
-
-
-@dataclass(frozen=True)
-class OnnxFiles:
-    """The ONNX files of a folder.
-
-    Attributes:
-        encoder: encoder_model.onnx.
-        decoder: the decoder that is read, one of DECODER_FILES.
-        decoder_with_past: decoder_with_past_model.onnx where there is one; never read here.
-    """
-
-    encoder: Path
-    decoder: Path
-    decoder_with_past: Path | None
-
-
-def check_folder(folder: Path) -> None:
-    """Raise ModelNotFoundError unless `folder` is a folder with an ONNX model of any kind."""
-    if not folder.is_dir():
-        found = "is not a folder" if folder.exists() else "does not exist"
-        raise ModelNotFoundError(f"model folder {str(folder)!r} {found}")
-    if not any(_holds(place, MODEL_FILE, *PAIR_FILES) for place in _places(folder)):
-        raise ModelNotFoundError(
-            f"{str(folder)!r} holds no model: expected {MODEL_FILE}, or {ENCODER_FILE} and "
-            f"{' or '.join(DECODER_FILES)}, in the folder or in its subfolder onnx; or model*.bin "
-            "or model*.npz of a Firefox model"
-        )
-
-
-def find_model_file(folder: Path) -> Path:
-    """The ONNX file of a model with one stack, in `folder` itself or else in its subfolder onnx/.
-
-    Raises:
-        ModelNotFoundError: `folder` is no folder, or there is no such file.
-    """
-    check_folder(folder)
-    for place in _places(folder):
-        if _holds(place, MODEL_FILE):
-            return place / MODEL_FILE
-    raise ModelNotFoundError(f"{str(folder)!r} lacks {MODEL_FILE}")
-
-
-def find_onnx_files(folder: Path) -> OnnxFiles:
-    """The ONNX files of `folder`, in the folder itself or else in its subfolder onnx/.
-
-    Raises:
-        ModelNotFoundError: `folder` is no folder, or lacks an encoder or a decoder.
-    """
-    check_folder(folder)
-    return _find_in(next((p for p in _places(folder) if _holds(p, *PAIR_FILES)), folder))
-
-
-def _places(folder: Path) -> tuple[Path, Path]:
-    return folder, folder / "onnx"
-
-
-def _holds(place: Path, *names: str) -> bool:
-    return any((place / name).is_file() for name in names)
-
-
-def _find_in(place: Path) -> OnnxFiles:
-    encoder = place / ENCODER_FILE
-    if not encoder.is_file():
-        raise ModelNotFoundError(f"{str(place)!r} lacks {ENCODER_FILE}")
-    decoder = next((place / name for name in DECODER_FILES if (place / name).is_file()), None)
-    if decoder is None:
-        raise ModelNotFoundError(f"{str(place)!r} lacks {' or '.join(DECODER_FILES)}")
-    with_past = place / DECODER_WITH_PAST_FILE
-    return OnnxFiles(encoder, decoder, with_past if with_past.is_file() else None)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

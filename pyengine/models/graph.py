@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,11 @@ class Node:
     outputs: tuple[str, ...]
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
+
+    @property
+    def domain(self) -> str:
+        """Whose operator it is; "" for ONNX itself."""
+        return self._proto.domain
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -184,7 +189,8 @@ class Graph:
     Attributes:
         path: the file.
         nodes: in no order that matters.
-        is_optimised: tensors may be left of nodes that were fused.
+        forms: the ways in which it is quantised, see `forms.read_plain`.
+        fused: how many operators the file has beyond ONNX's own, by operator.
 
     Args:
         path: the file.
@@ -196,7 +202,8 @@ class Graph:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.nodes: list[Node] = []
-        self.is_optimised = False
+        self.forms: tuple[str, ...] = ()
+        self.fused: Counter[str] = Counter()
         self._by_path: dict[str, list[Node]] = {}
         self._consumers: dict[tuple[Scope, str], list[Node]] = {}
         graph, self._spans = read_graph(path)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pyengine.models.dataflow import Value, constants, input_of, varying
 from pyengine.models.graph import Node
 
+_NORMS = {"layer_norm": "LayerNormalization", "rms_norm": "RMSNormalization"}
+
 
 class Unrecognised(Exception):
     """A part of the graph is not what the configuration says.
@@ -89,7 +91,7 @@ def norm(value: Value, kind: str) -> Part | None:
         kind: "layer_norm" or "rms_norm".
     """
     node = value.plain.producer
-    if node is not None and node.op_type == "LayerNormalization" and kind == "layer_norm":
+    if node is not None and node.op_type == _NORMS[kind]:
         return Part((node,), input_of(node, 0))
     nodes: list[Node] = []
     if node is not None and node.op_type == "Add" and len(varying(node)) == 1:

@@ -1,29 +1,25 @@
 """read_model: a folder becomes a configuration and named tensors."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyengine.errors import UnsupportedModelError
+from pyengine.errors import ModelNotFoundError, UnsupportedModelError
 from pyengine.models.checks import check_graph
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
-from pyengine.models.folder import (
-    check_folder,
-    find_model_file,
-    find_onnx_files,
-    read_generation_config,
-    read_json_object,
-)
+from pyengine.models.folder import read_generation_config, read_json_object
 from pyengine.models.forms import Form, find_forms, read_plain
+from pyengine.models.graph import Graph
 from pyengine.models.labels import read_labels
-from pyengine.models.modules import find_modules
+from pyengine.models.modules import Modules, find_modules
+from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
 from pyengine.models.storage import output_names
@@ -54,6 +50,7 @@ class ModelFolder:
         forms: of the ONNX files, none of a plain export; with the operators that told them.
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
         shortlist: the file of a lexical shortlist, not read; None without one.
+        variant: which variant of the ONNX files was asked for; None: the plain one, or the first.
     """
 
     path: Path
@@ -69,6 +66,7 @@ class ModelFolder:
     forms: tuple[Form, ...] = ()
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
+    variant: str | None = None
 
     @property
     def graph_paths(self) -> dict[str, Path]:
@@ -77,7 +75,7 @@ class ModelFolder:
         return {stack: path for stack, path in paths.items() if path is not None}
 
 
-def read_model(folder: str | Path) -> ModelFolder:
+def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
     """Reads a folder that an ONNX exporter wrote (docs: `optimum-cli export onnx`).
 
     Args:
@@ -85,20 +83,26 @@ def read_model(folder: str | Path) -> ModelFolder:
             decoder_model.onnx or decoder_model_merged.onnx, or model.onnx of a model with one
             stack; these also in a subfolder onnx/. Or a Firefox Translations model, without
             config.json.
+        variant: what the names of the ONNX files add, such as "fp16" in encoder_model_fp16.onnx;
+            None: the first that is there of `onnx_files.VARIANTS`, the plain names before all.
 
     Raises:
         ModelNotFoundError: the folder or one of these files does not exist.
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
-    model = read_folder(folder)
+    model = read_folder(folder, variant)
     return dataclasses.replace(model, tensors=read_tensors(model))
 
 
-def read_folder(folder: str | Path) -> ModelFolder:
+def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
     """The same without tensors: no weight is read, and few errors of ONNX files are found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
+        if variant is not None:
+            raise ModelNotFoundError(
+                f"{str(path)!r} is a Firefox model, which has no variants: found {variant!r}"
+            )
         return _firefox_folder(path, firefox)
     check_folder(path)
     raw_config = read_json_object(path / "config.json")
@@ -119,6 +123,7 @@ def read_folder(folder: str | Path) -> ModelFolder:
         decoder_path=None,
         decoder_with_past_path=None,
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
+        variant=variant,
     )
     return _with_forms(_with_files(model, family))
 
@@ -126,13 +131,13 @@ def read_folder(folder: str | Path) -> ModelFolder:
 def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
     """The same with the files of the family's stacks."""
     if family.stacks == ENCODER_ONLY:
-        file = find_model_file(model.path)
+        file = find_model_file(model.path, model.variant)
         return dataclasses.replace(
             model, encoder_path=file, config=_with_head(model.config, model.raw_config, file)
         )
     if family.stacks == DECODER_ONLY:
-        return dataclasses.replace(model, decoder_path=find_model_file(model.path))
-    files = find_onnx_files(model.path)
+        return dataclasses.replace(model, decoder_path=find_model_file(model.path, model.variant))
+    files = find_onnx_files(model.path, model.variant)
     return dataclasses.replace(
         model,
         encoder_path=files.encoder,
@@ -181,11 +186,20 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     """The tensors of a folder; raises what :func:`read_model` does."""
     if model.firefox is not None:
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
-    table = FAMILIES[model.model_type].table
     tensors: dict[str, StoredTensor | StoredSteps] = {}
+    for _ in read_stacks(model, tensors):
+        pass
+    return StoredTensors(tensors)
+
+
+def read_stacks(
+    model: ModelFolder, tensors: dict[str, StoredTensor | StoredSteps]
+) -> Iterator[tuple[Graph, Modules]]:
+    """The graph of each stack of an ONNX folder, once its tensors have been added to `tensors`."""
+    table = FAMILIES[model.model_type].table
     for stack, path in model.graph_paths.items():
         graph = read_plain(path)
         modules = find_modules(graph, table, stack, model.config)
         check_graph(graph, stack, modules, model.config)
         resolve_tensors(graph, modules, model.config, tensors)
-    return StoredTensors(tensors)
+        yield graph, modules

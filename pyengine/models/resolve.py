@@ -18,7 +18,7 @@ from pyengine.models.tensors import Kind
 _WEIGHTS: dict[Kind, dict[str, int | None]] = {
     Kind.TABLE: {"Gather": 0, "Slice": 0},
     Kind.LINEAR: {"MatMul": 1, "Gemm": 1},
-    Kind.NORM: {"LayerNormalization": 1, "Mul": None},
+    Kind.NORM: {"LayerNormalization": 1, "RMSNormalization": 1, "Mul": None},
     Kind.ANGLES: {"Expand": 0, "Mul": None, "MatMul": None},
     Kind.LOGITS: {"MatMul": 1, "Gemm": 1},
 }
@@ -144,7 +144,7 @@ def _one_value(
 
 def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
     """A weight that no row of the table took means another architecture: refuse it."""
-    reached = graph.reached() if graph.is_optimised else None
+    reached = graph.reached() if graph.fused else None  # optimisers leave some
     for constant in graph.constants():
         least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
         if (

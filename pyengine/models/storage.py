@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import onnx
 
 # Field numbers of onnx.proto and wire types of protobuf.
+_MODEL_PRODUCER, _MODEL_PRODUCER_VERSION = 2, 3
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 1, 5, 12
 _NODE_OP_TYPE, _NODE_ATTRIBUTE, _ATTRIBUTE_GRAPH = 4, 5, 6
 _TENSOR_RAW_DATA, _VALUE_NAME = 9, 1
@@ -108,18 +109,31 @@ def output_names(path: Path) -> list[str]:
     Raises:
         ModelFormatError: the file is truncated, or no ONNX file.
     """
+    return _texts(path, _MODEL_GRAPH, _GRAPH_OUTPUT, _VALUE_NAME)
+
+
+def producer(path: Path) -> str:
+    """Name and version of the program that wrote an ONNX file, such as "pytorch 2.13.0".
+
+    Raises:
+        ModelFormatError: the file is truncated, or no ONNX file.
+    """
+    return " ".join(_texts(path, _MODEL_PRODUCER) + _texts(path, _MODEL_PRODUCER_VERSION))
+
+
+def _texts(path: Path, *numbers: int) -> list[str]:
+    """The texts that a way of field numbers leads to from the whole file."""
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            return [
-                _bytes(file, name.start, name.end).decode(errors="replace")
-                for graph in _fields(file, 0, size)
-                if graph.number == _MODEL_GRAPH
-                for output in _fields(file, graph.start, graph.end)
-                if output.number == _GRAPH_OUTPUT
-                for name in _fields(file, output.start, output.end)
-                if name.number == _VALUE_NAME
-            ]
+            ends = [(0, os.fstat(file.fileno()).st_size)]
+            for number in numbers:
+                ends = [
+                    (field.start, field.end)
+                    for start, end in ends
+                    for field in _fields(file, start, end)
+                    if field.number == number
+                ]
+            return [_bytes(file, *found).decode(errors="replace") for found in ends]
     except OSError as error:
         raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
 

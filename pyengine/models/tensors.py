@@ -17,7 +17,7 @@ class Kind(enum.Enum):
 
     TABLE = "weight [rows, width], read by Gather (token ids) or Slice (positions)"
     LINEAR = "weight [in, out] in MatMul, bias [out] in the Add after it; or both in Gemm"
-    NORM = "weight [width], bias [width] in LayerNormalization, or in its parts Mul and Add"
+    NORM = "weight [width], bias [width] in Layer- or RMSNormalization, or in the parts Mul and Add"
     ANGLES = "weight [pairs], read by Expand, Mul or MatMul: the frequencies of rotary positions"
     LOGITS = "the LINEAR that computes the graph's output `logits`, wherever it stands"
 

@@ -7,6 +7,7 @@ not. So adding a family needs nothing here as long as its table uses the canonic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from pyengine.models.attention import Attention, read_attention, read_recurrence
@@ -20,6 +21,7 @@ ACTIVATIONS = frozenset(
     | {"Identity", "Cast", "Reshape"}
 )
 """Operators between the products of a feed-forward network."""
+_SCALE_TOLERANCE = 1e-2  # float16 holds a root to 1e-3
 _MOST_TABLES = 8  # whose rows are added up in the embeddings
 
 
@@ -151,6 +153,7 @@ class _Reading:
     def _attention(self, module: str, branch: Value) -> Value:
         mixed = self._linear(f"{module}.out_proj", branch)
         attention = read_attention(module, mixed)
+        self._check_scale(module, attention)
         is_cross = module.endswith("encoder_attn")
         if attention.fused:
             self._label(f"{module}.qkv_proj", attention.q)
@@ -168,6 +171,14 @@ class _Reading:
             if part.input.plain.name != "encoder_hidden_states":
                 raise Unrecognised(module, "keys and values of encoder_hidden_states", part.input)
         return attention.q.input
+
+    def _check_scale(self, module: str, attention: Attention) -> None:
+        head_dim = getattr(self._config, f"{self._stack}_head_dim")
+        expected = head_dim**-0.5 if self._config.scale_attention else 1.0
+        found = attention.scale(head_dim)
+        if found is not None and not math.isclose(found, expected, rel_tol=_SCALE_TOLERANCE):
+            scores = _value(attention.product)
+            raise Unrecognised(module, f"scores times {expected:.6g}, not {found:.6g}", scores)
 
     def _positions(self, module: str, attention: Attention) -> None:
         """Relative and rotary positions, which stand inside the self-attention of each layer."""

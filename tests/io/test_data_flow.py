@@ -188,7 +188,7 @@ def test_queries_of_another_value_are_an_error(tmp_path: Path) -> None:
         ("marian-split", {"encoder_layers": 1}, r"encoder embeddings \(before 1 layer\)"),
         ("marian-odd", {"scale_embedding": False}, "the factor on the embeddings"),
         ("marian-odd", {"activation_function": "relu"}, "found gelu, expected relu"),
-        ("marian-odd", {"encoder_attention_heads": 6}, "attention heads"),
+        ("marian-odd", {"encoder_attention_heads": 6}, "scores times 0.288"),
         (
             "transformer-prenorm",
             {"normalize_before": False},
@@ -209,6 +209,17 @@ def test_config_contradicts_the_data_flow(
     config = json.loads((folder / "config.json").read_text()) | fields
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(Error, match=words):
+        read_model(folder)
+
+
+def test_scores_that_are_scaled_otherwise(tmp_path: Path) -> None:
+    folder, model = changed("transformer-ssru", "decoder_model.onnx", tmp_path)
+    softmax = nodes_of(model.graph, "Softmax")[1]
+    add = next(node for node in model.graph.node if softmax.input[0] in node.output)
+    scale = next(node for node in model.graph.node if add.input[0] in node.output)
+    bypass(model.graph, scale)
+    onnx.save(model, folder / "decoder_model.onnx")
+    with pytest.raises(UnsupportedModelError, match=r"1\.encoder_attn .*0\.353553, not 1, found"):
         read_model(folder)
 
 

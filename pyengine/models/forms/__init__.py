@@ -6,6 +6,7 @@ A form is a file here with a table from its operators to what is done with their
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +35,14 @@ class Form:
         operators: those that tell it, of its own.
         expansions: what is done with a node, by its operator.
         is_int8: its products are of integers, so that it is computed in int8 by default.
-        leaves_weights: its tools leave tensors behind that no longer reach an output.
+        is_quantised: its weights are integers.
     """
 
     name: str
     operators: frozenset[str]
     expansions: dict[str, Expansion]
     is_int8: bool = False
-    leaves_weights: bool = False
+    is_quantised: bool = True
 
 
 _FUSED = {
@@ -65,7 +66,7 @@ FORMS = (
         is_int8=True,
     ),
     Form("QDQ", frozenset({"QuantizeLinear"}), activation_pairs.EXPANSIONS, is_int8=True),
-    Form("fused operators", frozenset(_FUSED), _FUSED, leaves_weights=True),
+    Form("fused operators", frozenset(_FUSED), _FUSED, is_quantised=False),
 )
 """In the order in which they are rewritten."""
 
@@ -94,7 +95,12 @@ def read_plain(path: Path) -> Graph:
     """
     graph = Graph(path)
     operators = {node.op_type for node in graph.nodes}
+    graph.forms = tuple(
+        form.name for form in FORMS if form.is_quantised and form.operators & operators
+    )
+    graph.fused = Counter(
+        node.op_type for node in graph.nodes if node.domain or node.op_type in _FUSED
+    )
     for form in FORMS:
         rewrite(graph, form.expansions)
-    graph.is_optimised = any(form.operators & operators for form in FORMS if form.leaves_weights)
     return graph

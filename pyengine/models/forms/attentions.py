@@ -6,11 +6,29 @@ on the scores and what is added to them, but neither mask nor cache.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pyengine.models.constants import Computed, Constant
-from pyengine.models.forms.rewriting import Expansion, Rewriting, add_bias, optional
+from pyengine.models.forms.rewriting import (
+    ONNXRUNTIME,
+    Expansion,
+    Rewriting,
+    add_bias,
+    optional,
+)
 from pyengine.models.graph import Node
+
+
+def _of_onnxruntime(expand: Expansion) -> Expansion:
+    """The same for operators of onnxruntime only."""
+
+    def expand_own(rewriting: Rewriting, node: Node) -> None:
+        if node.domain == ONNXRUNTIME:
+            expand(rewriting, node)
+
+    return expand_own
 
 
 def _attention(rewriting: Rewriting, node: Node) -> None:
@@ -26,12 +44,13 @@ def _attention(rewriting: Rewriting, node: Node) -> None:
     rewriting.remove(node)
     x, bias = rewriting.input(node, 0), optional(node, 2)
     projections = _projections(rewriting, node, x, rewriting.input(node, 1), bias, sizes)
-    _mix(rewriting, node, projections, optional(node, 5))
+    _mix(rewriting, node, projections, sizes[0], optional(node, 5))
 
 
 def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
     """MultiHeadAttention(queries, keys, values, bias [3 out], mask, added to the scores)."""
     projections = [rewriting.input(node, i) for i in range(3)]
+    width = _width(rewriting, node)
     rewriting.remove(node)
     if optional(node, 3):
         bias = node.scope.constant(node.inputs[3])
@@ -41,7 +60,7 @@ def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
         for i, name in enumerate("qkv"):
             part = _slice(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
             projections[i] = add_bias(rewriting, node, projections[i], part)
-    _mix(rewriting, node, projections, optional(node, 5))
+    _mix(rewriting, node, projections, width, optional(node, 5))
 
 
 def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
@@ -49,8 +68,10 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
     rewriting.remove(node)
     heads, groups = node.attribute("num_heads", 1), node.attribute("kv_num_heads", 1)
     projections = [rewriting.input(node, 0), optional(node, 1), optional(node, 2)]
+    width = _width(rewriting, node)
     if not projections[1]:
-        projections = _unpacked(rewriting, node, heads, groups)
+        width = width * heads // (heads + 2 * groups)
+        projections = _unpacked(rewriting, node, width, width * groups // heads)
     if node.attribute("do_rotary", 0):
         if node.attribute("rotary_interleaved", 0):
             raise rewriting.refuse(node, "halves that turn against each other", "interleaved")
@@ -59,19 +80,33 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
             output = f"{node.outputs[0]}/turned_{name}"
             _turn(rewriting, node, projections[i], optional(node, 5), caches, output)
             projections[i] = output
-    _mix(rewriting, node, projections, "")
+    _mix(rewriting, node, projections, width, "")
 
 
-def _unpacked(rewriting: Rewriting, node: Node, heads: int, groups: int) -> list[str]:
-    """Queries, keys and values of one product [in, (heads + 2 groups) head_dim]."""
-    product = node.scope.producer(rewriting.input(node, 0))
-    weight = product.scope.constant(product.inputs[1]) if product and product.inputs[1:] else None
-    if product is None or product.op_type != "MatMul" or weight is None:
-        raise rewriting.refuse(node, "a product with a stored weight", f"{node.inputs[0]!r}")
-    width = weight.shape[-1] // (heads + 2 * groups)
+def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
+    """Queries, keys and values of one product [in, width + 2 key_width]."""
+    product = _product(rewriting, node)
     rewriting.remove(product)
-    sizes = [heads * width, groups * width, groups * width]
+    sizes = [width, key_width, key_width]
     return _projections(rewriting, node, product.inputs[0], product.inputs[1], "", sizes)
+
+
+def _width(rewriting: Rewriting, node: Node) -> int:
+    """Of the product that gives the queries."""
+    product = _product(rewriting, node)
+    weight = product.scope.constant(product.inputs[1])
+    return weight.shape[-1] if weight is not None else 0
+
+
+def _product(rewriting: Rewriting, node: Node) -> Node:
+    """The product with a stored weight that gives the queries, perhaps with a bias after it."""
+    product = node.scope.producer(rewriting.input(node, 0))
+    if product is not None and product.op_type == "Add":
+        terms = (product.scope.producer(name) for name in product.inputs)
+        product = next((term for term in terms if term is not None), None)
+    if product is None or product.op_type != "MatMul" or len(product.inputs) != 2:
+        raise rewriting.refuse(node, "a product with a stored weight", f"{node.inputs[0]!r}")
+    return product
 
 
 def _projections(
@@ -99,17 +134,19 @@ def _slice(
     return rewriting.add(node, "Slice", [whole], output, "", **bounds)
 
 
-def _mix(rewriting: Rewriting, node: Node, projections: list[str], added: str) -> None:
-    """softmax(scale * q k + added) v, by heads."""
-    output = node.outputs[0]
+def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, added: str) -> None:
+    """softmax(scale * q k + added) v by heads, with queries of `width` numbers."""
+    output, head_dim = node.outputs[0], width / node.attribute("num_heads", 1)
+    if head_dim < 1 or any(not name for name in projections):
+        found = f"{width} numbers for {node.attribute('num_heads', 1)} heads"
+        raise rewriting.refuse(node, "queries, keys and values by heads", found)
+    scale = node.attribute("scale", 0.0) or 1 / math.sqrt(head_dim)
     queries, keys, values = (
         _heads(rewriting, node, name, value) for name, value in zip("qkv", projections, strict=True)
     )
     scores = rewriting.add(node, "MatMul", [queries, keys], f"{output}/scores", "")
-    scale = node.attribute("scale", 0.0)
-    if scale:
-        factor = rewriting.add_constant(node, f"{output}/scale", np.array(scale, np.float32))
-        scores = rewriting.add(node, "Mul", [scores, factor], f"{output}/scaled", "")
+    factor = rewriting.add_constant(node, f"{output}/scale", np.array(scale, np.float32))
+    scores = rewriting.add(node, "Mul", [scores, factor], f"{output}/scaled", "")
     if added:
         scores = rewriting.add(node, "Add", [scores, added], f"{output}/biased", "")
     shares = rewriting.add(node, "Softmax", [scores], f"{output}/shares", "")
@@ -184,8 +221,8 @@ def frequencies(name: str, cosines: Constant, sines: Constant) -> Constant:
 
 
 EXPANSIONS: dict[str, Expansion] = {
-    "Attention": _attention,
-    "MultiHeadAttention": _multi_head_attention,
-    "GroupQueryAttention": _group_query_attention,
-    "RotaryEmbedding": _rotary,
+    "Attention": _of_onnxruntime(_attention),
+    "MultiHeadAttention": _of_onnxruntime(_multi_head_attention),
+    "GroupQueryAttention": _of_onnxruntime(_group_query_attention),
+    "RotaryEmbedding": _of_onnxruntime(_rotary),
 }

@@ -45,7 +45,8 @@ def _product(rewriting: Rewriting, node: Node) -> None:
         return integers.reshape(columns, blocks * block)[:, :depth]
 
     sources = [packed, scales] + ([zeros] if zeros is not None else [])
-    weight = Computed(f"{packed.name}/float32", (columns, depth), sources, expand)
+    name = f"{packed.name}/float32"
+    weight = Computed(name, (columns, depth), sources, expand, f"int{bits} in blocks of {block}")
     _multiply(rewriting, node, weight)
 
 
@@ -110,7 +111,8 @@ def _blocked(rewriting: Rewriting, node: Node, inputs: list[str], axis: int) -> 
         return result
 
     sources = [values, scales] + ([zeros] if zeros is not None else [])
-    return Computed(f"{values.name}/float32", values.dims, sources, expand)
+    name, stored_as = f"{values.name}/float32", f"{values.type_name} in blocks of {block}"
+    return Computed(name, values.dims, sources, expand, stored_as)
 
 
 def _unpacked(constant: Constant, rows: int, bits: int) -> np.ndarray:

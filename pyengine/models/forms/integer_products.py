@@ -9,7 +9,7 @@ row by itself.
 
 from __future__ import annotations
 
-from pyengine.models.forms.rewriting import Expansion, Rewriting, optional
+from pyengine.models.forms.rewriting import ONNXRUNTIME, Expansion, Rewriting, optional
 from pyengine.models.graph import Node
 
 _MOVES = ("Identity", "Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice")
@@ -83,7 +83,8 @@ def _attention(rewriting: Rewriting, node: Node) -> None:
     weight = _dequantized(rewriting, node, rewriting.input(node, 1), scale, zero)
     x = _source(rewriting, node, rewriting.input(node, 0))
     inputs = [x, weight, *(optional(node, i) for i in (2, 5, 8))]
-    rewriting.add(node, "Attention", inputs, node.outputs[0], **node.attributes)
+    attributes = {**node.attributes, "domain": ONNXRUNTIME}
+    rewriting.add(node, "Attention", inputs, node.outputs[0], **attributes)
 
 
 def _embeddings(rewriting: Rewriting, node: Node) -> None:

@@ -84,6 +84,9 @@ class Rewriting:
             self.graph.replace(self._removed, self._added, self._renamed)
 
 
+ONNXRUNTIME = "com.microsoft"
+"""The domain of its operators; ONNX's own of the same name have other inputs."""
+
 Expansion = Callable[[Rewriting, Node], None]
 """What is done with one node."""
 
