@@ -217,7 +217,8 @@ Engine::Engine(const ModelConfig& config, Weights weights, const Kernels& kernel
       scheduler_(forward_) {
   if (!shortlist_) return;
   check_shortlist(*shortlist_, config_);
-  add_candidate_table(weights_);
+  if (weights_.lm_head_table.size() == 0) add_candidate_table(weights_);
+  embed_by_candidate_table(weights_);
 }
 
 void Engine::check_decodes() const { check(config_.decoder_layers > 0, "the model has no decoder"); }

@@ -52,13 +52,23 @@ class Weights:
 
     @staticmethod
     def pack(
-        config: ModelConfig, tensors: Mapping[str, NDArray[np.float32]], compute_type: str
+        config: ModelConfig,
+        tensors: Mapping[str, NDArray[np.float32]],
+        compute_type: str,
+        candidate_table: bool = False,
     ) -> Weights:
-        """Read and pack one tensor after the other. Raises ValueError if one does not fit."""
+        """Read and pack one tensor after the other. Raises ValueError if one does not fit.
+
+        ``candidate_table``: also what a shortlist needs of int8 weights.
+        """
 
     @staticmethod
     def map(
-        config: ModelConfig, buffer: memoryview, offsets: list[int], compute_type: str
+        config: ModelConfig,
+        buffer: memoryview,
+        offsets: list[int],
+        compute_type: str,
+        candidate_table: bool = False,
     ) -> Weights:
         """Weights that lie in ``buffer``, each array at its offset, and are not copied.
 
@@ -72,7 +82,11 @@ class Shortlist:
     """The candidates of source ids: the arrays of ``pyengine.models.shortlist.Shortlist``."""
 
     def __init__(
-        self, num_first: int, offsets: NDArray[np.uint64], entries: NDArray[np.uint32]
+        self,
+        num_first: int,
+        offsets: NDArray[np.uint64],
+        entries: NDArray[np.uint32],
+        shared_vocabulary: bool = False,
     ) -> None: ...
 
 class EarlyStopping(Enum):

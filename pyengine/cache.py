@@ -67,9 +67,17 @@ def cache_key(model: ModelFolder, compute_type: str) -> dict[str, Any]:
         "layout": _core.PACKED_LAYOUT,
         "byteorder": sys.byteorder,
         "compute_type": compute_type,
+        "candidate_table": needs_candidate_table(model, compute_type),
         "config": dataclasses.asdict(model.config),
         "read": [_name(model.path, path) for path in model.graph_paths.values()],
     }
+
+
+def needs_candidate_table(model: ModelFolder, compute_type: str) -> bool:
+    """Whether the columns of the output projection are also kept as the rows of a table, from which
+    int8 products take the candidates of a shortlist.
+    """
+    return compute_type == "int8" and model.shortlist is not None
 
 
 def file_states(folder: Path, files: Iterable[Path]) -> FileStates:

@@ -11,8 +11,9 @@ from typing import Any
 from pyengine import _core
 from pyengine.cache import resolve_cache_dir
 from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError, UnsupportedModelError
-from pyengine.models import ModelConfig, ModelFolder, read_folder
+from pyengine.models import ModelFolder, read_folder
 from pyengine.models.onnx_files import checked_variant
+from pyengine.shortlist import load_shortlist
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
 
@@ -140,22 +141,17 @@ def load(folder: str | os.PathLike[str], settings: Settings, stacks: tuple[str, 
         weights.packed,
         settings.isa,
         settings.threads,
-        None if shortlist is None else _read_shortlist(shortlist, model.config),
+        None if shortlist is None else load_shortlist(shortlist, model),
     )
     return Loaded(model, weights, engine, compute_type, shortlist)
 
 
 def _shortlist_of(model: ModelFolder, wanted: bool | None) -> Path | None:
     if wanted and model.shortlist is None:
-        raise ModelNotFoundError(f"{str(model.path)!r} lacks a lexical shortlist (lex*.bin)")
+        raise ModelNotFoundError(
+            f"{str(model.path)!r} lacks a lexical shortlist (lex*.bin or lex*.s2t)"
+        )
     return None if wanted is False else model.shortlist
-
-
-def _read_shortlist(path: Path, config: ModelConfig) -> _core.Shortlist:
-    from pyengine.models.shortlist import read_shortlist
-
-    shortlist = read_shortlist(path, config)
-    return _core.Shortlist(shortlist.num_first, shortlist.offsets, shortlist.entries)
 
 
 def checked_folder(folder: Any) -> Path:

@@ -56,8 +56,9 @@ class Translator(LoadedModel):
             ``pyengine`` in the user's cache folder (``$XDG_CACHE_HOME``, else ``~/.cache``);
             ``False``: keep none.
         shortlist: whether a translation is chosen from the candidates of its sentence alone, which
-            the folder's lexical shortlist (``lex*.bin``) gives, instead of the whole vocabulary:
-            much faster, and rarely another translation. ``None``: if the folder holds one.
+            the folder's lexical shortlist (``lex*.bin`` or ``lex*.s2t``) gives, instead of the
+            whole vocabulary: much faster, and rarely another translation. ``None``: if the folder
+            holds one.
         variant: what the names of the ONNX files add: ``"fp16"`` for ``encoder_model_fp16.onnx``
             and ``decoder_model_fp16.onnx``. ``None``: nothing, or where such files are not there
             the first of ``"optimized"``, ``"fp16"``, ``"quantized"``, ``"int8"``, ``"uint8"``,

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyengine import _core
-from pyengine.cache import cache_key, file_states, is_current, packed_path
+from pyengine.cache import (
+    cache_key,
+    file_states,
+    is_current,
+    needs_candidate_table,
+    packed_path,
+)
 from pyengine.errors import ModelFormatError
 from pyengine.packed_file import (
     FileStates,
@@ -67,7 +73,11 @@ def map_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> ModelW
         return None
     try:
         weights = _core.Weights.map(
-            core_config(model.config), file.data, file.header.offsets, compute_type
+            core_config(model.config),
+            file.data,
+            file.header.offsets,
+            compute_type,
+            needs_candidate_table(model, compute_type),
         )
     except (ValueError, TypeError):
         return None
@@ -100,7 +110,12 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
     states.update(file_states(model.path, tensors.files - set(graphs)))
     try:
         values = tensors if compute_type == "int8" else dequantized(tensors)
-        packed = _core.Weights.pack(core_config(model.config), values, compute_type)
+        packed = _core.Weights.pack(
+            core_config(model.config),
+            values,
+            compute_type,
+            needs_candidate_table(model, compute_type),
+        )
     except ValueError as error:
         raise ModelFormatError(f"{str(model.path)!r}: {error}") from error
     return ModelWeights(packed, tensors.parameters), states

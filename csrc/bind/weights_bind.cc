@@ -91,25 +91,30 @@ TensorView read_tensor(const py::object& tensors, const std::string& name) {
 }
 
 // Holds the interpreter's lock, which the reading of each tensor gives up: 0.1 s for the largest at most.
-PackedWeights pack(const ModelConfig& config, const py::object& tensors, const std::string& compute_type) {
+PackedWeights pack(const ModelConfig& config, const py::object& tensors, const std::string& compute_type,
+                   bool candidate_table) {
   const WeightType type = weight_type(compute_type);
   TensorSource source;
   for (const py::handle key : tensors) {
     const auto name = py::cast<std::string>(key);
     source.add(name, [&tensors, name] { return read_tensor(tensors, name); });
   }
-  return {config, load_weights(config, type, source)};
+  PackedWeights packed{config, load_weights(config, type, source)};
+  if (candidate_table) add_candidate_table(packed.weights);
+  return packed;
 }
 
 PackedWeights map(const ModelConfig& config, const py::buffer& buffer,
-                  const std::vector<std::uint64_t>& offsets, const std::string& compute_type) {
+                  const std::vector<std::uint64_t>& offsets, const std::string& compute_type,
+                  bool candidate_table) {
   py::buffer_info info = buffer.request();
   if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
     throw std::invalid_argument("packed weights: not bytes one after another");
   }
   const std::span<const std::byte> bytes(static_cast<const std::byte*>(info.ptr),
                                          static_cast<std::size_t>(info.size));
-  return {config, map_weights(config, weight_type(compute_type), keep(std::move(info)), bytes, offsets)};
+  return {config, map_weights(config, weight_type(compute_type), candidate_table, keep(std::move(info)),
+                              bytes, offsets)};
 }
 
 // Read-only views in the order of visit_arrays(), which keep `self`.
@@ -132,8 +137,9 @@ Array<T> as_array(const py::array_t<T, py::array::c_style>& values) {
 // The arrays are not copied.
 Shortlist make_shortlist(std::int32_t num_first,
                          const py::array_t<std::uint64_t, py::array::c_style>& offsets,
-                         const py::array_t<std::uint32_t, py::array::c_style>& entries) {
-  return {num_first, as_array(offsets), as_array(entries)};
+                         const py::array_t<std::uint32_t, py::array::c_style>& entries,
+                         bool shared_vocabulary) {
+  return {num_first, as_array(offsets), as_array(entries), shared_vocabulary};
 }
 
 void bind_config(py::module_& m) {
@@ -177,12 +183,14 @@ void bind_weights(py::module_& m) {
   bind_config(m);
   m.attr("PACKED_LAYOUT") = kPackedLayout;
   py::class_<PackedWeights>(m, "Weights")
-      .def_static("pack", &pack, py::arg("config"), py::arg("tensors"), py::arg("compute_type"))
+      .def_static("pack", &pack, py::arg("config"), py::arg("tensors"), py::arg("compute_type"),
+                  py::arg("candidate_table") = false)
       .def_static("map", &map, py::arg("config"), py::arg("buffer"), py::arg("offsets"),
-                  py::arg("compute_type"))
+                  py::arg("compute_type"), py::arg("candidate_table") = false)
       .def("arrays", &arrays);
   py::class_<Shortlist>(m, "Shortlist")
-      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"));
+      .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"),
+           py::arg("shared_vocabulary") = false);
 }
 
 }  // namespace pyengine

@@ -11,7 +11,7 @@ namespace {
 
 // Tokens that pass through the layers together, unless one sentence has more. Bounds the scratch: 11 MB for
 // the shape of OPUS-MT base, where 32 long sentences at once took 36 MB.
-constexpr int kMaxTokens = 512;
+constexpr int kMaxTokens = 256;
 
 // Scratch and tables of one pass, shared by its layers.
 struct Pass {

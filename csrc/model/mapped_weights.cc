@@ -5,6 +5,7 @@
 
 #include "kernels/pack.h"
 #include "model/relative_bias.h"
+#include "model/shortlist.h"
 
 namespace pyengine {
 namespace {
@@ -134,11 +135,15 @@ void check(bool condition, const std::string& message) {
 
 }  // namespace
 
-Weights map_weights(const ModelConfig& config, WeightType type, std::shared_ptr<const void> owner,
-                    std::span<const std::byte> bytes, std::span<const std::uint64_t> offsets) {
+Weights map_weights(const ModelConfig& config, WeightType type, bool candidate_table,
+                    std::shared_ptr<const void> owner, std::span<const std::byte> bytes,
+                    std::span<const std::uint64_t> offsets) {
   check_config(config);
   check(reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment == 0, "the memory is not aligned");
   Weights weights = outline_weights(config, type);
+  if (candidate_table) {
+    weights.lm_head_table = Array<std::int8_t>(nullptr, nullptr, candidate_table_size(weights.lm_head));
+  }
   std::size_t index = 0;
   visit_arrays(weights, [&]<class T>(Array<T>& array) {
     const std::string name = "array " + std::to_string(index);

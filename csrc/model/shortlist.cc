@@ -73,6 +73,8 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config) {
         "there are more source ids than in the vocabulary");
   check(shortlist.offsets.data()[num_offsets - 1] == shortlist.entries.size(),
         "the last offset is not the number of entries");
+  check(!shortlist.shared_vocabulary || config.source_vocab_size <= config.vocab_size,
+        "source and target have vocabularies of different sizes");
   check(shortlist.num_first >= 0 && shortlist.num_first <= config.vocab_size,
         "there are more first ids than in the vocabulary");
 }
@@ -85,6 +87,7 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
   for (std::int32_t id = 0; id < shortlist.num_first; ++id) choose(id);
   for (const std::int32_t id : always) choose(id);
   for (const std::int32_t id : source) {
+    if (shortlist.shared_vocabulary) choose(id);
     if (static_cast<std::size_t>(id) + 1 >= shortlist.offsets.size()) continue;
     const std::uint64_t* bounds = shortlist.offsets.data() + id;
     for (std::uint64_t i = bounds[0]; i < bounds[1]; ++i) choose(shortlist.entries.data()[i]);
@@ -98,14 +101,24 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
   return ids;
 }
 
+std::size_t candidate_table_size(const Linear& lm_head) {
+  if (!std::holds_alternative<PanelsS8>(lm_head.panels)) return 0;
+  return static_cast<std::size_t>(lm_head.out_features) * table_stride(lm_head.in_features);
+}
+
 void add_candidate_table(Weights& weights) {
   const Linear& lm_head = weights.lm_head;
   const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
   if (panels == nullptr) return;
-  const std::size_t stride = table_stride(lm_head.in_features);
-  AlignedBuffer<std::int8_t> table(lm_head.out_features * stride);
+  AlignedBuffer<std::int8_t> table(candidate_table_size(lm_head));
   unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
   weights.lm_head_table = Array<std::int8_t>(std::move(table));
+}
+
+void embed_by_candidate_table(Weights& weights) {
+  const Linear& lm_head = weights.lm_head;
+  const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
+  if (panels == nullptr) return;
   for (Embedding* embedding : {&weights.encoder_embedding, &weights.decoder_embedding}) {
     const auto* tokens = std::get_if<PanelsS8>(&embedding->tokens);
     if (tokens == nullptr || tokens->values.data() != panels->values.data()) continue;

@@ -134,7 +134,7 @@ struct Weights {
   Array<float> decoder_bias;
   Norm decoder_norm;                 // pre-norm models only
   Linear lm_head;                    // [hidden_size, vocab_size]
-  Array<std::int8_t> lm_head_table;  // its columns for GatheredS8, if it is int8 and there is a shortlist
+  Array<std::int8_t> lm_head_table;  // its columns for GatheredS8, see add_candidate_table()
 
   // Bytes held, shared tables counted once.
   std::size_t bytes() const;
@@ -146,7 +146,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
 
 // Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
 // are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 2;
+inline constexpr int kPackedLayout = 3;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>
@@ -219,6 +219,7 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
   visit_norm(weights.decoder_norm);
   if (weights.encoder_bias.size() > 0) visit(weights.encoder_bias);
   if (weights.decoder_bias.size() > 0) visit(weights.decoder_bias);
+  if (weights.lm_head_table.size() > 0) visit(weights.lm_head_table);
 }
 
 }  // namespace pyengine

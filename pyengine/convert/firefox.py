@@ -54,7 +54,7 @@ def _write_text_files(files: FirefoxFiles, out: Path) -> None:
     (out / "source.spm").write_bytes(read_file(files.source_vocab))
     (out / "target.spm").write_bytes(read_file(files.target_vocab))
     if files.shortlist is not None:
-        (out / "lex.s2t.bin").write_bytes(read_file(files.shortlist))
+        (out / files.shortlist.name.removesuffix(".gz")).write_bytes(read_file(files.shortlist))
     if files.languages is not None:
         source, target = files.languages
         languages = {"source_lang": source, "target_lang": target}

@@ -10,6 +10,8 @@ from pyengine.errors import ModelFormatError, ModelNotFoundError
 
 # The endings of a model file, best first: int8 with the activations' multipliers, int8, float32.
 _MODELS = (".intgemm.alphas.bin", ".intgemm8.bin", ".bin", ".npz")
+# Those of a shortlist, best first: Marian's binary form, which is read at once, and its text.
+_SHORTLISTS = (".bin", ".s2t", ".txt")
 _PAIR = re.compile(r"\.([a-z]{2})([a-z]{2})\.")
 
 
@@ -20,7 +22,7 @@ class FirefoxFiles:
     Attributes:
         model: ``model*.bin`` or ``model*.npz``.
         source_vocab, target_vocab: SentencePiece models; one file where the languages share it.
-        shortlist: ``lex*.bin``; ``None`` without one.
+        shortlist: ``lex*.bin``, ``lex*.s2t`` or ``lex*.txt``; ``None`` without one.
     """
 
     model: Path
@@ -66,13 +68,21 @@ def find_firefox_files(folder: Path) -> FirefoxFiles | None:
 
 
 def find_shortlist(folder: Path) -> Path | None:
-    """The lexical shortlist of any model folder, ``lex*.bin``; ``None`` without one.
+    """The lexical shortlist of any model folder: ``lex*.bin``, else ``lex*.s2t`` or ``lex*.txt``.
 
     Raises:
-        ModelFormatError: there are several.
+        ModelFormatError: there are several of a kind.
     """
     names = sorted(path.name for path in folder.iterdir())
-    return _only(folder, [name for name in names if _is(name, "lex", ".bin")])
+    for ending in _SHORTLISTS:
+        if found := _only(folder, [name for name in names if _is(name, "lex", ending)]):
+            return found
+    return None
+
+
+def is_binary(shortlist: Path) -> bool:
+    """Whether the file of a shortlist is Marian's binary one, by its name."""
+    return shortlist.name.removesuffix(".gz").endswith(_SHORTLISTS[0])
 
 
 def _is(name: str, prefix: str, ending: str) -> bool:

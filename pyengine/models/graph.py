@@ -42,6 +42,13 @@ class Node:
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
 
+    def to_proto(self) -> onnx.NodeProto:
+        """The node as ONNX writes it, with the inputs that it has now."""
+        proto = type(self._proto)()
+        proto.CopyFrom(self._proto)
+        proto.input[:] = self.inputs
+        return proto
+
     @property
     def domain(self) -> str:
         """Whose operator it is; "" for ONNX itself."""

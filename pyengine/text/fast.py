@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import tokenizers
+from typing import TYPE_CHECKING
 
 from pyengine.errors import ModelFormatError
 from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
 from pyengine.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import tokenizers
 
 FILES = ("tokenizer.json",)
 
@@ -31,6 +33,8 @@ class FastTokenizer(Tokenizer):
     """
 
     def __init__(self, folder: Path) -> None:
+        import tokenizers  # 3 MB, which the other kinds do without
+
         self._path = folder / "tokenizer.json"
         special = read_special_tokens(folder, {})
         with self._naming_the_file():
@@ -92,7 +96,9 @@ def _flags(token: AddedToken | tokenizers.AddedToken) -> tuple[str, bool, bool, 
 
 
 def _as_library_token(token: AddedToken, special: bool) -> tokenizers.AddedToken:
-    return tokenizers.AddedToken(
+    from tokenizers import AddedToken as LibraryToken
+
+    return LibraryToken(
         token.content,
         lstrip=token.lstrip,
         rstrip=token.rstrip,

@@ -47,6 +47,10 @@ class SentencePieceModel:
         model = self._processor
         return {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
 
+    def id_of(self, piece: str) -> int:
+        """The id of a piece, that of the unknown token if there is no such piece."""
+        return int(self._processor.piece_to_id(piece))
+
     def ids(self, text: str) -> list[int]:
         """The model's own ids of ``text``, without start and end token."""
         with self._naming_the_file():

@@ -46,13 +46,18 @@ class SpieceTokenizer(Tokenizer):
                 f"{source}: expected the eos_token_id {end_id} of config.json as the end token, "
                 f"found {self._end_id}"
             )
-        self._kept = set(range(len(self._target))) - self._target.special_ids
+        self._pieces = range(len(self._target))
+        self._dropped = self._target.special_ids
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return [[*self._source.ids(text), self._end_id] for text in texts]
 
     def _decode(self, sequences: list[list[int]]) -> list[str]:
-        return [self._target.join([i for i in ids if i in self._kept]) for ids in sequences]
+        pieces, dropped = self._pieces, self._dropped
+        return [
+            self._target.join([i for i in ids if i in pieces and i not in dropped])
+            for ids in sequences
+        ]
 
 
 def _check_exact(model: SentencePieceModel, vocab_size: object) -> None:

@@ -53,7 +53,7 @@ TEST_CASE("mapped weights compute what the packed ones do, to the bit") {
   for (const WeightType type : kTypes) {
     const Packed packed(model.weights(type));
     Engine expected(config, model.weights(type), select_kernels(""), 1);
-    Engine mapped(config, map_weights(config, type, nullptr, packed.bytes(), packed.offsets),
+    Engine mapped(config, map_weights(config, type, false, nullptr, packed.bytes(), packed.offsets),
                   select_kernels(""), 1);
     const auto a = generate(expected, sources.ragged(), small_options(3, 40), 6);
     const auto b = generate(mapped, sources.ragged(), small_options(3, 40), 6);
@@ -65,7 +65,8 @@ TEST_CASE("mapped weights keep the memory they lie in") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   auto packed = std::make_shared<const Packed>(model.weights());
-  Weights weights = map_weights(config, WeightType::kFloat32, packed, packed->bytes(), packed->offsets);
+  Weights weights =
+      map_weights(config, WeightType::kFloat32, false, packed, packed->bytes(), packed->offsets);
   const std::weak_ptr<const Packed> watched = packed;
   packed.reset();
   CHECK(!watched.expired());
@@ -80,7 +81,7 @@ TEST_CASE("mapped weights lie inside the memory") {
   for (const WeightType type : kTypes) {
     const Packed packed(model.weights(type));
     const auto refuse = [&](std::span<const std::byte> bytes, const std::vector<std::uint64_t>& offsets) {
-      CHECK_THROWS_AS(map_weights(config, type, nullptr, bytes, offsets), std::invalid_argument);
+      CHECK_THROWS_AS(map_weights(config, type, false, nullptr, bytes, offsets), std::invalid_argument);
     };
     for (std::size_t i = 0; i < packed.offsets.size(); ++i) {
       const bool is_last = i + 1 == packed.offsets.size();

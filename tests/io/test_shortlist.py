@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import random
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,28 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_marian import random_lists, shortlist, write_folder
+from sentencepiece import SentencePieceProcessor
+from tiny_marian import random_lists, shortlist, write_folder, write_vocabulary
 
-from pyengine import ModelFormatError, ModelNotFoundError, OptionError, Translator, _core
+from pyengine import (
+    ModelFormatError,
+    ModelNotFoundError,
+    OptionError,
+    Translator,
+    UnsupportedModelError,
+    _core,
+)
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.errors import Error
 from pyengine.models import read_folder
-from pyengine.models.shortlist import read_shortlist
+from pyengine.models.shortlist import (
+    check_vocabularies,
+    read_binary_shortlist,
+    read_text_shortlist,
+)
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 VOCAB = 700  # more than one run of the vocabulary reduction
 END, PADDING = 0, VOCAB
 FIRST, LISTS = 9, random_lists(3, VOCAB, 90)
@@ -44,7 +59,7 @@ def candidates(source: list[int]) -> list[int]:
     """The definition."""
     ids = {*range(FIRST), END}
     for source_id in source:
-        ids |= set(LISTS[source_id]) if source_id < len(LISTS) else set()
+        ids |= {source_id, *(LISTS[source_id] if source_id < len(LISTS) else ())}
     return sorted(ids)
 
 
@@ -157,7 +172,7 @@ def test_settings(tmp_path: Path, folder: Path) -> None:
     write_folder(tmp_path, seed=1, vocab_size=40)
     with Translator(tmp_path) as translator:
         assert translator.shortlist is None
-    with pytest.raises(ModelNotFoundError, match=r"lacks a lexical shortlist \(lex\*\.bin\)"):
+    with pytest.raises(ModelNotFoundError, match=r"lacks a lexical shortlist \(lex\*\.bin or"):
         Translator(tmp_path, shortlist=True)
     with pytest.raises(OptionError, match="shortlist: found 'yes', expected None, True or False"):
         Translator(folder, shortlist="yes")  # type: ignore[arg-type]
@@ -175,12 +190,32 @@ def test_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert capsys.readouterr().out == translator.translate(text, max_length=9) + "\n"
 
 
-# --- the file ------------------------------------------------------------------------------------
+def test_the_ids_of_a_source_are_candidates_only_in_a_shared_vocabulary(tmp_path: Path) -> None:
+    write_folder(tmp_path, seed=1, vocab_size=VOCAB)
+    (tmp_path / NAME).write_bytes(shortlist(1, [[] for _ in range(VOCAB)]))
+    source = [*range(100, 140), END]
+    with Translator(tmp_path) as translator:
+        ((shared, *_),) = translator.generate([source], max_length=9)
+    (tmp_path / "vocab.xxyy.spm").rename(tmp_path / "srcvocab.xxyy.spm")
+    write_vocabulary(tmp_path / "trgvocab.xxyy.spm", VOCAB, scale=2.0)
+    with Translator(tmp_path) as translator:
+        ((separate, *_),) = translator.generate([source], max_length=9)
+    assert shared.ids and {*shared.ids} <= {*source}
+    assert separate.ids == []  # only the end token was left
+
+
+# --- the binary file -----------------------------------------------------------------------------
 
 
 def read(tmp_path: Path, folder: Path, content: bytes, name: str = "lex.bin") -> Any:
     (tmp_path / name).write_bytes(content)
-    return read_shortlist(tmp_path / name, read_folder(folder).config)
+    return read_checked(tmp_path / name, read_folder(folder).config)
+
+
+def read_checked(path: Path, config: Any) -> Any:
+    shortlist = read_binary_shortlist(path)
+    check_vocabularies(path, shortlist, config)
+    return shortlist
 
 
 def test_the_file_is_read_as_it_is(tmp_path: Path, folder: Path) -> None:
@@ -243,10 +278,81 @@ def test_any_damage(start: int, length: int, put: bytes) -> None:
         path = Path(folder, "lex.bin")
         path.write_bytes(FILE[:start] + put + FILE[start + length :])
         try:
-            found = read_shortlist(path, config)
+            found = read_checked(path, config)
         except Error as error:
             assert "lex.bin" in str(error)
             return
     assert len(found.offsets) == VOCAB + 1 and found.offsets[-1] == len(found.entries)
     assert (found.offsets[:-1] <= found.offsets[1:]).all()
     assert found.num_first <= config.vocab_size and (found.entries < config.vocab_size).all()
+
+
+# --- the text file -------------------------------------------------------------------------------
+
+
+def pieces(path: Path) -> list[str]:
+    processor = SentencePieceProcessor(str(path))
+    return [processor.id_to_piece(i) for i in range(len(processor))]
+
+
+def text_lines(vocabulary: list[str], lists: list[list[int]], rng: random.Random) -> list[str]:
+    """A text whose most probable pairs are ``lists``, with less probable ones among them."""
+    lines = []
+    for source_id, targets in enumerate(lists):
+        others = rng.sample(range(len(lists)), 5) if len(targets) == BEST else []
+        for target in targets:
+            lines.append(f"{vocabulary[target]} {vocabulary[source_id]} {rng.uniform(0.5, 1):.7f}")
+        for target in others:
+            lines.append(f"{vocabulary[target]} {vocabulary[source_id]} {rng.uniform(0, 0.1):.7f}")
+    lines += [f"NULL {vocabulary[7]} 1.0", f"{vocabulary[9]}\tNULL\t1.0"]
+    rng.shuffle(lines)
+    return lines
+
+
+BEST = 12
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_text_is_the_binary_file_made_of_it(tmp_path: Path, packed: bool) -> None:
+    write_folder(tmp_path, seed=1, vocab_size=VOCAB)
+    rng = random.Random(5)
+    lists = [sorted(rng.sample(range(VOCAB), rng.choice((0, 3, BEST)))) for _ in range(VOCAB)]
+    (tmp_path / "lex.bin").write_bytes(shortlist(FIRST, lists))
+    with Translator(tmp_path) as translator:
+        expected = translator.generate(SOURCES, max_length=20)
+    (tmp_path / "lex.bin").unlink()
+    vocabulary = pieces(tmp_path / "vocab.xxyy.spm")
+    content = "\n".join(text_lines(vocabulary, lists, rng)).encode()
+    name = f"lex.{FIRST}.{BEST}.xxyy.s2t" + (".gz" if packed else "")
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    with Translator(tmp_path) as translator:
+        assert translator.shortlist == tmp_path / name
+        assert translator.generate(SOURCES, max_length=20) == expected
+    convert(tmp_path, tmp_path / "out")
+    with Translator(tmp_path / "out") as translator:
+        assert translator.generate(SOURCES, max_length=20) == expected
+
+
+def test_a_text_without_numbers_in_its_name_has_those_of_marian(tmp_path: Path) -> None:
+    path = tmp_path / "lex.s2t"
+    path.write_text("".join(f"{i} 3 0.{i:03}\n" for i in range(100, 250)))
+    found = read_text_shortlist(path, int, int, num_sources=5)
+    assert found.num_first == 100
+    assert found.offsets.tolist() == [0, 0, 0, 0, 100, 100]
+    assert found.entries.tolist() == list(range(150, 250))
+
+
+@pytest.mark.parametrize("line", ["a b", "a b c", "a b 0.5 d", "", "\udcff b 0.5"])
+def test_a_line_that_is_no_pair(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "lex.s2t"
+    path.write_bytes(f"a b 0.5\n{line}\n".encode(errors="surrogateescape"))
+    with pytest.raises(ModelFormatError, match=r"lex\.s2t: line 2 is b.*expected a target piece"):
+        read_text_shortlist(path, len, len, num_sources=5)
+
+
+def test_a_text_needs_the_ids_of_its_pieces(tmp_path: Path) -> None:
+    folder = tmp_path / "marian"
+    shutil.copytree(FIXTURES / "marian-split", folder)
+    (folder / "lex.s2t").write_text("a b 0.5")
+    with pytest.raises(UnsupportedModelError, match=r"lex\.s2t: .* needs source\.spm and target"):
+        Translator(folder, cache_dir=False)

@@ -125,8 +125,11 @@ def npz(tensors: dict[str, np.ndarray], yaml: str = YAML) -> bytes:
     return stream.getvalue()
 
 
-def write_vocabulary(path: Path, size: int) -> None:
-    """A SentencePiece file of `size` pieces with Marian's special tokens: </s> 0, <unk> 1."""
+def write_vocabulary(path: Path, size: int, scale: float = 1.0) -> None:
+    """A SentencePiece file of `size` pieces with Marian's special tokens: </s> 0, <unk> 1.
+
+    Files of another `scale`, of the pieces' scores, differ.
+    """
     from sentencepiece import sentencepiece_model_pb2 as proto
 
     model = proto.ModelProto()
@@ -140,7 +143,7 @@ def write_vocabulary(path: Path, size: int) -> None:
     pieces += [(letter, kinds.NORMAL) for letter in letters]
     pieces += [(f"\u2581{a}{b}", kinds.NORMAL) for a in letters for b in letters]
     for i, (text, kind) in enumerate(pieces[:size]):
-        model.pieces.add(piece=text, score=-float(i), type=kind)
+        model.pieces.add(piece=text, score=-scale * i, type=kind)
     path.write_bytes(model.SerializeToString())
 
 
