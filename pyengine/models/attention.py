@@ -6,7 +6,16 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pyengine.models.dataflow import MOVES, Value, behind, constants, factor, input_of
+from pyengine.models.dataflow import (
+    MOVES,
+    Value,
+    behind,
+    constants,
+    factor,
+    input_of,
+    number_of,
+    varying,
+)
 from pyengine.models.graph import Node
 from pyengine.models.patterns import Part, Unrecognised, linear, product, rows_of_table
 
@@ -121,17 +130,27 @@ def read_recurrence(branch: Value) -> tuple[Part, Part] | None:
     scan = input_of(relu, 0).plain.producer
     if scan is None or scan.op_type != "Scan":
         return None
-    gates: list[Part] = []
-    others: list[Part] = []
-    inner = Value(scan.scope, scan.outputs[0])
-    for gate in behind(inner, lambda v: _is(v, "Sigmoid"), _TURNS | {"Scan", "Gather"}):
-        node = gate.producer
-        part = node and linear(input_of(node, 0))
-        gates += [part] if part else []
-    for value in behind(inner, lambda v: linear(v) is not None, _TURNS | {"Scan", "Gather"}):
-        part = linear(value)
-        others += [part] if part else []
-    return (gates[0], others[0]) if len(gates) == len(others) == 1 else None
+    inputs = [input_of(scan, i).plain for i in range(len(scan.inputs))]
+    gates = [value for value in inputs if _is(value, "Sigmoid")]
+    news = [value for value in inputs if _is(value, "Mul")]
+    if len(gates) != 1 or len(news) != 1:
+        return None
+    gate, new = (value.producer for value in (gates[0], news[0]))
+    gate_part = linear(input_of(gate, 0)) if gate is not None else None
+    factors = varying(new) if new is not None else []
+    parts = [part for term in factors if (part := linear(term))]
+    if gate_part is None or len(factors) != 2 or len(parts) != 1:
+        return None
+    rest = factors[0] if linear(factors[0]) is None else factors[1]
+    return (gate_part, parts[0]) if _is_complement(rest, gates[0]) else None
+
+
+def _is_complement(value: Value, gate: Value) -> bool:
+    """Whether `value` is 1 - `gate`."""
+    node = value.plain.producer
+    if node is None or node.op_type != "Sub":
+        return False
+    return number_of(input_of(node, 0)) == 1 and input_of(node, 1).plain == gate
 
 
 def _nearest(module: str, expected: str, value: Value, through: Collection[str]) -> Node:

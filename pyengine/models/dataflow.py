@@ -29,12 +29,12 @@ class Value:
     @property
     def producer(self) -> Node | None:
         """The node that computes it; None of an input and of a stored tensor."""
-        return self.scope.producers.get(self.name)
+        return self.scope.producers.get(self.name) if self.name else None
 
     @property
     def constant(self) -> Operand | None:
         """The stored tensor that it is, None if it varies."""
-        return self.scope.constant(self.name)
+        return self.scope.constant(self.name) if self.name else None
 
     @property
     def plain(self) -> Value:
@@ -53,8 +53,11 @@ class Value:
 
 
 def input_of(node: Node, index: int) -> Value:
-    """The value that a node reads there, which may belong to a graph around its own."""
-    name = node.inputs[index]
+    """The value that a node reads there, which may belong to a graph around its own.
+
+    An input that a node leaves out is a value without a name, which nothing computes.
+    """
+    name = node.inputs[index] if index < len(node.inputs) else ""
     scope = node.scope
     while name not in scope.constants and name not in scope.producers and scope.parent:
         scope = scope.parent
@@ -124,13 +127,23 @@ def factor(value: Value, wanted: Callable[[Value], bool], through: Collection[st
 
 def _number(node: Node) -> float:
     """The stored number that a node multiplies with or divides by; NaN if it has none."""
-    numbers = [o for o in constants(node) if o.constant.size == 1 and o.constant.may_be_weight]
-    if len(numbers) != 1 or (input_of(node, 0).constant is not None and node.op_type == "Div"):
+    numbers = [number_of(input_of(node, i)) for i in range(len(node.inputs))]
+    known = [number for number in numbers if number is not None]
+    if len(known) != 1 or (node.op_type == "Div" and numbers[0] is not None):
         return math.nan
-    number = float(numbers[0].array().flat[0])
     if node.op_type == "Mul":
-        return number
-    return 1 / number if number else math.nan
+        return known[0]
+    return 1 / known[0] if known[0] else math.nan
+
+
+def number_of(value: Value) -> float | None:
+    """The one number of a stored tensor; None of any other value."""
+    operand = value.constant
+    if operand is None or operand.constant.size != 1:
+        return None
+    if operand.constant.may_be_weight:
+        return float(operand.array().flat[0])
+    return operand.constant.integer()
 
 
 def sources(node: Node) -> list[Value]:

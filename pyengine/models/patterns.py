@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pyengine.models.dataflow import Value, constants, input_of, varying
+from pyengine.models.dataflow import Value, constants, input_of, number_of, varying
 from pyengine.models.graph import Node
 
 _NORMS = {"layer_norm": "LayerNormalization", "rms_norm": "RMSNormalization"}
@@ -124,8 +124,8 @@ def _inverse_of(value: Value) -> Value | None:
     node = value.plain.producer
     if node is not None and node.op_type == "Reciprocal":
         return input_of(node, 0)
-    if node is not None and node.op_type == "Div" and len(varying(node)) == 1:
-        return varying(node)[0]
+    if node is not None and node.op_type == "Div" and number_of(input_of(node, 0)) == 1:
+        return input_of(node, 1)
     return None
 
 
@@ -149,7 +149,7 @@ def _mean_of(value: Value) -> Value | None:
 def _squared(value: Value) -> Value | None:
     """What is multiplied with itself."""
     node = value.plain.producer
-    if node is not None and node.op_type == "Pow":
+    if node is not None and node.op_type == "Pow" and number_of(input_of(node, 1)) == 2:
         return input_of(node, 0)
     if node is not None and node.op_type == "Mul" and _same(input_of(node, 0), input_of(node, 1)):
         return input_of(node, 0)

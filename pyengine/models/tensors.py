@@ -2,7 +2,8 @@
 
 A row names a module of the graph by the end of its path, so "layers.{i}/fc1" stands for the nodes
 of "/model/decoder/layers.0/fc1" and of "/layers.0/fc1" alike; exporters differ in the beginning.
-Initializer names play no part: exporters rename and transpose them ("onnx::MatMul_1498").
+Initializer names play no part: exporters rename and transpose them ("onnx::MatMul_1498"). Where the
+paths name no modules, topology.py finds them by what the canonical names mean.
 """
 
 import enum

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from pyengine.models.activation import activation_between
 from pyengine.models.attention import Attention, read_attention, read_recurrence
 from pyengine.models.config import ModelConfig
 from pyengine.models.dataflow import Value, behind, input_of, varying
@@ -100,8 +101,9 @@ class _Reading:
             return output
         inner = self._linear("encoder.classifier.out_proj", output).plain
         activation = inner.producer
-        if activation is None or activation.op_type not in ("Tanh", "Relu"):
-            raise Unrecognised("encoder.classifier", "Tanh or Relu", inner)
+        expected = self._config.classifier_activation
+        if activation is None or activation.op_type.lower() != expected:
+            raise Unrecognised("encoder.classifier", expected, inner)
         pooled = self._linear("encoder.classifier.dense", input_of(activation, 0)).plain
         first = pooled.producer
         if first is None or first.op_type not in ("Gather", "Slice"):
@@ -195,7 +197,7 @@ class _Reading:
     def _feed_forward(self, layer: str, branch: Value) -> Value:
         inner = self._linear(f"{layer}.fc2", branch)
         if not self._config.gated_ffn:
-            fc1 = self._one_linear(f"{layer}.fc1", inner)
+            fc1 = self._activated(f"{layer}.fc1", inner)
             self._label(f"{layer}.fc1", fc1)
             return fc1.input
         node = inner.plain.producer
@@ -204,7 +206,7 @@ class _Reading:
         direct = [part for factor in factors if (part := linear(factor))]
         if len(activated) != 1 or len(direct) != 1:
             raise Unrecognised(f"{layer}.gate", "a product of fc1 and an activated gate", inner)
-        gate, fc1 = self._one_linear(f"{layer}.gate", activated[0]), direct[0]
+        gate, fc1 = self._activated(f"{layer}.gate", activated[0]), direct[0]
         self._label(f"{layer}.gate", gate)
         self._label(f"{layer}.fc1", fc1)
         return self._one_input(layer, gate, fc1)
@@ -256,12 +258,16 @@ class _Reading:
         self._label(name, part)
         return part.input
 
-    def _one_linear(self, name: str, value: Value) -> Part:
-        """The product under an activation."""
+    def _activated(self, name: str, value: Value) -> Part:
+        """The product under the activation that gives `value`."""
         found = list(behind(value, lambda v: linear(v) is not None, ACTIVATIONS))
         part = linear(found[0]) if len(found) == 1 else None
         if part is None:
             raise Unrecognised(name, "one product with a stored weight under an activation", value)
+        activation = activation_between(found[0], value)
+        if activation != self._config.activation:
+            expected = f"{self._config.activation} after it, not {activation or 'another function'}"
+            raise Unrecognised(name, expected, value.plain)
         return part
 
     def _norm(self, name: str, value: Value) -> Value:
