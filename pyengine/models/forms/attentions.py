@@ -89,9 +89,12 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
 def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
     """Queries, keys and values of one product [in, width + 2 key_width]."""
     product = _product(rewriting, node)
-    rewriting.remove(product)
+    last = node.scope.producer(node.inputs[0]) or product
+    biases = [name for name in last.inputs if last is not product and last.scope.constant(name)]
+    rewriting.remove(product, last)
     sizes = [width, key_width, key_width]
-    return _projections(rewriting, node, product.inputs[0], product.inputs[1], "", sizes)
+    bias = biases[0] if biases else ""
+    return _projections(rewriting, node, product.inputs[0], product.inputs[1], bias, sizes)
 
 
 def _width(rewriting: Rewriting, node: Node) -> int:
