@@ -235,10 +235,11 @@ def test_quantised_and_optimised(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.tensors[tensor], expected, err_msg=tensor)
 
 
-def test_optimised_and_quantised(tmp_path: Path) -> None:
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_optimised_and_quantised(per_channel: bool, tmp_path: Path) -> None:
     """Attention and embeddings of integer weights are QAttention and QEmbedLayerNormalization."""
     name = "bert-cls"
-    optimise, quantise = transformers_optimised(name, 0), dynamic(QUINT8, False)
+    optimise, quantise = transformers_optimised(name, 0), dynamic(QUINT8, per_channel)
 
     def convert(path: Path, out: Path) -> None:
         optimise(path, out.with_suffix(".optimised"))
