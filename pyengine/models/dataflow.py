@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from pyengine.models.graph import Node, Operand, Scope
+from pyengine.models.constants import Operand
+from pyengine.models.graph import Node, Scope
 
 # Operators that hand on their first input, perhaps in another shape or number type.
 _RESHAPES = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
