@@ -214,9 +214,9 @@ class Encoder(LoadedModel):
 
             encoder.forward(encoder.tokenize(["A dog runs."]))
         """
-        return [list(item.ids) for item in self._typed(texts, truncate)]
+        return [list(item.ids) for item in self._typed_ids(texts, truncate)]
 
-    def _typed(self, texts: Sequence[Text], truncate: bool) -> list[TypedIds]:
+    def _typed_ids(self, texts: Sequence[Text], truncate: bool) -> list[TypedIds]:
         from pyengine.text.tokenizer import TypedIds
 
         self._open()
@@ -248,7 +248,7 @@ class Encoder(LoadedModel):
         return self._get_tokenizer().encode_pairs([pair], self.config.max_positions)[0]
 
     def _packed_texts(self, texts: str | Sequence[Text], truncate: bool) -> _Packed:
-        typed = self._typed([texts] if isinstance(texts, str) else texts, truncate)
+        typed = self._typed_ids([texts] if isinstance(texts, str) else texts, truncate)
         values, offsets = _ragged.pack([x.ids for x in typed], self.config.source_vocab_size)
         self._check_lengths(offsets)
         told = self.config.token_types > 1

@@ -17,6 +17,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -27,7 +28,7 @@ from pyengine.bench.runner import command_line
 from pyengine.system import available_cores, cpu_name
 from tools.bench import memory
 from tools.bench.peers import ENGINES, FAMILY_ENGINES, TEXT_ENGINES, Engine
-from tools.bench.report import bars_table, markdown
+from tools.bench.report import bars_table, machine_line, markdown
 from tools.bench.results import Results
 from tools.bench.rounds import Plan, measure_suite
 from tools.bench.store import ModelStore
@@ -60,6 +61,7 @@ def main() -> None:
         newer.runs[name] = {
             "date": datetime.date.today().isoformat(),
             "command": _command(),
+            "machine": machine_line(measured.machine),
         }
         measured.merge(newer)
     print(bars_table(_write(measured, arguments.out)))
@@ -214,7 +216,16 @@ class _Note:
 
 
 def _machine() -> dict[str, str | int]:
-    return {"cpu": cpu_name(), "cores": available_cores(), "system": platform.platform()}
+    cpu = f"{cpu_name()} {_generation()}".strip()
+    return {"cpu": cpu, "cores": available_cores(), "system": platform.platform()}
+
+
+def _generation() -> str:
+    """What tells processors of one name apart, where Linux says it."""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text() if file.is_file() else ""
+    found = dict(re.findall(r"^(cpu family|model)\s*: (\d+)$", text, re.MULTILINE))
+    return ", ".join(f"{name.split()[-1]} {number}" for name, number in found.items())
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.bench import suites
 from tools.bench.peers import FAMILY_ENGINES
 from tools.bench.results import Rate, Results
+from tools.bench.suites import FAMILIES
 
 _OURS, _PEER = (engine.name for engine in FAMILY_ENGINES)
 
@@ -19,7 +20,7 @@ def family_suites(results: Results) -> list[str]:
 
 def is_family(suite: str) -> bool:
     """Whether a suite is a family's."""
-    return suite.startswith(f"{suites.FAMILIES}/")
+    return suite.startswith(f"{FAMILIES}/")
 
 
 def peer_rate(results: Results, suite: str, case: str) -> Rate | None:
@@ -46,7 +47,7 @@ def ratio(results: Results, suite: str, case: str) -> float | None:
 def slowest(results: Results) -> tuple[float, str] | None:
     """The smallest ratio of all families and cases, and which that is."""
     found = [
-        (value, f"{suite.removeprefix(suites.FAMILIES + '/')}, {case}")
+        (value, f"{suite.removeprefix(FAMILIES + '/')}, {case}")
         for suite in family_suites(results)
         for case in (*_ONE, *_MANY)
         if (value := ratio(results, suite, case)) is not None
@@ -60,7 +61,7 @@ def rows(results: Results) -> list[list[str]]:
 
     table = [["", "in", "batch 1", "onnxruntime", "", "batch 32", "onnxruntime", "", "equal"]]
     for suite in family_suites(results):
-        cells = [suite.removeprefix(f"{suites.FAMILIES}/"), results.units[suite]]
+        cells = [suite.removeprefix(f"{FAMILIES}/"), results.units[suite]]
         share = []
         for names in (_ONE, _MANY):
             case = next((name for name in names if own_rate(results, suite, name)), names[0])

@@ -57,23 +57,29 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _head(results: Results) -> str:
-    machine = ", ".join(f"{key} {value}" for key, value in results.machine.items())
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
-    commands: dict[tuple[str, str], list[str]] = {}
+    machine = machine_line(results.machine)
+    commands: dict[tuple[str, str, str], list[str]] = {}
     for name, run in results.runs.items():
-        commands.setdefault((run["date"], run["command"]), []).append(name)
-    runs = [[", ".join(names), date, f"`{x}`"] for (date, x), names in commands.items()]
+        short = families.FAMILIES if families.is_family(name) else name
+        names = commands.setdefault((run["date"], run["command"], run.get("machine", machine)), [])
+        names += [] if short in names else [short]
+    runs = [[", ".join(names), date, f"`{x}`", on] for (date, x, on), names in commands.items()]
     return "\n\n".join(
         [
             "# Benchmarks",
             "Written by `python -m tools.bench`; [results.json](results.json) holds every round. "
             "Each engine runs in processes of its own, in turns with the others; figures are "
             "medians of the rounds, with the smallest and the largest in brackets.",
-            f"Machine: {machine}.",
             f"Versions: {versions}.",
-            table([["measured", "date", "command"], *runs]),
+            table([["measured", "date", "command", "machine"], *runs]),
         ]
     )
+
+
+def machine_line(machine: dict[str, str | int]) -> str:
+    """A machine in one line."""
+    return ", ".join(f"{key} {value}" for key, value in machine.items())
 
 
 # --- engines -------------------------------------------------------------------------------------

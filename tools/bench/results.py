@@ -75,7 +75,7 @@ class Results:
     Attributes:
         machine: processor, cores, system.
         versions: of all packages.
-        runs: suite -> date and command that measured it.
+        runs: suite -> date and command that measured it, and the machine.
         units: suite -> of its rates.
         reference: suite -> engine whose outputs the others' are compared with.
         rates, loads, skipped: the engines.
