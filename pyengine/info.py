@@ -141,7 +141,12 @@ def _form_text(forms: list[dict[str, Any]]) -> str:
             for name, count in form["numbers"].items()
         )
         fused = ", ".join(f"{name} x {count}" for name, count in form["fused"].items())
-        parts = [stored, f"modules by {form['modules_by']}", f"fused: {fused or 'nothing'}"]
+        parts = [
+            stored,
+            *form["quantised"],
+            f"modules by {form['modules_by']}",
+            f"fused: {fused or 'nothing'}",
+        ]
         written_by = [f"written by {form['producer']}"] if form["producer"] else []
         lines.append(f"{form['path']}: {'; '.join(parts + written_by)}")
     return f"\n{'':<14}".join(lines)

@@ -164,7 +164,8 @@ Floats gemm_bf16(const std::string& isa, const Floats& input, const Halves& pane
   return output;
 }
 
-// input [rows, depth] -> quantized [rows, quantized_stride(depth)] in the table's own form, scales [rows]
+// input [rows, depth] -> quantized [rows, quantized_stride(depth)] in the table's own form, scales and sums
+// [rows]
 py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
   require(input.ndim() == 2, "input must be [rows, depth]");
   const int depth = columns_of(input);
@@ -172,30 +173,51 @@ py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
   Floats scales = empty(rows_of(input));
   const Kernels& kernels = select_kernels(isa);
   std::uint8_t* bytes = quantized.mutable_data();
+  Ints sums(scales.size());
   float* row_scales = scales.mutable_data();
-  run(repeat, [&] { kernels.quantize(input.data(), depth, rows_of(input), depth, bytes, row_scales); });
-  return py::make_tuple(quantized, scales);
+  std::int32_t* row_sums = sums.mutable_data();
+  run(repeat,
+      [&] { kernels.quantize(input.data(), depth, rows_of(input), depth, bytes, row_scales, row_sums); });
+  return py::make_tuple(quantized, scales, sums);
 }
 
-// quantized as quantize() gives (bytes, scales), packed as pack_s8() gives (panels, scales, column sums)
-Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes, Floats>& quantized,
+using Quantized = std::tuple<UnsignedBytes, Floats, Ints>;
+
+// Those given, or the zeros of a symmetric weight.
+Ints zero_points_of(const std::optional<Ints>& given, py::ssize_t num_columns) {
+  if (given) {
+    require(given->size() == num_columns, "zero points must be [columns]");
+    return *given;
+  }
+  Ints zeros(num_columns);
+  std::fill_n(zeros.mutable_data(), num_columns, 0);
+  return zeros;
+}
+
+// quantized as quantize() gives (bytes, scales, sums), packed as pack_s8() gives (panels, scales, column
+// sums)
+Floats gemm_s8(const std::string& isa, int depth, const Quantized& quantized,
                const std::tuple<Bytes, Floats, Ints>& packed, const Floats& bias,
-               const std::string& activation, const std::optional<Floats>& residual, int repeat) {
-  const auto& [input, input_scales] = quantized;
+               const std::string& activation, const std::optional<Floats>& residual,
+               const std::optional<Ints>& zero_points, int repeat) {
+  const auto& [input, input_scales, input_sums] = quantized;
   const auto& [panels, weight_scales, column_sums] = packed;
   require(
       input.ndim() == 2 && input.shape(1) == quantized_stride(depth) && input_scales.size() == input.shape(0),
       "quantized must be what quantize gives for [rows, depth]");
   require(weight_scales.size() == bias.size() && column_sums.size() == bias.size(),
           "weight scales and column sums must be [columns]");
+  const Ints zeros = zero_points_of(zero_points, bias.size());
   GemmS8Args args = {};
   Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
                           {bias, activation, residual});
   args.depth = depth;
   args.input = input.data();
   args.input_scales = input_scales.data();
+  args.input_sums = input_sums.data();
   args.panels = panels.data();
   args.weight_scales = weight_scales.data();
+  args.zero_points = zeros.data();
   args.column_sums = column_sums.data();
   const Kernels& kernels = select_kernels(isa);
   run(repeat, [&] { kernels.gemm_s8(args); });
@@ -203,21 +225,24 @@ Floats gemm_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes,
 }
 
 // gemm_s8 of the columns `rows` of the weight; bias [rows]
-Floats gathered_s8(const std::string& isa, int depth, const std::pair<UnsignedBytes, Floats>& quantized,
-                   const std::tuple<Bytes, Floats, Ints>& packed, const Ints& rows, const Floats& bias) {
-  const auto& [input, input_scales] = quantized;
+Floats gathered_s8(const std::string& isa, int depth, const Quantized& quantized,
+                   const std::tuple<Bytes, Floats, Ints>& packed, const Ints& rows, const Floats& bias,
+                   const std::optional<Ints>& zero_points) {
+  const auto& [input, input_scales, input_sums] = quantized;
   const auto& [panels, weight_scales, column_sums] = packed;
   require(input.ndim() == 2 && input.shape(1) == quantized_stride(depth), "quantized must be of this depth");
   require(rows.size() == bias.size(), "bias must be [rows]");
   std::vector<std::int8_t> table(static_cast<std::size_t>(weight_scales.size()) * table_stride(depth));
   unpack_table(panels.data(), depth, weight_scales.size(), table.data());
+  const Ints all_zeros = zero_points_of(zero_points, weight_scales.size());
   std::vector<float> scales;
-  std::vector<std::int32_t> sums;
+  std::vector<std::int32_t> sums, zeros;
   for (py::ssize_t i = 0; i < rows.size(); ++i) {
     const std::int32_t row = rows.data()[i];
     require(row >= 0 && row < weight_scales.size(), "a row is not there");
     scales.push_back(weight_scales.data()[row]);
     sums.push_back(column_sums.data()[row]);
+    zeros.push_back(all_zeros.data()[row]);
   }
   GatheredS8Args args = {};
   Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
@@ -225,8 +250,10 @@ Floats gathered_s8(const std::string& isa, int depth, const std::pair<UnsignedBy
   args.depth = depth;
   args.input = input.data();
   args.input_scales = input_scales.data();
+  args.input_sums = input_sums.data();
   args.panels = table.data();
   args.weight_scales = scales.data();
+  args.zero_points = zeros.data();
   args.column_sums = sums.data();
   args.rows = rows.data();
   select_kernels(isa).gathered_s8(args);
@@ -469,9 +496,10 @@ void bind_kernels(py::module_& m) {
   k.def("pack_s8", &pack_s8_weight, arg("weight"));
   k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+        arg("activation") = "none", arg("residual") = py::none(), arg("zero_points") = py::none(),
+        arg("repeat") = 1);
   k.def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
-        arg("bias"));
+        arg("bias"), arg("zero_points") = py::none());
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
         arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
         arg("biases") = py::none(), arg("repeat") = 1);

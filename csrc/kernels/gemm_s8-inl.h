@@ -31,12 +31,18 @@ struct S8Product {
   static Weights weights(const int8_t* p) { return load_weights(p); }
   static IntVec multiply_add(Inputs x, Weights w, IntVec acc) { return dot(x, w, acc); }
 
+  // A sum over input * (weight - zero point) is that over input * weight less the zero point times the
+  // inputs.
   struct Columns {
     Vec bias, scales;
+    IntVec zero_points;
     Columns(const Args& args, int column, int n)
-        : bias(load_up_to(args.bias + column, n)), scales(load_up_to(args.weight_scales + column, n)) {}
+        : bias(load_up_to(args.bias + column, n)),
+          scales(load_up_to(args.weight_scales + column, n)),
+          zero_points(load_up_to(args.zero_points + column, n)) {}
     Vec finish(const Args& args, int row, IntVec sums) const {
-      return fma(to_float(sums), mul(broadcast(args.input_scales[row]), scales), bias);
+      const IntVec exact = sub(sums, mul(broadcast(args.input_sums[row]), zero_points));
+      return fma(to_float(exact), mul(broadcast(args.input_scales[row]), scales), bias);
     }
   };
 };
@@ -51,25 +57,41 @@ inline int32_t largest_magnitude(const float* x, int size) {
   return max_lanes(largest);
 }
 
-inline float quantize_row(const float* x, int depth, uint8_t* quantized) {
+struct RowScale {
+  float scale;
+  int32_t sum;  // of the integers
+};
+
+inline RowScale quantize_row(const float* x, int depth, uint8_t* quantized) {
   const int32_t largest_bits = largest_magnitude(x, depth);
   float largest;
   memcpy(&largest, &largest_bits, sizeof(largest));
   if (!(largest >= 1e-30f && largest < kInfinity)) {
     memset(quantized, kInputOffset, quantized_stride(depth));
-    return largest < 1e-30f ? 0.0f : kInfinity - kInfinity;
+    return {largest < 1e-30f ? 0.0f : kInfinity - kInfinity, 0};
   }
   // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum, rounded once.
-  const Vec round = broadcast(12582912.0f + kInputOffset), inverse = broadcast(127.0f / largest);
+  const float rounding = 12582912.0f + kInputOffset;
+  const Vec round = broadcast(rounding), inverse = broadcast(127.0f / largest);
+  // Every vector adds the bits of `round` to the sums: they are taken out beforehand, modulo 2^32.
+  uint32_t round_bits;
+  memcpy(&round_bits, &rounding, sizeof(round_bits));
+  const uint32_t num_vectors = (static_cast<uint32_t>(depth) + kLanes - 1) / kLanes;
+  IntVec sums = broadcast(static_cast<int32_t>(0u - num_vectors * round_bits));
   for_each_vector(depth, [&](int i, int n) {
-    store_inputs(quantized + i * kInputSize, fma(load_up_to(x + i, n), inverse, round));
+    const Vec rounded = fma(load_up_to(x + i, n), inverse, round);
+    store_inputs(quantized + i * kInputSize, rounded);
+    sums = add(sums, bits(rounded));
   });
-  return largest / 127.0f;
+  return {largest / 127.0f, sum_lanes(sums)};
 }
 
 void quantize(const float* input, int64_t input_stride, int num_rows, int depth, uint8_t* quantized,
-              float* scales) noexcept {
+              float* scales, int32_t* sums) noexcept {
   for (int row = 0; row < num_rows; ++row) {
-    scales[row] = quantize_row(input + row * input_stride, depth, quantized + row * quantized_stride(depth));
+    const RowScale of_row =
+        quantize_row(input + row * input_stride, depth, quantized + row * quantized_stride(depth));
+    scales[row] = of_row.scale;
+    sums[row] = of_row.sum;
   }
 }

@@ -64,15 +64,17 @@ inline constexpr int kDepthGroup = 4;
 // that rows of a power of two do not fall into the same set of a cache.
 constexpr std::int64_t quantized_stride(int depth) { return (depth + std::int64_t{31}) / 32 * 64 + 64; }
 
-// int8 times int8, summed exactly in int32: then
+// The sums of input * (weight - zero point) of int8 inputs and weights, exact in int32: then
 // output = activation(fma(float(sum), input_scale * weight_scale, bias)) + residual.
 struct GemmS8Args : GemmArgs {
   const std::uint8_t*
       input;  // [num_rows][quantized_stride(depth)] as Kernels::quantize of this table wrote it
-  const float* input_scales;  // [num_rows]
+  const float* input_scales;       // [num_rows]
+  const std::int32_t* input_sums;  // [num_rows] of the integers
   const std::int8_t*
       panels;  // [ceil(num_columns / kPanelWidth)][ceil(depth / 4)][kPanelWidth][4], zero padded
-  const float* weight_scales;  // [num_columns]
+  const float* weight_scales;       // [num_columns]
+  const std::int32_t* zero_points;  // [num_columns], 0 of a symmetric column
   const std::int32_t*
       column_sums;  // [num_columns] of the weights, which takes an offset of the inputs out again
 };
@@ -145,8 +147,9 @@ struct Kernels {
   // reads: bytes with 128 added where its instruction wants unsigned inputs, int16 where it wants these. A
   // row whose largest is below 1e-30 has scale 0, one that is not finite scale NaN; both have zeros.
   // quantized [num_rows][quantized_stride(depth)]; what is past depth meets weights of 0. scales [num_rows].
+  // sums [num_rows] of the integers.
   void (*quantize)(const float* input, std::int64_t input_stride, int num_rows, int depth,
-                   std::uint8_t* quantized, float* scales) noexcept;
+                   std::uint8_t* quantized, float* scales, std::int32_t* sums) noexcept;
 
   // Keys and values are floats, or Bf16Pairs that are widened and computed as floats; head_dim is a multiple
   // of 32 then, and of a head's values pair 16 i + l holds dimensions 32 i + l and 32 i + 16 + l. Offsets and

@@ -194,13 +194,13 @@ void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t colu
   }
 }
 
-void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
-                   float* row) {
+void unpack_column(const std::int8_t* panels, float scale, std::int32_t zero_point, std::int64_t depth,
+                   std::int64_t column, float* row) {
   const std::int8_t* at =
       panels + packed_size_s8(depth, column / kPanelWidth * kPanelWidth) + column % kPanelWidth * kDepthGroup;
   for (std::int64_t k = 0; k < depth; ++k) {
     const std::int8_t value = at[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup];
-    row[k] = static_cast<float>(value) * scale;
+    row[k] = static_cast<float>(value - zero_point) * scale;
   }
 }
 

@@ -28,15 +28,15 @@ std::int64_t packed_size_s8(std::int64_t depth, std::int64_t num_columns);
 void pack_s8(const float* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
              std::int64_t num_columns, std::int8_t* panels, float* scales, std::int32_t* column_sums);
 
-// The same of weights that are int8 already, each in [-127, 127]: what is left to do is their order.
+// The same of weights that are int8 already: what is left to do is their order.
 void arrange_s8(const std::int8_t* weight, std::int64_t stride_k, std::int64_t stride_n, std::int64_t depth,
                 std::int64_t num_columns, std::int8_t* panels, std::int32_t* column_sums);
 
-// Column `column` of a packed weight as floats, row [depth]; int8 as value * scale.
+// Column `column` of a packed weight as floats, row [depth]; int8 as (value - zero_point) * scale.
 void unpack_column(const float* panels, std::int64_t depth, std::int64_t column, float* row);
 void unpack_column(const Bfloat16* panels, std::int64_t depth, std::int64_t column, float* row);
-void unpack_column(const std::int8_t* panels, float scale, std::int64_t depth, std::int64_t column,
-                   float* row);
+void unpack_column(const std::int8_t* panels, float scale, std::int32_t zero_point, std::int64_t depth,
+                   std::int64_t column, float* row);
 
 // The packed weight of some columns of a packed weight: column i of `gathered` is column columns[i] of
 // `panels`.

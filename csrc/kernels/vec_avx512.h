@@ -108,6 +108,8 @@ inline void store(int32_t* p, IntVec v) { _mm512_storeu_si512(p, v.v); }
 inline IntVec load_first(const int32_t* p, int n) { return {_mm512_maskz_loadu_epi32(first_lanes(n).m, p)}; }
 
 inline IntVec broadcast(int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline IntVec add(IntVec a, IntVec b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline IntVec sub(IntVec a, IntVec b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 inline IntVec mul(IntVec a, IntVec b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 inline IntVec max(IntVec a, IntVec b) { return {_mm512_max_epi32(a.v, b.v)}; }
 inline Vec to_float(IntVec v) { return {_mm512_cvtepi32_ps(v.v)}; }

@@ -91,6 +91,7 @@ class Outline {
       case WeightType::kInt8:
         return PanelsS8{sized<std::int8_t>(static_cast<std::size_t>(packed_size_s8(depth, columns))),
                         sized<float>(static_cast<std::size_t>(columns)),
+                        sized<std::int32_t>(static_cast<std::size_t>(columns)),
                         sized<std::int32_t>(static_cast<std::size_t>(columns))};
       case WeightType::kBfloat16:
         return PanelsBf16{sized<Bfloat16>(values)};

@@ -27,12 +27,15 @@ void normalize_rows(const Kernels& kernels, const RmsNorm& norm, float epsilon, 
 
 // The embedding [size] of a token: its column of the table.
 void read_token(const PanelsS8& tokens, std::int32_t id, std::int64_t size, float* token) {
-  unpack_column(tokens.values.data(), tokens.scales.data()[id], size, id, token);
+  unpack_column(tokens.values.data(), tokens.scales.data()[id], tokens.zero_points.data()[id], size, id,
+                token);
 }
 void read_token(const GatheredS8& tokens, std::int32_t id, std::int64_t size, float* token) {
   const std::int64_t stride = table_stride(static_cast<int>(size));
   const std::int8_t* row = tokens.table.data() + tokens.rows.data()[id] * stride;
-  for (std::int64_t i = 0; i < size; ++i) token[i] = static_cast<float>(row[i]) * tokens.scales.data()[id];
+  const float scale = tokens.scales.data()[id];
+  const std::int32_t zero_point = tokens.zero_points.data()[id];
+  for (std::int64_t i = 0; i < size; ++i) token[i] = static_cast<float>(row[i] - zero_point) * scale;
 }
 template <class FloatPanels>
 void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, float* token) {

@@ -23,8 +23,10 @@ GemmS8Args s8_args(const Columns& columns, const std::int8_t* weights, const Qua
   return {args,
           rows.values + first_row * quantized_stride(args.depth),
           rows.scales + first_row,
+          rows.sums + first_row,
           weights,
           columns.scales.data() + first_column,
+          columns.zero_points.data() + first_column,
           columns.column_sums.data() + first_column};
 }
 
@@ -34,15 +36,16 @@ QuantizedRows quantize_rows(const Runtime& runtime, const float* input, int num_
   const std::int64_t stride = quantized_stride(depth);
   auto* values = runtime.workspace.take<std::uint8_t>(num_rows * stride);
   auto* scales = runtime.workspace.take<float>(num_rows);
+  auto* sums = runtime.workspace.take<std::int32_t>(num_rows);
   const std::int64_t work = static_cast<std::int64_t>(num_rows) * depth * kQuantizeWork;
   const int parts = num_parts(work, runtime.num_threads, num_rows);
   runtime.pool.run(parts, runtime.num_threads, [&](int part, int) {
     const int first = part_begin(num_rows, part, parts);
     runtime.kernels.quantize(input + static_cast<std::int64_t>(first) * depth, depth,
                              part_begin(num_rows, part + 1, parts) - first, depth, values + first * stride,
-                             scales + first);
+                             scales + first, sums + first);
   });
-  return {values, scales};
+  return {values, scales, sums};
 }
 
 void multiply_block(const Kernels& kernels, const PanelsF32& panels, const FloatRows& rows, int first_row,

@@ -28,6 +28,7 @@ struct FloatRows {
 struct QuantizedRows {
   const std::uint8_t* values;  // [num_rows][quantized_stride(depth)]
   const float* scales;         // [num_rows]
+  const std::int32_t* sums;    // [num_rows] of the integers
 };
 
 // The rows of input [num_rows, depth] for a product with `panels`. Quantised rows lie in the workspace.

@@ -38,7 +38,7 @@ FloatPanels select_columns(const FloatPanels& panels, std::int64_t depth,
 GatheredS8 select_columns(const PanelsS8& panels, Array<std::int8_t> table, Array<std::int32_t> rows,
                           std::span<const std::int32_t> columns) {
   return {std::move(table), std::move(rows), select(panels.scales, columns),
-          select(panels.column_sums, columns)};
+          select(panels.zero_points, columns), select(panels.column_sums, columns)};
 }
 
 Array<std::int32_t> copied(std::span<const std::int32_t> values) {
@@ -123,8 +123,8 @@ void embed_by_candidate_table(Weights& weights) {
     const auto* tokens = std::get_if<PanelsS8>(&embedding->tokens);
     if (tokens == nullptr || tokens->values.data() != panels->values.data()) continue;
     const auto vocab_size = static_cast<std::size_t>(lm_head.out_features);
-    embedding->tokens =
-        GatheredS8{weights.lm_head_table, counted(vocab_size), panels->scales, panels->column_sums};
+    embedding->tokens = GatheredS8{weights.lm_head_table, counted(vocab_size), panels->scales,
+                                   panels->zero_points, panels->column_sums};
   }
 }
 

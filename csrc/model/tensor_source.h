@@ -12,7 +12,8 @@
 namespace pyengine {
 
 // A tensor of one or two dimensions with any strides (in entries): float32, or int8 if `data` is null, which
-// only weights are that come with a scale for each output channel.
+// only weights are that come with a scale and, unless it is 0, a zero point (a whole number, as float32) for
+// each output channel.
 struct TensorView {
   const float* data = nullptr;
   std::vector<std::int64_t> shape;

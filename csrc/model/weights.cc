@@ -44,10 +44,19 @@ bool same_memory(const TensorView& a, const TensorView& b) {
   return a.data == b.data && a.quantized == b.quantized && a.shape == b.shape && a.strides == b.strides;
 }
 
-// Two tables of the same integers may differ in what these are multiplied with.
-bool has_scales(const Panels& panels, const Array<float>& scales) {
-  const Array<float>& own = std::get<PanelsS8>(panels).scales;
-  return std::equal(own.data(), own.data() + own.size(), scales.data(), scales.data() + scales.size());
+// What the integers of an int8 weight stand for, by column: scale * (value - zero point).
+struct Steps {
+  Array<float> scales;
+  Array<std::int32_t> zero_points;
+};
+
+// Two tables of the same integers may differ in what these stand for.
+bool has_steps(const Panels& panels, const Steps& steps) {
+  const auto equal = [](const auto& a, const auto& b) {
+    return std::equal(a.data(), a.data() + a.size(), b.data(), b.data() + b.size());
+  };
+  const auto& own = std::get<PanelsS8>(panels);
+  return equal(own.scales, steps.scales) && equal(own.zero_points, steps.zero_points);
 }
 
 PanelsF32 pack_f32_panels(const TensorView& weight) {
@@ -68,20 +77,22 @@ PanelsS8 pack_s8_panels(const TensorView& weight) {
   const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
   AlignedBuffer<std::int8_t> values(static_cast<std::size_t>(packed_size_s8(depth, columns)));
   AlignedBuffer<float> scales(static_cast<std::size_t>(columns));
+  AlignedBuffer<std::int32_t> zero_points(static_cast<std::size_t>(columns));
   AlignedBuffer<std::int32_t> column_sums(static_cast<std::size_t>(columns));
+  std::fill_n(zero_points.data(), columns, 0);
   pack_s8(weight.data, weight.strides[0], weight.strides[1], depth, columns, values.data(), scales.data(),
           column_sums.data());
   return {Array<std::int8_t>(std::move(values)), Array<float>(std::move(scales)),
-          Array<std::int32_t>(std::move(column_sums))};
+          Array<std::int32_t>(std::move(zero_points)), Array<std::int32_t>(std::move(column_sums))};
 }
 
-PanelsS8 arrange_s8_panels(const TensorView& weight, Array<float> scales) {
+PanelsS8 arrange_s8_panels(const TensorView& weight, Steps steps) {
   const std::int64_t depth = weight.shape[0], columns = weight.shape[1];
   AlignedBuffer<std::int8_t> values(static_cast<std::size_t>(packed_size_s8(depth, columns)));
   AlignedBuffer<std::int32_t> column_sums(static_cast<std::size_t>(columns));
   arrange_s8(weight.quantized, weight.strides[0], weight.strides[1], depth, columns, values.data(),
              column_sums.data());
-  return {Array<std::int8_t>(std::move(values)), std::move(scales),
+  return {Array<std::int8_t>(std::move(values)), std::move(steps.scales), std::move(steps.zero_points),
           Array<std::int32_t>(std::move(column_sums))};
 }
 
@@ -287,20 +298,29 @@ class Loader {
     if (type_ != WeightType::kInt8) {
       throw std::invalid_argument("tensor " + parts[0].name + ".weight is int8, expected float32");
     }
-    return arrange_s8_panels(weight, vectors(parts, ".weight_scale"));
+    return arrange_s8_panels(weight, steps(parts));
   }
 
   // The panels of a token table or of the output projection, [hidden_size, vocab]: held once where the model
   // ties them.
   Panels vocabulary_panels(const TensorView& weight, const std::string& name) {
-    const int vocab_size = static_cast<int>(weight.shape[1]);
-    Array<float> scales;  // of an int8 weight
-    if (weight.quantized != nullptr) scales = vectors({{name, vocab_size}}, ".weight_scale");
+    const std::vector<Projection> parts{{name, static_cast<int>(weight.shape[1])}};
+    Steps own;
+    if (weight.quantized != nullptr) own = steps(parts);
     for (const auto& [view, known] : vocabularies_) {
-      if (same_memory(view, weight) && (scales.size() == 0 || has_scales(known, scales))) return known;
+      if (same_memory(view, weight) && (weight.quantized == nullptr || has_steps(known, own))) return known;
     }
-    vocabularies_.emplace_back(weight, panels(weight, {{name, vocab_size}}));
+    vocabularies_.emplace_back(weight, panels(weight, parts));
     return vocabularies_.back().second;
+  }
+
+  // What the columns of an int8 weight stand for, those of all parts one after another.
+  Steps steps(const std::vector<Projection>& parts) {
+    const Array<float> integers = vectors(parts, ".weight_zero_point");
+    AlignedBuffer<std::int32_t> zero_points(integers.size());
+    std::transform(integers.data(), integers.data() + integers.size(), zero_points.data(),
+                   [](float value) { return static_cast<std::int32_t>(value); });
+    return {vectors(parts, ".weight_scale"), Array<std::int32_t>(std::move(zero_points))};
   }
 
   // The vectors name + suffix of all parts one after another, zeros where the model has none.

@@ -23,9 +23,11 @@ struct PanelsF32 {
 struct PanelsBf16 {
   Array<Bfloat16> values;
 };
+// An int8 weight is scale * (value - zero point); zero points are 0 but in files whose quantiser took others.
 struct PanelsS8 {
   Array<std::int8_t> values;
   Array<float> scales;              // [columns]
+  Array<std::int32_t> zero_points;  // [columns]
   Array<std::int32_t> column_sums;  // [columns]
 };
 // Some columns of an int8 weight, which lie apart in a table of all of them, see GatheredS8Args.
@@ -33,6 +35,7 @@ struct GatheredS8 {
   Array<std::int8_t> table;
   Array<std::int32_t> rows;         // [columns]
   Array<float> scales;              // [columns]
+  Array<std::int32_t> zero_points;  // [columns]
   Array<std::int32_t> column_sums;  // [columns]
 };
 using Panels = std::variant<PanelsF32, PanelsBf16, PanelsS8, GatheredS8>;
@@ -143,7 +146,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
 
 // Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
 // are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 1;
+inline constexpr int kPackedLayout = 2;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>
@@ -154,6 +157,7 @@ void visit_arrays(WeightsT& weights, const Visit& visit) {
     if (auto* s8 = std::get_if<PanelsS8>(&panels)) {
       visit(s8->values);
       visit(s8->scales);
+      visit(s8->zero_points);
       visit(s8->column_sums);
     }
   };

@@ -77,7 +77,7 @@ def _scalars(node: Node) -> Iterator[float]:
     for name in node.inputs:
         operand = node.scope.constant(name) if name else None
         if operand and operand.constant.size == 1:
-            yield float(operand.array().flat[0])
+            yield float(operand.values().flat[0])
 
 
 def _expect(file: str, what: str, found: object, expected: object) -> None:

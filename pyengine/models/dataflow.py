@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from pyengine.models.graph import Node, Operand, Scope
+from pyengine.models.constants import Operand
+from pyengine.models.graph import Node, Scope
 
 # Operators that hand on their first input, perhaps in another shape or number type.
 _RESHAPES = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
@@ -141,7 +142,7 @@ def number_of(value: Value) -> float | None:
     if operand is None or operand.constant.size != 1:
         return None
     if operand.constant.may_be_weight:
-        return float(operand.array().flat[0])
+        return float(operand.values().flat[0])
     return operand.constant.integer()
 
 

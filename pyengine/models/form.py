@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.models.graph import Constant, Graph
+from pyengine.models.constants import Constant
 from pyengine.models.reader import ModelFolder, read_stacks
 from pyengine.models.storage import producer
-from pyengine.models.stored import StoredScales, StoredTensor
+from pyengine.models.stored import StoredSteps, StoredTensor
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class FileForm:
         modules_by: what tells the modules, "node names" or "data flow".
         numbers: how many numbers of the weights are stored in each type, the most first. What two
             files share counts in the first.
+        quantised: the ways in which its products are quantised, see `forms.FORMS`.
         fused: how many nodes are operators beyond ONNX's own, by operator.
     """
 
@@ -29,6 +30,7 @@ class FileForm:
     producer: str
     modules_by: str
     numbers: dict[str, int]
+    quantised: list[str]
     fused: dict[str, int]
 
 
@@ -40,7 +42,7 @@ def file_forms(model: ModelFolder) -> list[FileForm]:
     """
     if model.firefox is not None:
         return []
-    tensors: dict[str, StoredTensor | StoredScales] = {}
+    tensors: dict[str, StoredTensor | StoredSteps] = {}
     counted: set[Constant] = set()
     forms = []
     for graph, modules in read_stacks(model, tensors):
@@ -48,13 +50,11 @@ def file_forms(model: ModelFolder) -> list[FileForm]:
         for tensor in tensors.values():
             if isinstance(tensor, StoredTensor) and tensor.constant not in counted:
                 counted.add(tensor.constant)
-                numbers[tensor.constant.number_type.name] += tensor.constant.size
+                numbers[tensor.constant.stored_as] += tensor.constant.size
         modules_by = "data flow" if modules.by_data_flow else "node names"
         shares = dict(numbers.most_common())
-        forms.append(FileForm(graph.path, producer(graph.path), modules_by, shares, _fused(graph)))
+        fused = dict(graph.fused.most_common())
+        forms.append(
+            FileForm(graph.path, producer(graph.path), modules_by, shares, list(graph.forms), fused)
+        )
     return forms
-
-
-def _fused(graph: Graph) -> dict[str, int]:
-    """The nodes of other domains, such as onnxruntime's com.microsoft."""
-    return dict(Counter(node.op_type for node in graph.nodes if node.domain).most_common())

@@ -1,4 +1,4 @@
-"""The types of stored numbers that are read, and what is made of them: float32 or int8."""
+"""The types of stored numbers that are read, and what is made of them: float32, int8 or int32."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class NumberType:
         name: such as "float16".
         stored: the little-endian NumPy type of the bytes in the file; bfloat16's are unsigned
             integers, the upper halves of float32 numbers.
-        dtype: of the values, float32 or int8. float16 and bfloat16 widen exactly, float64 is
-            rounded.
+        dtype: of the values, float32, int8 or int32. float16 and bfloat16 widen exactly, float64
+            is rounded. uint8 is given as int8, less 128, and integers of 4 bits as int8.
         listed: the field of a TensorProto that has them one by one, 16-bit types as their bits.
     """
 
@@ -25,14 +25,32 @@ class NumberType:
     stored: np.dtype[Any]
     dtype: np.dtype[Any]
     listed: str
+    per_stored: int = 1
+    """Numbers in one that is stored, the first in the lowest bits."""
 
     @property
     def is_plain(self) -> bool:
         """The values are the stored numbers."""
         return self.stored == self.dtype
 
+    @property
+    def offset(self) -> int:
+        """What is taken off from every number."""
+        return 128 if self.name == "uint8" else 0
+
+    def num_stored(self, size: int) -> int:
+        """How many are stored of so many numbers."""
+        return -(-size // self.per_stored)
+
     def convert(self, stored: np.ndarray, values: np.ndarray) -> None:
-        """Put the values of stored numbers into `values`, of the same size, without a copy."""
+        """Put the values of stored numbers into `values`, without a copy of more than 8 bits."""
+        if self.name == "uint8":
+            np.bitwise_xor(stored, 128, out=values.view(np.uint8))
+            return
+        if self.per_stored == 2:
+            halves = np.stack([stored & 15, stored >> 4], axis=1).ravel()[: values.size]
+            values[:] = halves if self.name == "uint4" else (halves ^ 8).view(np.int8) - 8
+            return
         if self.name != "bfloat16":
             with np.errstate(all="ignore"):  # a float64 above float32's range becomes infinite
                 values[:] = stored
@@ -56,10 +74,14 @@ class NumberType:
 _FLOAT32 = np.dtype("<f4")
 NUMBER_TYPES = {
     1: NumberType("float32", _FLOAT32, _FLOAT32, "float_data"),
+    2: NumberType("uint8", np.dtype("u1"), np.dtype("i1"), "int32_data"),
     3: NumberType("int8", np.dtype("i1"), np.dtype("i1"), "int32_data"),
+    6: NumberType("int32", np.dtype("<i4"), np.dtype("<i4"), "int32_data"),
     10: NumberType("float16", np.dtype("<f2"), _FLOAT32, "int32_data"),
     11: NumberType("float64", np.dtype("<f8"), _FLOAT32, "double_data"),
     16: NumberType("bfloat16", np.dtype("<u2"), _FLOAT32, "int32_data"),
+    21: NumberType("uint4", np.dtype("u1"), np.dtype("i1"), "int32_data", 2),
+    22: NumberType("int4", np.dtype("u1"), np.dtype("i1"), "int32_data", 2),
 }
 """By their numbers in TensorProto.DataType."""
 

@@ -15,6 +15,7 @@ from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Famil
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
 from pyengine.models.folder import read_generation_config, read_json_object
+from pyengine.models.forms import Form, find_forms, read_plain
 from pyengine.models.graph import Graph
 from pyengine.models.labels import read_labels
 from pyengine.models.modules import Modules, find_modules
@@ -22,7 +23,7 @@ from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
 from pyengine.models.storage import output_names
-from pyengine.models.stored import ArrayTensors, StoredScales, StoredTensor, StoredTensors
+from pyengine.models.stored import ArrayTensors, StoredSteps, StoredTensor, StoredTensors
 
 STORED_TYPES = ("float32", "int8")
 
@@ -46,6 +47,7 @@ class ModelFolder:
             table transposed. A weight "x.weight" may be int8: it then comes with "x.weight_scale",
             float32 [out], of a token table [rows], and means int8 * scale.
         stored_type: of the weights in the files, "float32" or "int8".
+        forms: of the ONNX files, none of a plain export; with the operators that told them.
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
         shortlist: the file of a lexical shortlist, not read; None without one.
         variant: which variant of the ONNX files was asked for; None: the plain one, or the first.
@@ -61,6 +63,7 @@ class ModelFolder:
     decoder_with_past_path: Path | None
     tensors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     stored_type: str = "float32"
+    forms: tuple[Form, ...] = ()
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
     variant: str | None = None
@@ -93,7 +96,7 @@ def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
 
 
 def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
-    """The same without tensors: no weight is read, and errors of ONNX files are not found."""
+    """The same without tensors: no weight is read, and few errors of ONNX files are found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
         if variant is not None:
@@ -122,7 +125,7 @@ def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
         stored_type=ConfigFields(raw_config).choice("stored_type", STORED_TYPES),
         variant=variant,
     )
-    return _with_files(model, family)
+    return _with_forms(_with_files(model, family))
 
 
 def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
@@ -142,6 +145,17 @@ def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
         decoder_with_past_path=files.decoder_with_past,
         shortlist=find_shortlist(model.path),
     )
+
+
+def _with_forms(model: ModelFolder) -> ModelFolder:
+    """The same with the forms of the files; those of integer products hold int8."""
+    forms = find_forms(model.graph_paths.values())
+    stored_type = "int8" if any(form.is_int8 for form in forms) else model.stored_type
+    config = model.config
+    if config.activation == "gelu" and any("FastGelu" in form.operators for form in forms):
+        # onnxruntime's optimiser approximates (O3), and the file says what is computed.
+        config = dataclasses.replace(config, activation="gelu_tanh")
+    return dataclasses.replace(model, forms=forms, stored_type=stored_type, config=config)
 
 
 def _with_head(config: ModelConfig, raw_config: dict[str, Any], file: Path) -> ModelConfig:
@@ -172,19 +186,19 @@ def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     """The tensors of a folder; raises what :func:`read_model` does."""
     if model.firefox is not None:
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
-    tensors: dict[str, StoredTensor | StoredScales] = {}
+    tensors: dict[str, StoredTensor | StoredSteps] = {}
     for _ in read_stacks(model, tensors):
         pass
     return StoredTensors(tensors)
 
 
 def read_stacks(
-    model: ModelFolder, tensors: dict[str, StoredTensor | StoredScales]
+    model: ModelFolder, tensors: dict[str, StoredTensor | StoredSteps]
 ) -> Iterator[tuple[Graph, Modules]]:
     """The graph of each stack of an ONNX folder, once its tensors have been added to `tensors`."""
     table = FAMILIES[model.model_type].table
     for stack, path in model.graph_paths.items():
-        graph = Graph(path)
+        graph = read_plain(path)
         modules = find_modules(graph, table, stack, model.config)
         check_graph(graph, stack, modules, model.config)
         resolve_tensors(graph, modules, model.config, tensors)

@@ -7,10 +7,11 @@ import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.config import ModelConfig
-from pyengine.models.graph import Constant, Graph, Node, Operand
+from pyengine.models.constants import Constant, Operand
+from pyengine.models.graph import Graph, Node
 from pyengine.models.modules import Modules
-from pyengine.models.quantized import SCALE
-from pyengine.models.stored import StoredScales, StoredTensor, same_values, shared
+from pyengine.models.quantized import SCALE, ZERO_POINT
+from pyengine.models.stored import StoredSteps, StoredTensor, same_values, shared
 from pyengine.models.tensors import Kind
 
 # Operators that hold a weight or a bias, and which input it is; None: whichever is constant.
@@ -34,7 +35,7 @@ def resolve_tensors(
     graph: Graph,
     modules: Modules,
     config: ModelConfig,
-    tensors: dict[str, StoredTensor | StoredScales],
+    tensors: dict[str, StoredTensor | StoredSteps],
 ) -> None:
     """Adds the canonical tensors of one stack, float32, or int8 weights with their scales.
 
@@ -58,23 +59,31 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.weight not found: {where} has the "
                 f"operators {_op_types(nodes)}, expected {' or '.join(_WEIGHTS[row.kind])}"
             )
-        weight = _one_value(graph, f"{name}.weight", weights, shape)
+        weight = _one_value(graph, f"{name}.weight", weights, shape, not row.may_be_int8)
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
-        if weight.constant.dtype == np.int8:
-            scales = StoredScales(weights[0], 0 if row.kind is Kind.TABLE else 1)
-            scales.array()  # raises for a weight without
-            tensors[f"{name}.weight{SCALE}"] = scales
+        if row.may_be_int8 and weight.constant.dtype == np.int8:
+            _add_steps(name, weights[0], 0 if row.kind is Kind.TABLE else 1, tensors)
         biases = list(_operands(nodes, _BIASES[row.kind]))
         if biases:
-            tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:])
+            tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:], True)
         elif _BIASES[row.kind] and row.bias:
             raise UnsupportedModelError(
                 f"{graph.path.name}: {name}.bias not found: {where} has the operators "
                 f"{_op_types(nodes)}, expected {' or '.join(_BIASES[row.kind])} with a constant"
             )
         for operand in (*weights, *biases):
-            used.update(constant for constant in (operand.constant, operand.scale) if constant)
+            used.update(operand.constants)
     _refuse_unused(graph, used)
+
+
+def _add_steps(
+    name: str, weight: Operand, axis: int, tensors: dict[str, StoredTensor | StoredSteps]
+) -> None:
+    """Adds the scales of an int8 weight, and its zero points unless all are 0."""
+    _, zero_points = weight.steps(axis)  # raises for a weight without
+    tensors[f"{name}.weight{SCALE}"] = StoredSteps(weight, axis, 0)
+    if zero_points.any():
+        tensors[f"{name}.weight{ZERO_POINT}"] = StoredSteps(weight, axis, 1)
 
 
 def _operands(nodes: list[Node], operators: dict[str, int | None]) -> Iterator[Operand]:
@@ -104,7 +113,7 @@ def _as_matmul(node: Node, operand: Operand) -> Operand:
 
 
 def _one_value(
-    graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...]
+    graph: Graph, name: str, operands: list[Operand], shape: tuple[int, ...], is_float: bool
 ) -> StoredTensor:
     for operand in operands:
         found = operand.shape
@@ -116,10 +125,18 @@ def _one_value(
                 f"{list(operand.shape)}, expected {list(shape)} by config.json"
             )
     first, *others = dict.fromkeys(operands)  # both branches of a merged decoder read the same
-    value = StoredTensor(first, shape)
-    value.constant.check()
+    value = StoredTensor(first, shape, is_float and first.quantization is not None)
+    for constant in first.constants:
+        constant.check()
+    if value.is_float:
+        value.steps()  # raises where they do not fit
+    elif first.constant.dtype == np.int32 or (is_float and first.constant.dtype == np.int8):
+        raise UnsupportedModelError(
+            f"{graph.path.name}: {name} (stored as {first.constant.name!r}) is "
+            f"{first.constant.type_name} and has no DequantizeLinear"
+        )
     for other in others:
-        if not same_values(StoredTensor(other, shape), value):
+        if not same_values(dataclasses.replace(value, operand=other), value):
             stored = sorted({operand.constant.name for operand in operands})
             raise ModelFormatError(f"{graph.path.name}: {name} has different values: {stored}")
     return value
@@ -127,6 +144,7 @@ def _one_value(
 
 def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
     """A weight that no row of the table took means another architecture: refuse it."""
+    reached = graph.reached() if graph.fused else None  # optimisers leave some
     for constant in graph.constants():
         least_rank = 1 if constant.is_initializer else 2  # exporters write ranges as Constant
         if (
@@ -134,6 +152,7 @@ def _refuse_unused(graph: Graph, used: set[Constant]) -> None:
             and constant.size > 1
             and len(constant.dims) >= least_rank
             and constant not in used
+            and (reached is None or constant in reached)
         ):
             raise UnsupportedModelError(
                 f"{graph.path.name}: {constant.name!r} of shape {list(constant.dims)} has no "

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
 # Field numbers of onnx.proto and wire types of protobuf.
 _MODEL_PRODUCER, _MODEL_PRODUCER_VERSION = 2, 3
-_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 5, 12
+_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 1, 5, 12
+_NODE_OP_TYPE, _NODE_ATTRIBUTE, _ATTRIBUTE_GRAPH = 4, 5, 6
 _TENSOR_RAW_DATA, _VALUE_NAME = 9, 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _SMALL = 1024  # bytes; data up to this size is parsed with the rest
+_MAX_DEPTH = 4  # graphs inside graphs
+_SMALL_NODE = 1 << 16  # bytes; larger ones hold graphs, perhaps with weights
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,48 @@ def _texts(path: Path, *numbers: int) -> list[str]:
             return [_bytes(file, *found).decode(errors="replace") for found in ends]
     except OSError as error:
         raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
+
+
+def find_operators(path: Path, names: Iterable[str]) -> set[str]:
+    """Which of these operators a graph or a graph inside it holds, read without the onnx package.
+
+    Takes a few milliseconds: the nodes are searched for the bytes of an operator's name.
+
+    Raises:
+        ModelFormatError: the file is truncated, or no ONNX file.
+    """
+    tag = bytes([_NODE_OP_TYPE << 3 | _LENGTH])
+    named = {tag + _varint(len(name)) + name.encode(): name for name in names}
+    pattern = re.compile(b"|".join(map(re.escape, named)))
+    found: set[bytes] = set()
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for graph in _fields(file, 0, size):
+                if graph.number == _MODEL_GRAPH:
+                    for nodes in _node_bytes(file, graph):
+                        found.update(pattern.findall(nodes))
+    except OSError as error:
+        raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
+    return {named[match] for match in found}
+
+
+def _node_bytes(file: BinaryIO, graph: _Field, depth: int = 0) -> Iterator[bytes]:
+    """Every node of a graph, one that holds large graphs without what is no node of these."""
+    for node in _fields(file, graph.start, graph.end):
+        if node.number != _GRAPH_NODE:
+            continue
+        if node.end - node.start <= _SMALL_NODE:
+            yield _bytes(file, node.start, node.end)
+            continue
+        for field in _fields(file, node.start, node.end):
+            if field.number == _NODE_OP_TYPE:
+                yield _bytes(file, field.head, field.end)
+            if field.number != _NODE_ATTRIBUTE or depth == _MAX_DEPTH:
+                continue
+            for inner in _fields(file, field.start, field.end):
+                if inner.number == _ATTRIBUTE_GRAPH:
+                    yield from _node_bytes(file, inner, depth + 1)
 
 
 def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pyengine.models.graph import Constant, Operand
-from pyengine.models.quantized import SCALE
+from pyengine.models.constants import Constant, Operand
+from pyengine.models.quantized import SCALE, ZERO_POINT
 
 _BLOCK = 1 << 20
 """Numbers compared at once: a block fits a cache, also transposed."""
@@ -23,10 +23,12 @@ class StoredTensor:
     Attributes:
         operand: the constant, transposed or not.
         shape: that of the operand, or that without leading ones.
+        is_float: integers are given as what they stand for, and not left to the engine.
     """
 
     operand: Operand
     shape: tuple[int, ...]
+    is_float: bool = False
 
     @property
     def constant(self) -> Constant:
@@ -34,40 +36,40 @@ class StoredTensor:
         return self.operand.constant
 
     def array(self) -> np.ndarray:
-        """float32 or int8 of `shape`, read-only; raises what Constant.array does."""
-        return self.operand.array().reshape(self.shape)
+        """float32 or int8 of `shape`; raises what Constant.array and Operand.values do."""
+        array = self.operand.values() if self.is_float else self.operand.array()
+        return array.reshape(self.shape)
 
-    def scales(self) -> np.ndarray | None:
-        """What int8 values are multiplied with; None of float32 ones."""
-        return None if self.operand.scale is None else self.operand.scale.array()
+    def steps(self) -> tuple[np.ndarray, ...]:
+        """Scales and zero points of integers; empty for float32."""
+        quantization = self.operand.quantization
+        return () if quantization is None else quantization.steps(self.constant)
 
     def transposed(self) -> StoredTensor:
         """The same matrix the other way round."""
         first, second = self.operand.axes or (0, 1)
         axes = () if (second, first) == (0, 1) else (second, first)
-        return StoredTensor(dataclasses.replace(self.operand, axes=axes), self.shape[::-1])
+        operand = dataclasses.replace(self.operand, axes=axes)
+        return dataclasses.replace(self, operand=operand, shape=self.shape[::-1])
 
 
 @dataclass(frozen=True)
-class StoredScales:
-    """The scales of an int8 weight.
+class StoredSteps:
+    """The scales or the zero points of an int8 weight.
 
     Attributes:
         operand: the weight.
-        axis: of the weight, one scale for each entry.
+        axis: of the weight, one number for each entry.
+        which: 0 for the scales, 1 for the zero points.
     """
 
     operand: Operand
     axis: int
-
-    @property
-    def constant(self) -> Constant | None:
-        """Where the values come from."""
-        return self.operand.scale
+    which: int
 
     def array(self) -> np.ndarray:
-        """float32 [entries]; raises what Operand.scales does."""
-        return self.operand.scales(self.axis)
+        """float32 [entries]; raises what Operand.steps does."""
+        return self.operand.steps(self.axis)[self.which]
 
 
 class StoredTensors(Mapping[str, np.ndarray]):
@@ -75,7 +77,7 @@ class StoredTensors(Mapping[str, np.ndarray]):
     while one of them is in use.
     """
 
-    def __init__(self, tensors: dict[str, StoredTensor | StoredScales]) -> None:
+    def __init__(self, tensors: dict[str, StoredTensor | StoredSteps]) -> None:
         self._tensors = tensors
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -98,8 +100,8 @@ class StoredTensors(Mapping[str, np.ndarray]):
     @property
     def files(self) -> set[Path]:
         """The files that hold values."""
-        constants = {tensor.constant for tensor in self._tensors.values()}
-        spans = (constant.check() for constant in constants if constant is not None)
+        constants = {c for tensor in self._tensors.values() for c in tensor.operand.constants}
+        spans = (constant.check() for constant in constants)
         return {span.path for span in spans if span is not None}
 
 
@@ -121,12 +123,12 @@ class ArrayTensors(dict[str, np.ndarray]):
         sizes = {
             array.__array_interface__["data"][0]: array.size
             for name, array in self.items()
-            if not name.endswith(SCALE)
+            if not name.endswith((SCALE, ZERO_POINT))
         }
         return sum(sizes.values())
 
 
-def shared(tensor: StoredTensor, original: StoredTensor | StoredScales | None) -> StoredTensor:
+def shared(tensor: StoredTensor, original: StoredTensor | StoredSteps | None) -> StoredTensor:
     """`original`, transposed or not, if that has the bits of `tensor`; else `tensor`."""
     if isinstance(original, StoredTensor):
         for candidate in (original, original.transposed()):
@@ -142,11 +144,16 @@ def same_values(a: StoredTensor, b: StoredTensor) -> bool:
     """
     if a.shape != b.shape or a.constant.dtype != b.constant.dtype:
         return False
-    if not np.array_equal(a.scales(), b.scales()):  # type: ignore[arg-type]
+    if not all(map(np.array_equal, a.steps(), b.steps())) or len(a.steps()) != len(b.steps()):
         return False
-    if a.constant is b.constant and a.operand.axes == b.operand.axes:
+    if a.constant is b.constant and (a.operand.axes, a.operand.part) == (
+        b.operand.axes,
+        b.operand.part,
+    ):
         return True
-    values = b.array().reshape(a.operand.shape)
+    if a.operand.part is not None:
+        return a.array().tobytes() == b.array().tobytes()
+    values = b.operand.array().reshape(a.operand.shape)
     if a.operand.axes:
         values = values.transpose(np.argsort(a.operand.axes))  # as `a` is stored
     bits = f"u{values.itemsize}"

@@ -52,6 +52,13 @@ class Row:
         """Whose file holds the module: "encoder" or "decoder"."""
         return "encoder" if self.name.startswith("encoder.") else "decoder"
 
+    @property
+    def may_be_int8(self) -> bool:
+        """The engine takes an int8 weight as it is: those of products, and token tables."""
+        if self.kind is Kind.TABLE:
+            return self.name.endswith(".embed_tokens")
+        return self.kind in (Kind.LINEAR, Kind.LOGITS)
+
     def paths(self, i: int) -> list[str]:
         """Alternative ends of the module path in layer `i`."""
         own_path = self.name.partition(".")[2].replace(".", "/").replace("layers/", "layers.")

@@ -53,8 +53,10 @@ std::vector<float> product(const Kernels& kernels, const Problem& p) {
   std::vector<std::uint8_t> input(p.rows * quantized_stride(p.depth));
   std::vector<float> input_scales(p.rows), weight_scales(p.columns), output(p.rows * p.columns);
   std::vector<std::int8_t> panels(packed_size_s8(p.depth, p.columns));
-  std::vector<std::int32_t> column_sums(p.columns);
-  kernels.quantize(p.input.data(), p.depth, p.rows, p.depth, input.data(), input_scales.data());
+  std::vector<std::int32_t> input_sums(p.rows), column_sums(p.columns), zero_points(p.columns);
+  for (int i = 0; i < p.columns; ++i) zero_points[i] = i % 256 - 128;
+  kernels.quantize(p.input.data(), p.depth, p.rows, p.depth, input.data(), input_scales.data(),
+                   input_sums.data());
   pack_s8(p.weight.data(), p.columns, 1, p.depth, p.columns, panels.data(), weight_scales.data(),
           column_sums.data());
   GemmS8Args args = {};
@@ -67,8 +69,10 @@ std::vector<float> product(const Kernels& kernels, const Problem& p) {
   args.output_stride = p.columns;
   args.input = input.data();
   args.input_scales = input_scales.data();
+  args.input_sums = input_sums.data();
   args.panels = panels.data();
   args.weight_scales = weight_scales.data();
+  args.zero_points = zero_points.data();
   args.column_sums = column_sums.data();
   kernels.gemm_s8(args);
   return output;

@@ -28,11 +28,14 @@ def test_gathering_is_packing_the_columns(rng, pack, depth, count):
 @pytest.mark.parametrize("count", COUNTS)
 def test_gathered_int8_is_the_product_with_the_columns(isa, rng, depth, count):
     weight, columns = normal(rng, depth, 333), some_columns(rng, count)
-    bias = normal(rng, count)
+    bias, zero_points = normal(rng, count), rng.integers(-128, 128, 333).astype(np.int32)
     quantized = kernels.quantize(isa, normal(rng, 5, depth))
-    found = kernels.gathered_s8(isa, depth, quantized, kernels.pack_s8(weight), columns, bias)
-    packed = kernels.pack_s8(weight[:, columns])
-    assert_same_bits(found, kernels.gemm_s8(isa, depth, quantized, packed, bias))
+    packed, selected = kernels.pack_s8(weight), kernels.pack_s8(weight[:, columns])
+    for zeros in (None, zero_points):
+        found = kernels.gathered_s8(isa, depth, quantized, packed, columns, bias, zeros)
+        zeros = None if zeros is None else zeros[columns]
+        expected = kernels.gemm_s8(isa, depth, quantized, selected, bias, zero_points=zeros)
+        assert_same_bits(found, expected)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

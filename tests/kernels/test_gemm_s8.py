@@ -127,6 +127,27 @@ def test_is_the_defined_product(isa, rng, depth, columns):
     assert_same_bits(gemm_s8(isa, x, w, b), product(x, w, b))
 
 
+@pytest.mark.parametrize(("depth", "columns"), SHAPES)
+def test_zero_points_are_exact(isa, rng, depth, columns):
+    """uint8 weights less 128 and their zero points: differences from -255 to 255."""
+    x, bias = normal(rng, 13, depth), normal(rng, columns)
+    w = rng.integers(-128, 128, (depth, columns)).astype(np.int8)
+    w[0], w[-1] = -128, 127
+    zero_points = rng.integers(-128, 128, columns).astype(np.int32)
+    zero_points[0], zero_points[-1] = -128, 127
+    scales = np.abs(normal(rng, columns)) / np.float32(100)
+    panels, sums = kernels.arrange_s8(w)
+    quantized_x = kernels.quantize(isa, x)
+    found = kernels.gemm_s8(
+        isa, depth, quantized_x, (panels, scales, sums), bias, zero_points=zero_points
+    )
+    x8, x_scales = quantized(x)
+    np.testing.assert_array_equal(quantized_x[2], x8.sum(1))
+    sums = (x8.astype(np.int64) @ (w.astype(np.int64) - zero_points)).astype(np.float32)
+    bias = np.broadcast_to(bias, sums.shape)
+    assert_same_bits(found, fma(sums, x_scales[:, None] * scales, bias))
+
+
 def test_epilogue(isa, rng):
     x, w, b = normal(rng, 5, 70), normal(rng, 70, 45), normal(rng, 45)
     residual = normal(rng, 5, 45)

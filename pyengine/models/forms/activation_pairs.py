@@ -1,0 +1,62 @@
+"""QDQ: a QuantizeLinear and a DequantizeLinear around every activation.
+
+Both go, so that a value is read as it was before them: the engine quantises each row by itself when
+a product takes it, and computes the rest in float32. What a DequantizeLinear makes of a stored
+tensor stays.
+"""
+
+from __future__ import annotations
+
+from pyengine.models.forms.rewriting import Expansion, Rewriting
+from pyengine.models.graph import Node, Scope
+
+
+def _scaled_back(rewriting: Rewriting, node: Node) -> None:
+    """A DequantizeLinear: the value before its QuantizeLinear, also where pairs follow pairs."""
+    first = _first_of_pairs(node.scope, node)
+    if first is None:
+        return
+    rewriting.remove(node)
+    if _is_relu(first):
+        rewriting.add(node, "Relu", [first.inputs[0]], node.outputs[0])
+    else:
+        rewriting.rename(node.scope, node.outputs[0], first.inputs[0])
+
+
+def _first_of_pairs(scope: Scope, node: Node) -> Node | None:
+    """The QuantizeLinear of the first of the pairs whose last ends with `node`, if one does."""
+    first: Node | None = None
+    for _ in range(8):
+        quantize = scope.producer(node.inputs[0]) if node.inputs else None
+        if quantize is None or quantize.op_type != "QuantizeLinear" or not quantize.inputs:
+            break
+        first = quantize
+        before = scope.producer(quantize.inputs[0])
+        if before is None or before.op_type != "DequantizeLinear":
+            break
+        node = before
+    return first
+
+
+def _is_relu(quantize: Node) -> bool:
+    """Whether it stands for a Relu too: its zero point is the smallest integer.
+
+    onnxruntime's quantiser leaves out a Relu whose output it quantises so. After other operators
+    than sums and products nothing is negative anyway.
+    """
+    before = quantize.scope.producer(quantize.inputs[0])
+    zero = quantize.scope.constant(quantize.inputs[2]) if len(quantize.inputs) == 3 else None
+    if before is None or zero is None or before.op_type not in ("Add", "MatMul", "Gemm"):
+        return False
+    is_byte = zero.constant.type_name in ("uint8", "int8")
+    return is_byte and bool((zero.constant.array() == -128).all())
+
+
+def _drop(rewriting: Rewriting, node: Node) -> None:
+    rewriting.remove(node)
+
+
+EXPANSIONS: dict[str, Expansion] = {
+    "DequantizeLinear": _scaled_back,
+    "QuantizeLinear": _drop,
+}

@@ -1,0 +1,228 @@
+"""Attentions that onnxruntime's optimiser fused, or that exporters write for it.
+
+What comes in their place is for reading: it holds the products with weights, the heads, the factor
+on the scores and what is added to them, but neither mask nor cache.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pyengine.models.constants import Computed, Constant
+from pyengine.models.forms.rewriting import (
+    ONNXRUNTIME,
+    Expansion,
+    Rewriting,
+    add_bias,
+    optional,
+)
+from pyengine.models.graph import Node
+
+
+def _of_onnxruntime(expand: Expansion) -> Expansion:
+    """The same for operators of onnxruntime only."""
+
+    def expand_own(rewriting: Rewriting, node: Node) -> None:
+        if node.domain == ONNXRUNTIME:
+            expand(rewriting, node)
+
+    return expand_own
+
+
+def _attention(rewriting: Rewriting, node: Node) -> None:
+    """Attention(x, weight [in, 3 out], bias, mask, past, added to the scores)."""
+    weight = node.scope.constant(rewriting.input(node, 1))
+    if weight is None or len(weight.shape) != 2 or node.attribute("do_rotary", 0):
+        raise rewriting.refuse(node, "a stored weight and no rotary positions", "others")
+    sizes = node.attribute("qkv_hidden_sizes", [0])
+    if sizes == [0]:
+        sizes = [weight.shape[1] // 3] * 3
+    if len(sizes) != 3 or sum(sizes) != weight.shape[1]:
+        raise rewriting.refuse(node, f"sizes that add up to {weight.shape[1]}", f"{sizes}")
+    rewriting.remove(node)
+    x, bias = rewriting.input(node, 0), optional(node, 2)
+    projections = _projections(rewriting, node, x, rewriting.input(node, 1), bias, sizes)
+    _mix(rewriting, node, projections, sizes[0], optional(node, 5))
+
+
+def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
+    """MultiHeadAttention(queries, keys, values, bias [3 out], mask, added to the scores)."""
+    projections = [rewriting.input(node, i) for i in range(3)]
+    width = _width(rewriting, node)
+    rewriting.remove(node)
+    if optional(node, 3):
+        bias = node.scope.constant(node.inputs[3])
+        if bias is None or len(bias.shape) != 1 or bias.shape[0] % 3:
+            raise rewriting.refuse(node, "a stored bias of 3 equal parts", f"{node.inputs[3]!r}")
+        size = bias.shape[0] // 3
+        for i, name in enumerate("qkv"):
+            part = _slice(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
+            projections[i] = add_bias(rewriting, node, projections[i], part)
+    _mix(rewriting, node, projections, width, optional(node, 5))
+
+
+def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
+    """GroupQueryAttention(queries, keys, values, two pasts, two lengths, cosines, sines)."""
+    rewriting.remove(node)
+    heads, groups = node.attribute("num_heads", 1), node.attribute("kv_num_heads", 1)
+    projections = [rewriting.input(node, 0), optional(node, 1), optional(node, 2)]
+    width = _width(rewriting, node)
+    if not projections[1]:
+        width = width * heads // (heads + 2 * groups)
+        projections = _unpacked(rewriting, node, width, width * groups // heads)
+    if node.attribute("do_rotary", 0):
+        if node.attribute("rotary_interleaved", 0):
+            raise rewriting.refuse(node, "halves that turn against each other", "interleaved")
+        caches = [rewriting.input(node, i) for i in (7, 8)]
+        for i, name in enumerate("qk"):
+            output = f"{node.outputs[0]}/turned_{name}"
+            _turn(rewriting, node, projections[i], optional(node, 5), caches, output)
+            projections[i] = output
+    _mix(rewriting, node, projections, width, "")
+
+
+def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
+    """Queries, keys and values of one product [in, width + 2 key_width]."""
+    product = _product(rewriting, node)
+    rewriting.remove(product)
+    sizes = [width, key_width, key_width]
+    return _projections(rewriting, node, product.inputs[0], product.inputs[1], "", sizes)
+
+
+def _width(rewriting: Rewriting, node: Node) -> int:
+    """Of the product that gives the queries."""
+    product = _product(rewriting, node)
+    weight = product.scope.constant(product.inputs[1])
+    return weight.shape[-1] if weight is not None else 0
+
+
+def _product(rewriting: Rewriting, node: Node) -> Node:
+    """The product with a stored weight that gives the queries, perhaps with a bias after it."""
+    product = node.scope.producer(rewriting.input(node, 0))
+    if product is not None and product.op_type == "Add":
+        terms = (product.scope.producer(name) for name in product.inputs)
+        product = next((term for term in terms if term is not None), None)
+    if product is None or product.op_type != "MatMul" or len(product.inputs) != 2:
+        raise rewriting.refuse(node, "a product with a stored weight", f"{node.inputs[0]!r}")
+    return product
+
+
+def _projections(
+    rewriting: Rewriting, node: Node, x: str, weight: str, bias: str, sizes: list[int]
+) -> list[str]:
+    """Queries, keys and values, each by its part of the weight and of the bias."""
+    found = []
+    first = 0
+    for name, size in zip("qkv", sizes, strict=True):
+        part = _slice(rewriting, node, weight, f"weight_{name}", 1, first, size)
+        value = rewriting.add(node, "MatMul", [x, part], f"{node.outputs[0]}/{name}", "")
+        if bias:
+            part = _slice(rewriting, node, bias, f"bias_{name}", 0, first, size)
+            value = rewriting.add(node, "Add", [value, part], f"{node.outputs[0]}/{name}/sum", "")
+        found.append(value)
+        first += size
+    return found
+
+
+def _slice(
+    rewriting: Rewriting, node: Node, whole: str, name: str, axis: int, first: int, size: int
+) -> str:
+    output = f"{node.outputs[0]}/{name}"
+    bounds = {"axes": [axis], "starts": [first], "ends": [first + size]}
+    return rewriting.add(node, "Slice", [whole], output, "", **bounds)
+
+
+def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, added: str) -> None:
+    """softmax(scale * q k + added) v by heads, with queries of `width` numbers."""
+    output, head_dim = node.outputs[0], width / node.attribute("num_heads", 1)
+    if head_dim < 1 or any(not name for name in projections):
+        found = f"{width} numbers for {node.attribute('num_heads', 1)} heads"
+        raise rewriting.refuse(node, "queries, keys and values by heads", found)
+    scale = node.attribute("scale", 0.0) or 1 / math.sqrt(head_dim)
+    queries, keys, values = (
+        _heads(rewriting, node, name, value) for name, value in zip("qkv", projections, strict=True)
+    )
+    scores = rewriting.add(node, "MatMul", [queries, keys], f"{output}/scores", "")
+    factor = rewriting.add_constant(node, f"{output}/scale", np.array(scale, np.float32))
+    scores = rewriting.add(node, "Mul", [scores, factor], f"{output}/scaled", "")
+    if added:
+        scores = rewriting.add(node, "Add", [scores, added], f"{output}/biased", "")
+    shares = rewriting.add(node, "Softmax", [scores], f"{output}/shares", "")
+    mixed = rewriting.add(node, "MatMul", [shares, values], f"{output}/mixed", "")
+    turned = rewriting.add(node, "Transpose", [mixed], f"{output}/turned", "", perm=[0, 2, 1, 3])
+    shape = rewriting.add_constant(node, f"{output}/shape", np.array([0, 0, -1], np.int64))
+    rewriting.add(node, "Reshape", [turned, shape], output, "")
+
+
+def _heads(rewriting: Rewriting, node: Node, name: str, value: str) -> str:
+    """Queries, keys or values by heads."""
+    is_query = name == "q"
+    groups = node.attribute("num_heads" if is_query else "kv_num_heads", 0)
+    heads = groups or node.attribute("num_heads", 1)
+    output = f"{node.outputs[0]}/heads_{name}"
+    numbers = np.array([0, 0, heads, -1], np.int64)
+    shape = rewriting.add_constant(node, f"{output}/shape", numbers)
+    split = rewriting.add(node, "Reshape", [value, shape], f"{output}/split", "")
+    order = [0, 2, 3, 1] if name == "k" else [0, 2, 1, 3]
+    return rewriting.add(node, "Transpose", [split], output, "", perm=order)
+
+
+def _rotary(rewriting: Rewriting, node: Node) -> None:
+    """RotaryEmbedding(x, position ids, cosines, sines)."""
+    if node.attribute("interleaved", 0):
+        raise rewriting.refuse(node, "halves that turn against each other", "interleaved")
+    rewriting.remove(node)
+    caches = [rewriting.input(node, i) for i in (2, 3)]
+    inputs = rewriting.input(node, 0), rewriting.input(node, 1)
+    _turn(rewriting, node, *inputs, caches, node.outputs[0])
+
+
+def _turn(
+    rewriting: Rewriting, node: Node, x: str, positions: str, caches: list[str], output: str
+) -> None:
+    """Turns by the angles of which `caches` hold the cosines and sines."""
+    cosines, sines = (node.scope.constant(name) for name in caches)
+    if cosines is None or sines is None or cosines.shape != sines.shape:
+        raise rewriting.refuse(node, "stored cosines and sines", ", ".join(map(repr, caches)))
+    if len(cosines.shape) != 2 or cosines.shape[0] < 2:
+        raise rewriting.refuse(node, "cosines of several positions", f"{list(cosines.shape)}")
+    name = f"{output}/frequencies"
+    node.scope.constants[name] = frequencies(name, cosines.constant, sines.constant)
+    angles = rewriting.add(node, "Mul", [positions, name], f"{output}/angles", "")
+    cosine = rewriting.add(node, "Cos", [angles], f"{output}/cosine", "")
+    rewriting.add(node, "Mul", [x, cosine], output, "")
+
+
+_FARTHEST = 1 << 12
+"""Positions that the frequencies are read from; farther angles are no more exact."""
+
+
+def frequencies(name: str, cosines: Constant, sines: Constant) -> Constant:
+    """The inverse frequencies [pairs] of rotary positions by tables [positions, pairs].
+
+    The angle at position 1 gives each to about seven digits; those at 2, 4, 8, ..., whose whole
+    turns are then known, correct the last of them.
+    """
+
+    def compute() -> np.ndarray:
+        rows = [array.array().astype(np.float64) for array in (sines, cosines)]
+        angles = np.arctan2(rows[0], rows[1])
+        found: np.ndarray = angles[1]
+        position = 2
+        while position < min(len(angles), _FARTHEST):
+            turns = np.rint((found * position - angles[position]) / (2 * np.pi))
+            found = (angles[position] + 2 * np.pi * turns) / position
+            position *= 2
+        return found
+
+    return Computed(name, (cosines.dims[1],), [cosines, sines], compute)
+
+
+EXPANSIONS: dict[str, Expansion] = {
+    "Attention": _of_onnxruntime(_attention),
+    "MultiHeadAttention": _of_onnxruntime(_multi_head_attention),
+    "GroupQueryAttention": _of_onnxruntime(_group_query_attention),
+    "RotaryEmbedding": _of_onnxruntime(_rotary),
+}

@@ -1,0 +1,255 @@
+"""The forms in which exports come, against the plain export and onnxruntime.
+
+A quantised file's oracle is the plain export with the weights that the file stands for: onnxruntime
+on the file itself rounds the activations in another way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_forms import (
+    block_weights,
+    blocks,
+    converted,
+    dequantised,
+    dynamic,
+    expected_outputs,
+    qdq,
+    session_optimised,
+    transformers_optimised,
+    with_weights,
+)
+from onnxruntime.quantization import QuantType
+
+import pyengine
+from pyengine.info import open_model
+from pyengine.models import ModelFolder, read_model
+from pyengine.models.quantized import dequantized
+
+from .conftest import FIXTURES
+
+QINT8, QUINT8 = QuantType.QInt8, QuantType.QUInt8
+ALL = ("marian-split", "marian-merged", "bart", "t5", "bert-cls", "roberta", "gpt2", "llama")
+
+
+def outputs_of(folder: Path, compute_type: str, ids: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """What the engine computes, as expected_outputs gives it."""
+    with open_model(folder, compute_type=compute_type, cache_dir=False) as model:
+        if not isinstance(model, pyengine.Encoder):
+            has_source = isinstance(model, pyengine.Translator)
+            sources = source if has_source else source[:0]
+            return model.engine.logits(sources.astype(np.int32), ids.astype(np.int32))
+        if model.config.num_labels == 0:
+            return model.forward([ids.tolist()])[0]
+        offsets = np.array([0, len(ids)], np.int64)
+        return model.engine.classify(ids.astype(np.int32), offsets, 1)
+
+
+def some_ids(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of a text and of a source that every fixture knows."""
+    rng = np.random.default_rng(len(name))
+    return rng.integers(4, 90, 17), rng.integers(4, 90, 12)
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    counted = expected > -1e4
+    scale = np.abs(expected).max(axis=1, where=counted, initial=0)
+    return float((np.abs(found - expected).max(axis=1, where=counted, initial=0) / scale).max())
+
+
+def plain_with(model: ModelFolder, name: str, out: Path) -> list[Path]:
+    """The plain files of fixture `name` with the weights that those of `model` stand for."""
+    files = []
+    for path in model.graph_paths.values():
+        relative = path.relative_to(model.path)
+        (out / relative).parent.mkdir(parents=True, exist_ok=True)
+        with_weights(FIXTURES / name / relative, dequantised(path), out / relative)
+        files.append(out / relative)
+    return files
+
+
+def check_quantised(name: str, folder: Path, tmp_path: Path) -> None:
+    """Weights to the bit, outputs in float32 and in int8, which is the default."""
+    model = read_model(folder)
+    assert model.stored_type == "int8"
+    files = plain_with(model, name, tmp_path / "plain")
+    plain = FIXTURES / name
+    for path in plain.iterdir():
+        if path.suffix == ".json":
+            (tmp_path / "plain" / path.name).write_bytes(path.read_bytes())
+    expected_tensors = read_model(tmp_path / "plain").tensors
+    found_tensors = dequantized(model.tensors)
+    assert set(found_tensors) == set(expected_tensors)
+    for tensor, expected in expected_tensors.items():
+        np.testing.assert_array_equal(found_tensors[tensor], expected, err_msg=tensor)
+    ids, source = some_ids(name)
+    expected = expected_outputs(files, ids, source)
+    assert difference(outputs_of(folder, "float32", ids, source), expected) <= 1e-4
+    int8 = outputs_of(folder, "default", ids, source)
+    assert 1e-4 < difference(int8, expected) <= 1e-1
+    np.testing.assert_array_equal(int8, outputs_of(folder, "int8", ids, source))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("weight_type", [QINT8, QUINT8])
+@pytest.mark.parametrize("name", ALL)
+def test_dynamic_quantisation(
+    name: str, weight_type: QuantType, per_channel: bool, tmp_path: Path
+) -> None:
+    folder = converted(name, tmp_path / "model", dynamic(weight_type, per_channel))
+    check_quantised(name, folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("weight_type", "activation_type", "per_channel"),
+    [(QINT8, QUINT8, False), (QUINT8, QUINT8, False), (QINT8, QINT8, True)],
+)
+@pytest.mark.parametrize("name", ["marian-split", "t5", "bert-cls", "gpt2"])
+def test_qdq(
+    name: str,
+    weight_type: QuantType,
+    activation_type: QuantType,
+    per_channel: bool,
+    tmp_path: Path,
+) -> None:
+    convert = qdq(weight_type, activation_type, per_channel)
+    check_quantised(name, converted(name, tmp_path / "model", convert), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("bits", "symmetric", "qdq_format"),
+    [(4, True, False), (4, False, False), (8, False, False), (4, False, True)],
+)
+@pytest.mark.parametrize("name", ["marian-split", "marian-odd", "bert-cls", "gpt2"])
+def test_blocks_of_few_bits(
+    name: str, bits: int, symmetric: bool, qdq_format: bool, tmp_path: Path
+) -> None:
+    """Expanded to float32; onnxruntime, which computes with the same numbers, is the oracle."""
+    folder = converted(name, tmp_path, blocks(bits, symmetric, qdq_format))
+    model = read_model(folder)
+    assert model.stored_type == "float32"
+    found = [model.tensors[tensor] for tensor in model.tensors]
+    for path in model.graph_paths.values():
+        for weight in block_weights(path):
+            assert any(np.array_equal(weight, tensor) for tensor in found)
+    ids, source = some_ids(name)
+    expected = expected_outputs(list(model.graph_paths.values()), ids, source)
+    assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
+
+
+def check_optimised(name: str, folder: Path, *operators: str) -> None:
+    """The tensors of the plain export, and the outputs of onnxruntime on the same files."""
+    model = read_model(folder)
+    found_operators = {operator for form in model.forms for operator in form.operators}
+    assert set(operators) <= found_operators
+    plain = read_model(FIXTURES / name).tensors
+    assert set(model.tensors) == set(plain)
+    for tensor, expected in plain.items():
+        np.testing.assert_array_equal(model.tensors[tensor], expected, err_msg=tensor)
+    # No CPU kernel of onnxruntime runs RelativePositionBias; the tensors are equal anyway.
+    runs = FIXTURES / name if "RelativePositionBias" in operators else folder
+    files = [runs / path.relative_to(folder) for path in model.graph_paths.values()]
+    ids, source = some_ids(name)
+    expected = expected_outputs(files, ids, source)
+    assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
+
+
+SESSION_OPTIMISED = {
+    "marian-split": ("FusedMatMul", "QuickGelu"),
+    "marian-merged": ("FusedMatMul",),
+    "marian-dynamo": ("SkipLayerNormalization", "BiasGelu"),
+    "bart": ("FusedMatMul", "BiasGelu"),
+    "t5": ("FusedMatMul", "SimplifiedLayerNormalization"),
+    "mt5": ("FastGelu",),
+    "bert-cls": ("FusedGemm", "BiasGelu"),
+    "gpt2": ("FastGelu",),
+    "llama": ("SimplifiedLayerNormalization", "QuickGelu"),
+}
+
+
+@pytest.mark.parametrize("level", ["BASIC", "EXTENDED"])
+@pytest.mark.parametrize("name", SESSION_OPTIMISED)
+def test_graphs_that_a_session_optimised(name: str, level: str, tmp_path: Path) -> None:
+    operators = SESSION_OPTIMISED[name] if level == "EXTENDED" else ()
+    check_optimised(name, converted(name, tmp_path, session_optimised(level)), *operators)
+
+
+TRANSFORMERS_OPTIMISED = {
+    "marian-split": ("SkipLayerNormalization",),
+    "bart": ("SkipLayerNormalization", "BiasGelu"),
+    "m2m": ("SkipLayerNormalization",),
+    "t5": ("Attention", "RelativePositionBias", "SkipSimplifiedLayerNormalization"),
+    "bert-cls": ("Attention", "EmbedLayerNormalization", "BiasGelu"),
+    "distilbert-cls": ("Attention", "EmbedLayerNormalization", "BiasGelu"),
+    "roberta": ("Attention", "SkipLayerNormalization"),
+    "gpt2": ("FastGelu", "SkipLayerNormalization"),
+    "llama": ("SkipSimplifiedLayerNormalization",),
+}
+
+
+@pytest.mark.parametrize("level", [0, 2])
+@pytest.mark.parametrize("name", TRANSFORMERS_OPTIMISED)
+def test_graphs_of_the_transformers_optimiser(name: str, level: int, tmp_path: Path) -> None:
+    operators = TRANSFORMERS_OPTIMISED[name]
+    if (name, level) == ("llama", 0):
+        operators += ("RotaryEmbedding",)
+    convert = transformers_optimised(name, level)
+    check_optimised(name, converted(name, tmp_path, convert), *operators)
+
+
+def test_attention_of_several_inputs(tmp_path: Path) -> None:
+    convert = transformers_optimised("bert-cls", 0, use_multi_head_attention=True)
+    check_optimised("bert-cls", converted("bert-cls", tmp_path, convert), "MultiHeadAttention")
+
+
+@pytest.mark.parametrize("name", ["bart", "bert-cls"])
+def test_an_approximated_gelu_is_computed_as_the_file_says(name: str, tmp_path: Path) -> None:
+    convert = transformers_optimised(name, 2, enable_gelu_approximation=True)
+    folder = converted(name, tmp_path, convert)
+    assert read_model(folder).config.activation == "gelu_tanh"
+    check_optimised(name, folder, "FastGelu")
+
+
+@pytest.mark.parametrize("name", ["marian-split", "gpt2", "bert-cls", "t5"])
+def test_quantised_and_optimised(name: str, tmp_path: Path) -> None:
+    """A session makes MatMulIntegerToFloat or DynamicQuantizeMatMul of the products."""
+    quantise, optimise = dynamic(QUINT8, True), session_optimised("EXTENDED")
+
+    def convert(path: Path, out: Path) -> None:
+        quantise(path, out.with_suffix(".quantised"))
+        optimise(out.with_suffix(".quantised"), out)
+        out.with_suffix(".quantised").unlink()
+
+    folder = converted(name, tmp_path / "optimised", convert)
+    model, plain = read_model(folder), read_model(converted(name, tmp_path / "plain", quantise))
+    operators = {operator for form in model.forms for operator in form.operators}
+    assert operators & {"MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
+    assert "MatMulInteger" not in operators and model.stored_type == "int8"
+    assert set(model.tensors) == set(plain.tensors)
+    for tensor, expected in plain.tensors.items():
+        np.testing.assert_array_equal(model.tensors[tensor], expected, err_msg=tensor)
+
+
+def test_optimised_and_quantised(tmp_path: Path) -> None:
+    """Attention and embeddings of integer weights are QAttention and QEmbedLayerNormalization."""
+    name = "bert-cls"
+    optimise, quantise = transformers_optimised(name, 0), dynamic(QUINT8, False)
+
+    def convert(path: Path, out: Path) -> None:
+        optimise(path, out.with_suffix(".optimised"))
+        quantise(out.with_suffix(".optimised"), out)
+        out.with_suffix(".optimised").unlink()
+
+    folder = converted(name, tmp_path, convert)
+    model, plain = read_model(folder), read_model(FIXTURES / name).tensors
+    operators = {operator for form in model.forms for operator in form.operators}
+    assert "QAttention" in operators
+    found = dequantized(model.tensors)
+    for tensor, expected in plain.items():
+        assert np.abs(found[tensor] - expected).max() <= 5e-3 * np.abs(expected).max(), tensor
+    ids, source = some_ids(name)
+    expected = outputs_of(FIXTURES / name, "float32", ids, source)
+    assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-1
