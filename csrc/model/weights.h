@@ -146,7 +146,7 @@ Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& s
 
 // Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
 // are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 2;
+inline constexpr int kPackedLayout = 3;
 
 // Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
 template <class WeightsT, class Visit>

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyengine.bench.dequantised import dequantised
 from pyengine.bench.widened import widened
 from pyengine.errors import Error
 
@@ -302,11 +303,11 @@ def onnxruntime_session(path: Path, threads: int) -> Any:
 def exact_session(path: Path, threads: int) -> Any:
     """The same, but all is computed in float32. A DequantizeLinear is, as it is written: otherwise
     onnxruntime may multiply its int8 weight with activations that it quantises, which is faster.
-    So are weights of 16 bits, whatever the graph says.
+    So are weights of 16 bits, whatever the graph says, and products of integers.
     """
     ort, settings = import_onnxruntime(), _settings(threads)
     settings.add_session_config_entry("session.disable_quant_qdq", "1")
-    with widened(path) as file:
+    with widened(path) as wide, dequantised(wide) as file:
         return ort.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
 
 

@@ -42,6 +42,13 @@ class Node:
     scope: Scope = field(repr=False)
     _proto: onnx.NodeProto = field(repr=False)
 
+    def to_proto(self) -> onnx.NodeProto:
+        """The node as ONNX writes it, with the inputs that it has now."""
+        proto = type(self._proto)()
+        proto.CopyFrom(self._proto)
+        proto.input[:] = self.inputs
+        return proto
+
     @property
     def domain(self) -> str:
         """Whose operator it is; "" for ONNX itself."""
@@ -133,6 +140,20 @@ class Scope:
             name = node.inputs[0]
         return None
 
+    def stored(self, name: str) -> Constant | None:
+        """The stored tensor `name`, seen through Identity alone; None for anything else."""
+        scope: Scope | None = self
+        for _ in range(32):
+            while scope and name not in scope.constants and name not in scope.producers:
+                scope = scope.parent
+            if scope is None or name in scope.constants:
+                return scope.constants[name] if scope else None
+            node = scope.producers[name]
+            if node.op_type != "Identity" or not node.inputs:
+                return None
+            name = node.inputs[0]
+        return None
+
     def producer(self, name: str) -> Node | None:
         """The node that writes `name`, here or in a graph around; None of a stored tensor."""
         scope: Scope | None = self
@@ -147,13 +168,12 @@ def _quantization(node: Node) -> Quantization | None:
     """Scale and zero point of a DequantizeLinear, if they are constant and not of blocks."""
     if len(node.inputs) not in (2, 3) or node.attribute("block_size", 0):
         return None
-    scale = node.scope.constant(node.inputs[1])
+    scale = node.scope.stored(node.inputs[1])
     zero_name = node.inputs[2] if len(node.inputs) == 3 else ""
-    zero_point = node.scope.constant(zero_name) if zero_name else None
+    zero_point = node.scope.stored(zero_name) if zero_name else None
     if scale is None or (zero_name and zero_point is None):
         return None
-    zero = zero_point.constant if zero_point else None
-    return Quantization(scale.constant, zero, node.attribute("axis", 1))
+    return Quantization(scale, zero_point, node.attribute("axis", 1))
 
 
 def _part(node: Node) -> tuple[int, int, int] | None:

@@ -272,7 +272,7 @@ def test_a_model_that_changes_while_it_is_read_is_not_kept(
 
 
 EXPECTED_PACKING = {
-    # Of marian-split in layout 2. Where this differs, raise kPackedLayout in csrc/model/weights.h.
+    # Of marian-split in layout 3. Where this differs, raise kPackedLayout in csrc/model/weights.h.
     "float32": "ecb428065a4c4acc",
     "bfloat16": "5ca5153602491ea5",
     "int8": "8a8d3135cb7606c7",
@@ -285,7 +285,7 @@ def test_another_packing_has_another_layout_number(ids_model: Path, compute_type
     digest = hashlib.sha256()
     for array in packed.packed.arrays():
         digest.update(array)
-    assert _core.PACKED_LAYOUT == 2
+    assert _core.PACKED_LAYOUT == 3
     assert digest.hexdigest()[:16] == EXPECTED_PACKING[compute_type]
 
 

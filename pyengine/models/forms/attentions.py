@@ -20,6 +20,8 @@ from pyengine.models.forms.rewriting import (
 )
 from pyengine.models.graph import Node
 
+_MOST_HEADS = 1 << 16
+
 
 def _of_onnxruntime(expand: Expansion) -> Expansion:
     """The same for operators of onnxruntime only."""
@@ -66,7 +68,8 @@ def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
 def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
     """GroupQueryAttention(queries, keys, values, two pasts, two lengths, cosines, sines)."""
     rewriting.remove(node)
-    heads, groups = node.attribute("num_heads", 1), node.attribute("kv_num_heads", 1)
+    heads = _num_heads(rewriting, node)
+    groups = _num_heads(rewriting, node, "kv_num_heads")
     projections = [rewriting.input(node, 0), optional(node, 1), optional(node, 2)]
     width = _width(rewriting, node)
     if not projections[1]:
@@ -86,9 +89,12 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
 def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
     """Queries, keys and values of one product [in, width + 2 key_width]."""
     product = _product(rewriting, node)
-    rewriting.remove(product)
+    last = node.scope.producer(node.inputs[0]) or product
+    biases = [name for name in last.inputs if last is not product and last.scope.constant(name)]
+    rewriting.remove(product, last)
     sizes = [width, key_width, key_width]
-    return _projections(rewriting, node, product.inputs[0], product.inputs[1], "", sizes)
+    bias = biases[0] if biases else ""
+    return _projections(rewriting, node, product.inputs[0], product.inputs[1], bias, sizes)
 
 
 def _width(rewriting: Rewriting, node: Node) -> int:
@@ -136,11 +142,11 @@ def _slice(
 
 def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, added: str) -> None:
     """softmax(scale * q k + added) v by heads, with queries of `width` numbers."""
-    output, head_dim = node.outputs[0], width / node.attribute("num_heads", 1)
-    if head_dim < 1 or any(not name for name in projections):
-        found = f"{width} numbers for {node.attribute('num_heads', 1)} heads"
+    output, heads = node.outputs[0], _num_heads(rewriting, node)
+    if width < heads or any(not name for name in projections):
+        found = f"{width} numbers for {heads} heads"
         raise rewriting.refuse(node, "queries, keys and values by heads", found)
-    scale = node.attribute("scale", 0.0) or 1 / math.sqrt(head_dim)
+    scale = node.attribute("scale", 0.0) or 1 / math.sqrt(width / heads)
     queries, keys, values = (
         _heads(rewriting, node, name, value) for name, value in zip("qkv", projections, strict=True)
     )
@@ -156,11 +162,17 @@ def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, a
     rewriting.add(node, "Reshape", [turned, shape], output, "")
 
 
+def _num_heads(rewriting: Rewriting, node: Node, name: str = "num_heads") -> int:
+    heads: int = node.attribute(name, 0)
+    if not 0 < heads <= _MOST_HEADS:
+        raise rewriting.refuse(node, f"{name} from 1 to {_MOST_HEADS}", f"{heads}")
+    return heads
+
+
 def _heads(rewriting: Rewriting, node: Node, name: str, value: str) -> str:
     """Queries, keys or values by heads."""
-    is_query = name == "q"
-    groups = node.attribute("num_heads" if is_query else "kv_num_heads", 0)
-    heads = groups or node.attribute("num_heads", 1)
+    is_grouped = name != "q" and node.op_type == "GroupQueryAttention"
+    heads = _num_heads(rewriting, node, "kv_num_heads" if is_grouped else "num_heads")
     output = f"{node.outputs[0]}/heads_{name}"
     numbers = np.array([0, 0, heads, -1], np.int64)
     shape = rewriting.add_constant(node, f"{output}/shape", numbers)

@@ -36,7 +36,7 @@ def _integer_product(rewriting: Rewriting, node: Node) -> None:
     x = _source(rewriting, node, rewriting.input(node, 0))
     cast = _only_reader(rewriting, node, "Cast", node)
     product = _only_reader(rewriting, node, "Mul", cast)
-    factors = next(name for name in product.inputs if name != cast.outputs[0])
+    factors = next((name for name in product.inputs if name != cast.outputs[0]), "")
     scales = node.scope.producer(factors)
     if scales is None or scales.op_type != "Mul":
         raise rewriting.refuse(node, "a product of its two scales", f"{factors!r}")
