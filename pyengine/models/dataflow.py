@@ -142,7 +142,7 @@ def number_of(value: Value) -> float | None:
     if operand is None or operand.constant.size != 1:
         return None
     if operand.constant.may_be_weight:
-        return float(operand.array().flat[0])
+        return float(operand.values().flat[0])
     return operand.constant.integer()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyengine.models.dataflow import Value, constants, input_of, number_of, varying
 from pyengine.models.graph import Node
 
+_LARGE = 64000.0  # bounds are float16's largest number, 65504, or that less 1000
 _NORMS = {"layer_norm": "LayerNormalization", "rms_norm": "RMSNormalization"}
 
 
@@ -81,6 +82,35 @@ def scaled(value: Value) -> Value:
     if any(operand.constant.size != 1 for operand in constants(node)):
         return value
     return varying(node)[0]
+
+
+def unclamped(value: Value) -> Value:
+    """What was kept within float16's range, as exports in float16 do, or `value` itself."""
+    for _ in range(2):  # a lower and an upper bound
+        node = value.plain.producer
+        if node is None or node.op_type not in ("Clip", "Min", "Max"):
+            break
+        bounds = [input_of(node, i) for i in range(1, len(node.inputs))]
+        if not all(_is_large(bound) for bound in bounds):
+            break
+        value = input_of(node, 0)
+    return value
+
+
+def _is_large(bound: Value) -> bool:
+    """Whether a bound is near the end of float16's range, or one of two such by what overflows."""
+    node = bound.plain.producer
+    if node is not None and node.op_type == "Neg":
+        bound = input_of(node, 0)
+        node = bound.plain.producer
+    if node is not None and node.op_type == "Where":
+        return all(_is_large_number(input_of(node, i)) for i in (1, 2))
+    return _is_large_number(bound)
+
+
+def _is_large_number(value: Value) -> bool:
+    number = number_of(value.plain)
+    return number is not None and abs(number) >= _LARGE
 
 
 def norm(value: Value, kind: str) -> Part | None:

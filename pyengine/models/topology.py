@@ -15,7 +15,15 @@ from pyengine.models.attention import Attention, read_attention, read_recurrence
 from pyengine.models.config import ModelConfig
 from pyengine.models.dataflow import Value, behind, input_of, varying
 from pyengine.models.graph import Graph, Node
-from pyengine.models.patterns import Part, Unrecognised, linear, norm, rows_of_table, scaled
+from pyengine.models.patterns import (
+    Part,
+    Unrecognised,
+    linear,
+    norm,
+    rows_of_table,
+    scaled,
+    unclamped,
+)
 
 ACTIVATIONS = frozenset(
     {"Add", "Sub", "Mul", "Div", "Neg", "Pow", "Relu", "Sigmoid", "Erf", "Tanh", "Gelu", "Clip"}
@@ -112,7 +120,7 @@ class _Reading:
 
     def _block(self, x: Value, norm_name: str, module: str) -> Value:
         """What enters a block with its residual connection and its norm."""
-        before = self._config.normalize_before
+        before, x = self._config.normalize_before, unclamped(x)
         whole = x if before else self._norm(norm_name, x)
         branch, residual = self._residual(whole, module)
         entered = self._inner(module, branch)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from pyengine.errors import Error, ModelFormatError, UnsupportedModelError
 from pyengine.models import read_model
@@ -222,6 +222,33 @@ def test_scores_that_are_scaled_otherwise(tmp_path: Path) -> None:
     onnx.save(model, folder / "decoder_model.onnx")
     with pytest.raises(UnsupportedModelError, match=r"1\.encoder_attn .*0\.353553, not 1, found"):
         read_model(folder)
+
+
+def clamp(graph: onnx.GraphProto, name: str, bound: float) -> None:
+    """Keep a value within +-bound in whatever reads it, as T5 does in float16."""
+    limit = numpy_helper.from_array(np.array(bound, np.float32), f"{name}_limit")
+    lower, upper, kept = (f"{name}_{word}" for word in ("lower", "upper", "kept"))
+    for node in graph.node:
+        node.input[:] = [kept if read == name else read for read in node.input]
+    graph.initializer.append(limit)
+    inputs = [("Neg", [limit.name], lower), ("Max", [name, lower], upper)]
+    for op_type, read, written in (*inputs, ("Min", [upper, limit.name], kept)):
+        graph.node.append(helper.make_node(op_type, read, [written]))
+
+
+@pytest.mark.parametrize("bound", [64504.0, 10.0])
+def test_clamps_to_the_range_of_float16(tmp_path: Path, bound: float) -> None:
+    folder, model = changed("transformer-prenorm", "encoder_model.onnx", tmp_path)
+    norms = nodes_of(model.graph, "LayerNormalization")
+    for name in {norm.input[0] for norm in norms[1:]}:  # residual sums
+        clamp(model.graph, name, bound)
+    onnx.save(model, folder / "encoder_model.onnx")
+    if bound < 64000:
+        with pytest.raises(UnsupportedModelError, match=r"a residual sum, found Min"):
+            read_model(folder)
+    else:
+        expected = read_model(FIXTURES / "transformer-prenorm").tensors
+        assert read_model(folder).tensors.keys() == expected.keys()
 
 
 def test_one_branch_of_a_merged_decoder_differs(tmp_path: Path) -> None:
