@@ -102,7 +102,8 @@ py::tuple pack_s8_weight(const py::array_t<float>& weight) {
   Ints sums(w.columns);
   pack_s8(w.data, w.stride_k, w.stride_n, w.depth, w.columns, panels.mutable_data(), scales.mutable_data(),
           sums.mutable_data());
-  return py::make_tuple(panels, scales, sums);
+  const Ints zero_points(w.columns, std::vector<std::int32_t>(w.columns).data());
+  return py::make_tuple(panels, scales, zero_points, sums);
 }
 
 // What follows the sums of a product: bias [columns], activation, residual [rows, columns] or None.
@@ -145,8 +146,7 @@ Floats gemm_f32(const std::string& isa, const Floats& input, const Floats& panel
   args.input = input.data();
   args.input_stride = args.depth = columns_of(input);
   args.panels = panels.data();
-  const Kernels& kernels = select_kernels(isa);
-  run(repeat, [&] { kernels.gemm_f32(args); });
+  run(repeat, [&, &kernels = select_kernels(isa)] { kernels.gemm_f32(args); });
   return output;
 }
 
@@ -159,12 +159,11 @@ Floats gemm_bf16(const std::string& isa, const Floats& input, const Halves& pane
   args.input = input.data();
   args.input_stride = args.depth = columns_of(input);
   args.panels = reinterpret_cast<const Bfloat16*>(panels.data());
-  const Kernels& kernels = select_kernels(isa);
-  run(repeat, [&] { kernels.gemm_bf16(args); });
+  run(repeat, [&, &kernels = select_kernels(isa)] { kernels.gemm_bf16(args); });
   return output;
 }
 
-// input [rows, depth] -> quantized [rows, quantized_stride(depth)] in the table's own form, scales and sums
+// input [rows, depth] -> bytes [rows, quantized_stride(depth)] in the table's own form, scales and sums
 // [rows]
 py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
   require(input.ndim() == 2, "input must be [rows, depth]");
@@ -172,69 +171,55 @@ py::tuple quantize(const std::string& isa, const Floats& input, int repeat) {
   UnsignedBytes quantized({std::int64_t{rows_of(input)}, quantized_stride(depth)});
   Floats scales = empty(rows_of(input));
   const Kernels& kernels = select_kernels(isa);
-  std::uint8_t* bytes = quantized.mutable_data();
   Ints sums(scales.size());
-  float* row_scales = scales.mutable_data();
-  std::int32_t* row_sums = sums.mutable_data();
-  run(repeat,
-      [&] { kernels.quantize(input.data(), depth, rows_of(input), depth, bytes, row_scales, row_sums); });
+  run(repeat, [&] {
+    kernels.quantize(input.data(), depth, rows_of(input), depth, quantized.mutable_data(),
+                     scales.mutable_data(), sums.mutable_data());
+  });
   return py::make_tuple(quantized, scales, sums);
 }
 
 using Quantized = std::tuple<UnsignedBytes, Floats, Ints>;
+using PackedS8 = std::tuple<Bytes, Floats, Ints, Ints>;
 
-// Those given, or the zeros of a symmetric weight.
-Ints zero_points_of(const std::optional<Ints>& given, py::ssize_t num_columns) {
-  if (given) {
-    require(given->size() == num_columns, "zero points must be [columns]");
-    return *given;
-  }
-  Ints zeros(num_columns);
-  std::fill_n(zeros.mutable_data(), num_columns, 0);
-  return zeros;
-}
-
-// quantized as quantize() gives (bytes, scales, sums), packed as pack_s8() gives (panels, scales, column
-// sums)
-Floats gemm_s8(const std::string& isa, int depth, const Quantized& quantized,
-               const std::tuple<Bytes, Floats, Ints>& packed, const Floats& bias,
-               const std::string& activation, const std::optional<Floats>& residual,
-               const std::optional<Ints>& zero_points, int repeat) {
-  const auto& [input, input_scales, input_sums] = quantized;
-  const auto& [panels, weight_scales, column_sums] = packed;
-  require(
-      input.ndim() == 2 && input.shape(1) == quantized_stride(depth) && input_scales.size() == input.shape(0),
-      "quantized must be what quantize gives for [rows, depth]");
-  require(weight_scales.size() == bias.size() && column_sums.size() == bias.size(),
-          "weight scales and column sums must be [columns]");
-  const Ints zeros = zero_points_of(zero_points, bias.size());
-  GemmS8Args args = {};
-  Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
-                          {bias, activation, residual});
+// Fills in what does not depend on where the columns lie.
+Floats prepare_s8(GemmS8Args& args, int depth, const Quantized& quantized, const Bytes& panels,
+                  const Epilogue& epilogue) {
+  const auto& [input, scales, sums] = quantized;
+  require(input.ndim() == 2 && input.shape(1) == quantized_stride(depth) && scales.size() == input.shape(0),
+          "quantized must be what quantize gives for [rows, depth]");
+  Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup, epilogue);
   args.depth = depth;
   args.input = input.data();
-  args.input_scales = input_scales.data();
-  args.input_sums = input_sums.data();
+  args.input_scales = scales.data();
+  args.input_sums = sums.data();
+  return output;
+}
+
+// quantized as quantize() gives (bytes, scales, sums), packed as pack_s8() gives (panels, scales, zero
+// points, column sums)
+Floats gemm_s8(const std::string& isa, int depth, const Quantized& quantized, const PackedS8& packed,
+               const Floats& bias, const std::string& activation, const std::optional<Floats>& residual,
+               int repeat) {
+  const auto& [panels, weight_scales, zero_points, column_sums] = packed;
+  require(zero_points.size() == bias.size() && column_sums.size() == bias.size(), "packed must be [columns]");
+  GemmS8Args args = {};
+  Floats output = prepare_s8(args, depth, quantized, panels, {bias, activation, residual});
   args.panels = panels.data();
   args.weight_scales = weight_scales.data();
-  args.zero_points = zeros.data();
+  args.zero_points = zero_points.data();
   args.column_sums = column_sums.data();
-  const Kernels& kernels = select_kernels(isa);
-  run(repeat, [&] { kernels.gemm_s8(args); });
+  run(repeat, [&, &kernels = select_kernels(isa)] { kernels.gemm_s8(args); });
   return output;
 }
 
 // gemm_s8 of the columns `rows` of the weight; bias [rows]
-Floats gathered_s8(const std::string& isa, int depth, const Quantized& quantized,
-                   const std::tuple<Bytes, Floats, Ints>& packed, const Ints& rows, const Floats& bias,
-                   const std::optional<Ints>& zero_points) {
-  const auto& [input, input_scales, input_sums] = quantized;
-  const auto& [panels, weight_scales, column_sums] = packed;
-  require(input.ndim() == 2 && input.shape(1) == quantized_stride(depth), "quantized must be of this depth");
+Floats gathered_s8(const std::string& isa, int depth, const Quantized& quantized, const PackedS8& packed,
+                   const Ints& rows, const Floats& bias) {
+  const auto& [panels, weight_scales, zero_points, column_sums] = packed;
   require(rows.size() == bias.size(), "bias must be [rows]");
   std::vector<std::int8_t> table(static_cast<std::size_t>(weight_scales.size()) * table_stride(depth));
   unpack_table(panels.data(), depth, weight_scales.size(), table.data());
-  const Ints all_zeros = zero_points_of(zero_points, weight_scales.size());
   std::vector<float> scales;
   std::vector<std::int32_t> sums, zeros;
   for (py::ssize_t i = 0; i < rows.size(); ++i) {
@@ -242,15 +227,10 @@ Floats gathered_s8(const std::string& isa, int depth, const Quantized& quantized
     require(row >= 0 && row < weight_scales.size(), "a row is not there");
     scales.push_back(weight_scales.data()[row]);
     sums.push_back(column_sums.data()[row]);
-    zeros.push_back(all_zeros.data()[row]);
+    zeros.push_back(zero_points.data()[row]);
   }
   GatheredS8Args args = {};
-  Floats output = prepare(args, panels, rows_of(input), (depth + kDepthGroup - 1) / kDepthGroup,
-                          {bias, "none", std::nullopt});
-  args.depth = depth;
-  args.input = input.data();
-  args.input_scales = input_scales.data();
-  args.input_sums = input_sums.data();
+  Floats output = prepare_s8(args, depth, quantized, panels, {bias, "none", std::nullopt});
   args.panels = table.data();
   args.weight_scales = scales.data();
   args.zero_points = zeros.data();
@@ -502,10 +482,9 @@ void bind_kernels(py::module_& m) {
   k.def("pack_s8", &pack_s8_weight, arg("weight"));
   k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none(), arg("zero_points") = py::none(),
-        arg("repeat") = 1);
+        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
   k.def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
-        arg("bias"), arg("zero_points") = py::none());
+        arg("bias"));
   k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
         arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
         arg("biases") = py::none(), arg("repeat") = 1);

@@ -45,7 +45,8 @@ class ModelFolder:
             them, each read when it is asked for. Linear weights are [in, out]. Arrays are read-only
             and may be views of each other or of any strides: a tied output projection is the token
             table transposed. A weight "x.weight" may be int8: it then comes with "x.weight_scale",
-            float32 [out], of a token table [rows], and means int8 * scale.
+            float32 [out], of a token table [rows], and unless all are 0 with as many zero points
+            "x.weight_zero_point", and means (int8 - zero point) * scale.
         stored_type: of the weights in the files, "float32" or "int8".
         forms: of the ONNX files, none of a plain export; with the operators that told them.
         firefox: the files of a Firefox Translations model; None for an ONNX folder.

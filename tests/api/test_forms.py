@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from export_forms import (
     block_weights,
@@ -24,6 +25,7 @@ from export_forms import (
     with_weights,
 )
 from grouped_attention import with_grouped_attention
+from onnx import numpy_helper
 from onnxruntime.quantization import QuantType
 
 import pyengine
@@ -140,6 +142,22 @@ def test_blocks_of_few_bits(
     ids, source = some_ids(name)
     expected = expected_outputs(list(model.graph_paths.values()), ids, source)
     assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
+
+
+def test_blocks_with_scales_of_16_bits(tmp_path: Path) -> None:
+    """As in files named q4f16; the scales widen exactly."""
+    tensors = []
+    for narrow in (np.float16, np.float32):
+        folder = converted("bert-cls", tmp_path / narrow.__name__, blocks(4, False))
+        model = onnx.load(folder / "model.onnx")
+        for tensor in model.graph.initializer:
+            if tensor.name.endswith("_scales"):
+                scales = numpy_helper.to_array(tensor).astype(np.float16).astype(narrow)
+                tensor.CopyFrom(numpy_helper.from_array(scales, tensor.name))
+        onnx.save(model, folder / "model.onnx")
+        tensors.append(read_model(folder).tensors)
+    for name in tensors[0]:
+        np.testing.assert_array_equal(tensors[0][name], tensors[1][name], err_msg=name)
 
 
 def check_optimised(name: str, folder: Path, *operators: str) -> None:

@@ -103,7 +103,8 @@ def test_pack(rng, depth, columns):
     padded[:columns, :depth] = w8
     expected = padded.reshape(-1, 32, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3)
     for view in (w, np.asfortranarray(w), np.repeat(np.repeat(w, 2, 0), 3, 1)[::2, ::3]):
-        panels, scales, sums = kernels.pack_s8(view)
+        panels, scales, zero_points, sums = kernels.pack_s8(view)
+        assert not zero_points.any()
         np.testing.assert_array_equal(panels, expected)
         assert_same_bits(scales, w_scales)
         np.testing.assert_array_equal(sums, w8.sum(1))
@@ -113,7 +114,7 @@ def test_pack(rng, depth, columns):
 def test_arrange_is_pack_of_integers(rng, depth, columns):
     w = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
     w[0] = 127  # so that the scale of each column is 1
-    panels, scales, sums = kernels.pack_s8(w.astype(np.float32))
+    panels, scales, _, sums = kernels.pack_s8(w.astype(np.float32))
     assert set(scales) == {1.0}
     for view in (w, np.asfortranarray(w)):
         arranged, arranged_sums = kernels.arrange_s8(view)
@@ -138,9 +139,7 @@ def test_zero_points_are_exact(isa, rng, depth, columns):
     scales = np.abs(normal(rng, columns)) / np.float32(100)
     panels, sums = kernels.arrange_s8(w)
     quantized_x = kernels.quantize(isa, x)
-    found = kernels.gemm_s8(
-        isa, depth, quantized_x, (panels, scales, sums), bias, zero_points=zero_points
-    )
+    found = kernels.gemm_s8(isa, depth, quantized_x, (panels, scales, zero_points, sums), bias)
     x8, x_scales = quantized(x)
     np.testing.assert_array_equal(quantized_x[2], x8.sum(1))
     sums = (x8.astype(np.int64) @ (w.astype(np.int64) - zero_points)).astype(np.float32)

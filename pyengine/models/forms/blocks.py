@@ -25,7 +25,7 @@ def _product(rewriting: Rewriting, node: Node) -> None:
     blocks = -(-depth // block)
     _expect(rewriting, node, packed, "uint8", columns * blocks * block * bits // 8)
     _expect(rewriting, node, scales, "float32", columns * blocks)
-    are_floats = zeros is not None and zeros.type_name == "float32"
+    are_floats = zeros is not None and zeros.type_name != "uint8"
     if zeros is not None and not are_floats:
         _expect(rewriting, node, zeros, "uint8", columns * -(-blocks * bits // 8))
     if zeros is not None and are_floats:
@@ -130,7 +130,9 @@ def _stored(rewriting: Rewriting, node: Node, name: str) -> Constant:
 
 
 def _expect(rewriting: Rewriting, node: Node, tensor: Constant, kind: str, size: int) -> None:
-    if tensor.type_name != kind or tensor.size != size:
+    """The type and the size of a tensor; "float32" is also one that is read as float32."""
+    found = str(tensor.dtype) if kind == "float32" else tensor.type_name
+    if found != kind or tensor.size != size:
         raise rewriting.refuse(
             node, f"{size} numbers of {kind}", f"{tensor.name!r} {tensor.type_name} {tensor.dims}"
         )
