@@ -2,7 +2,6 @@
 // measurements. Shapes are checked here, since kernels check nothing.
 #include "bind/kernels_bind.h"
 
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bind/kernel_arrays.h"
 #include "cpu/isa.h"
 #include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
@@ -23,16 +23,6 @@ namespace py = pybind11;
 
 namespace pyengine {
 namespace {
-
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
-using Ints = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
-using Halves = py::array_t<std::uint16_t, py::array::c_style>;
-using Bytes = py::array_t<std::int8_t, py::array::c_style>;
-using UnsignedBytes = py::array_t<std::uint8_t, py::array::c_style>;
-
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
-}
 
 int rows_of(const py::array& a) { return static_cast<int>(a.shape(0)); }
 
@@ -57,53 +47,6 @@ template <typename Kernel>
 void run(int repeat, const Kernel& kernel) {
   const py::gil_scoped_release release;
   for (int i = 0; i < repeat; ++i) kernel();
-}
-
-// A float32 [depth, columns] matrix with any strides, these in floats.
-struct Matrix {
-  const float* data;
-  std::int64_t stride_k, stride_n, depth, columns;
-
-  explicit Matrix(const py::array_t<float>& weight) {
-    require(weight.ndim() == 2, "weight must be [depth, columns]");
-    constexpr std::int64_t kSize = sizeof(float);
-    data = weight.data();
-    stride_k = weight.strides(0) / kSize, stride_n = weight.strides(1) / kSize;
-    depth = weight.shape(0), columns = weight.shape(1);
-  }
-
-  std::int64_t panels() const { return packed_size(1, columns) / kPanelWidth; }
-  std::int64_t groups() const { return (depth + kDepthGroup - 1) / kDepthGroup; }
-};
-
-// weight [depth, columns] -> [panels, depth, kPanelWidth]
-Floats pack_weight(const py::array_t<float>& weight) {
-  const Matrix w(weight);
-  Floats panels({w.panels(), w.depth, std::int64_t{kPanelWidth}});
-  pack(w.data, w.stride_k, w.stride_n, w.depth, w.columns, panels.mutable_data());
-  return panels;
-}
-
-// The same, as the bits of bfloat16.
-Halves pack_bf16_weight(const py::array_t<float>& weight) {
-  const Matrix w(weight);
-  Halves panels({w.panels(), w.depth, std::int64_t{kPanelWidth}});
-  pack_bf16(w.data, w.stride_k, w.stride_n, w.depth, w.columns,
-            reinterpret_cast<Bfloat16*>(panels.mutable_data()));
-  return panels;
-}
-
-// weight [depth, columns] -> panels [panels, groups of depth, kPanelWidth, kDepthGroup], scales and column
-// sums [columns]
-py::tuple pack_s8_weight(const py::array_t<float>& weight) {
-  const Matrix w(weight);
-  Bytes panels({w.panels(), w.groups(), std::int64_t{kPanelWidth}, std::int64_t{kDepthGroup}});
-  Floats scales(w.columns);
-  Ints sums(w.columns);
-  pack_s8(w.data, w.stride_k, w.stride_n, w.depth, w.columns, panels.mutable_data(), scales.mutable_data(),
-          sums.mutable_data());
-  const Ints zero_points(w.columns, std::vector<std::int32_t>(w.columns).data());
-  return py::make_tuple(panels, scales, zero_points, sums);
 }
 
 // What follows the sums of a product: bias [columns], activation, residual [rows, columns] or None.
@@ -403,33 +346,6 @@ py::tuple ssru(const std::string& isa, const Floats& input, const Floats& gate, 
   return py::make_tuple(next_state, next_hidden);
 }
 
-// int8 weight [depth, columns] -> panels as pack_s8() gives them, and column sums [columns]
-py::tuple arrange_s8_weight(const py::array_t<std::int8_t>& weight) {
-  require(weight.ndim() == 2, "weight must be [depth, columns]");
-  const std::int64_t depth = weight.shape(0), columns = weight.shape(1);
-  Bytes panels({packed_size(1, columns) / kPanelWidth, (depth + kDepthGroup - 1) / kDepthGroup,
-                std::int64_t{kPanelWidth}, std::int64_t{kDepthGroup}});
-  Ints sums(columns);
-  arrange_s8(weight.data(), weight.strides(0), weight.strides(1), depth, columns, panels.mutable_data(),
-             sums.mutable_data());
-  return py::make_tuple(panels, sums);
-}
-
-// panels as pack(), pack_bf16() or pack_s8() gives them -> those of some of their columns
-template <class Stored, class Value>
-py::array_t<Stored> gather_panels(const py::array_t<Stored, py::array::c_style>& panels, std::int64_t depth,
-                                  const Ints& columns) {
-  std::vector<py::ssize_t> shape(panels.shape(), panels.shape() + panels.ndim());
-  for (py::ssize_t i = 0; i < columns.size(); ++i) {
-    require(columns.data()[i] >= 0 && columns.data()[i] < shape[0] * kPanelWidth, "a column is not there");
-  }
-  shape[0] = packed_size(1, columns.size()) / kPanelWidth;
-  py::array_t<Stored> gathered(shape);
-  gather_columns(reinterpret_cast<const Value*>(panels.data()), depth, columns.data(), columns.size(),
-                 reinterpret_cast<Value*>(gathered.mutable_data()));
-  return gathered;
-}
-
 py::tuple max_sum_exp(const std::string& isa, const Floats& logits) {
   const MaxSum result = select_kernels(isa).max_sum_exp(logits.data(), static_cast<int>(logits.size()));
   return py::make_tuple(result.max, result.sum);
@@ -471,15 +387,13 @@ void bind_kernels(py::module_& m) {
   using py::arg;
   k.attr("PANEL_WIDTH") = kPanelWidth;
   k.attr("LANES") = kLanes;
+  bind_packing(k);
   k.def(
       "table_name", [](const std::string& isa) { return select_kernels(isa).name; }, arg("isa"));
-  k.def("pack", &pack_weight, arg("weight"));
   k.def("gemm_f32", &gemm_f32, arg("isa"), arg("input"), arg("panels"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
-  k.def("pack_bf16", &pack_bf16_weight, arg("weight"));
   k.def("gemm_bf16", &gemm_bf16, arg("isa"), arg("input"), arg("panels"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
-  k.def("pack_s8", &pack_s8_weight, arg("weight"));
   k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
   k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
         arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
@@ -494,10 +408,6 @@ void bind_kernels(py::module_& m) {
   k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
   k.def("rotate", &rotate, arg("isa"), arg("angles"), arg("heads"));
   k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
-  k.def("arrange_s8", &arrange_s8_weight, arg("weight"));
-  k.def("gather_columns", &gather_panels<float, float>, arg("panels"), arg("depth"), arg("columns"));
-  k.def("gather_columns", &gather_panels<std::uint16_t, Bfloat16>, arg("panels"), arg("depth"),
-        arg("columns"));
   k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
   k.def("exp_shifted", &exp_shifted, arg("isa"), arg("values"), arg("shift"));
   k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
