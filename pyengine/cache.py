@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def packed_path(cache_dir: Path, model: ModelFolder, compute_type: str) -> Path:
     which is replaced takes the room of the one before.
     """
     place = str(model.path.resolve())
-    digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
+    digest = f"{zlib.crc32(os.fsencode(place)):08x}"
     name = re.sub(r"[^A-Za-z0-9._-]", "_", Path(place).name)[:60]
     kind = compute_type if model.variant is None else f"{model.variant}-{compute_type}"
     return cache_dir / f"{name}-{kind}-{digest}.packed"

@@ -11,7 +11,7 @@ A folder whose file sets ``do_sample`` samples, unless the call says ``do_sample
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,10 @@ def resolve_options(
     return options
 
 
+def _random_seed() -> int:
+    return int.from_bytes(os.urandom(8), "little")
+
+
 def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.GenerationOptions:
     """The same options as the C++ engine's struct: the one place where the two meet.
 
@@ -198,7 +202,7 @@ def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.Gen
     core.begin_suppress_tokens = list(options.begin_suppress_tokens)
     core.bad_words_ids = [list(word) for word in options.bad_words_ids]
     if options.do_sample:
-        core.seed = secrets.randbits(64) if options.seed is None else options.seed
+        core.seed = _random_seed() if options.seed is None else options.seed
     return core
 
 

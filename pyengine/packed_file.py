@@ -4,7 +4,7 @@ Layout, numbers little-endian::
 
     8 bytes   b"PYENGINE"
     8 bytes   length of the JSON text
-    32 bytes  SHA-256 of the JSON text
+    4 bytes   CRC-32 of the JSON text
     JSON      see Header; then zeros up to a multiple of 64 bytes
     data      the arrays of _core.Weights.arrays(), each from a multiple of 64 bytes on
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import mmap
@@ -24,6 +23,7 @@ import os
 import struct
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ FileStates = dict[str, tuple[int, int]]
 """Size and modification time in nanoseconds by the name of a file."""
 
 _MAGIC = b"PYENGINE"
-_PREFIX = struct.Struct("<8sQ32s")
+_PREFIX = struct.Struct("<8sQI")
 _ALIGNMENT = 64
 _HUGE_PAGE = 2 << 20
 _UNFINISHED = ".tmp"
@@ -100,6 +100,8 @@ class PackedFile:
 
     def data_is_sound(self) -> bool:
         """Whether the data is what was written; reads all of it."""
+        import hashlib  # brings OpenSSL, 3.5 MB
+
         return hashlib.sha256(self.data).hexdigest() == self.header.data_sha256
 
 
@@ -114,9 +116,9 @@ def open_packed(path: Path) -> PackedFile | None:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         _ask_for_huge_pages(mapping)
         mapped = memoryview(mapping)
-        magic, length, digest = _PREFIX.unpack_from(mapped)
+        magic, length, checksum = _PREFIX.unpack_from(mapped)
         text = mapped[_PREFIX.size : _PREFIX.size + length]
-        if magic != _MAGIC or len(text) != length or hashlib.sha256(text).digest() != digest:
+        if magic != _MAGIC or len(text) != length or zlib.crc32(text) != checksum:
             return None
         header = Header.parse(bytes(text))
         data = mapped[_aligned(_PREFIX.size + length) :]
@@ -139,7 +141,7 @@ def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mo
     """
     _remove_abandoned(path)
     text = json.dumps(dataclasses.asdict(header)).encode()
-    head = _PREFIX.pack(_MAGIC, len(text), hashlib.sha256(text).digest()) + text
+    head = _PREFIX.pack(_MAGIC, len(text), zlib.crc32(text)) + text
     handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     try:
         with open(handle, "wb") as file:
@@ -160,6 +162,8 @@ def header_for(
     arrays: list[NDArray[np.uint8]], key: dict[str, Any], files: FileStates, parameters: int
 ) -> Header:
     """The header of a file with these arrays; reads all of them."""
+    import hashlib  # brings OpenSSL, 3.5 MB
+
     digest = hashlib.sha256()
     for part in _parts(arrays):
         digest.update(part)

@@ -13,7 +13,8 @@ inline constexpr std::size_t kAlignment = 64;
 // What one entry of the processor's second page size covers.
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-// `size` bytes; from kHugePage on in huge pages where the system has them. Throws std::bad_alloc.
+// `size` bytes; large ones straight from the system, from kHugePage on in huge pages where it has them.
+// Throws std::bad_alloc.
 void* allocate_aligned(std::size_t size);
 void free_aligned(void* memory, std::size_t size) noexcept;
 

@@ -36,7 +36,8 @@ struct S8Product {
   struct Columns {
     Vec bias, scales;
     IntVec zero_points;
-    Columns(const Args& args, int column, int n)
+    // gcc would call it, for 1.3 % of the demo model's time.
+    __attribute__((always_inline)) Columns(const Args& args, int column, int n)
         : bias(load_up_to(args.bias + column, n)),
           scales(load_up_to(args.weight_scales + column, n)),
           zero_points(load_up_to(args.zero_points + column, n)) {}

@@ -9,10 +9,6 @@
 namespace pyengine {
 namespace {
 
-// Tokens that pass through the layers together, unless one sentence has more. Bounds the scratch: 11 MB for
-// the shape of OPUS-MT base, where 32 long sentences at once took 36 MB.
-constexpr int kMaxTokens = 256;
-
 // Scratch and tables of one pass, shared by its layers.
 struct Pass {
   Rows rows;
@@ -125,9 +121,11 @@ std::int32_t* table_rows(const ModelConfig& config, const EncoderBatch& batch, W
   return rows;
 }
 
-// hidden as encode() fills it.
-void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
-                    const EncoderBatch& batch, float* hidden) {
+}  // namespace
+
+void encode(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
+            const EncoderBatch& batch, float* hidden) {
+  const Workspace::Scope scope(runtime.workspace);
   const int num_rows = static_cast<int>(batch.tokens.size());
   const std::size_t hidden_count = static_cast<std::size_t>(num_rows) * config.hidden_size;
   const std::size_t attention_size = config.encoder_attention_size();
@@ -161,28 +159,6 @@ void encode_at_once(const Runtime& runtime, const ModelConfig& config, const Wei
     normalize(runtime, weights.encoder_norm, config, hidden, num_rows, hidden);
   } else {
     encoder_layers<NormOrder::kPost>(pass, weights);
-  }
-}
-
-}  // namespace
-
-void encode(const Runtime& runtime, const ModelConfig& config, const Weights& weights,
-            const EncoderBatch& batch, float* hidden) {
-  const int num_sentences = static_cast<int>(batch.offsets.size()) - 1;
-  for (int first = 0, end = 0; first < num_sentences; first = end) {
-    const Workspace::Scope scope(runtime.workspace);
-    const std::int32_t first_token = batch.offsets[first];
-    auto* offsets = runtime.workspace.take<std::int32_t>(num_sentences - first + 1);
-    offsets[0] = 0;
-    do {
-      ++end;
-      offsets[end - first] = batch.offsets[end] - first_token;
-    } while (end < num_sentences && batch.offsets[end + 1] - first_token <= kMaxTokens);
-    const EncoderBatch part{batch.tokens.subspan(first_token, offsets[end - first]),
-                            {offsets, static_cast<std::size_t>(end - first) + 1},
-                            batch.types.subspan(first_token, offsets[end - first])};
-    encode_at_once(runtime, config, weights, part,
-                   hidden + static_cast<std::int64_t>(first_token) * config.hidden_size);
   }
 }
 

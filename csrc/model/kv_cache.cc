@@ -56,13 +56,18 @@ std::byte* PagePool::acquire() {
 }
 
 void PagePool::add_slab() {
+  // Half of what there is: a small model's few sentences shall not take a huge page.
+  constexpr std::size_t kSmallest = kHugePage / 8;
   const auto page_bytes = static_cast<std::size_t>(layout_.page_bytes());
-  free_.reserve((slabs_.size() + 1) * slab_size());  // so that release() never allocates
-  // As large as a huge page, so that it is one, even if the last page ends before.
-  AlignedBuffer<std::byte> slab(std::max(kHugePage, slab_size() * page_bytes));
+  const std::size_t wanted = std::clamp(num_pages_ * page_bytes / 2, kSmallest, kHugePage);
+  const std::size_t count = std::max<std::size_t>(1, wanted / page_bytes);
+  free_.reserve(num_pages_ + count);  // so that release() never allocates
+  // A slab of a huge page is one, even if its last page ends before.
+  AlignedBuffer<std::byte> slab(std::max(wanted, count * page_bytes));
   std::fill_n(slab.data(), slab.size(), std::byte{0});  // lanes not yet written are read, then masked
-  for (std::size_t i = slab_size(); i-- > 0;) free_.push_back(slab.data() + i * page_bytes);
+  for (std::size_t i = count; i-- > 0;) free_.push_back(slab.data() + i * page_bytes);
   slabs_.push_back(std::move(slab));
+  num_pages_ += count;
 }
 
 PageList::PageList(PagePool& pool, int max_positions) : pool_(pool) {

@@ -49,7 +49,7 @@ void store_key_value(const PageLayout& layout, int layer, int position, const fl
                      std::byte* page);
 
 // Pages that were used and freed are handed out again, so a steady load allocates nothing. They are cut from
-// slabs of about a huge page. Any number of threads may take and give back.
+// slabs, which grow with the pool up to a huge page. Any number of threads may take and give back.
 class PagePool {
  public:
   explicit PagePool(PageLayout layout) : layout_(layout) {}
@@ -65,19 +65,16 @@ class PagePool {
 
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
-    return slabs_.size() * slab_size() * layout_.page_bytes();
+    return num_pages_ * layout_.page_bytes();
   }
 
  private:
-  // Pages of a slab.
-  std::size_t slab_size() const {
-    return std::max<std::size_t>(1, kHugePage / static_cast<std::size_t>(layout_.page_bytes()));
-  }
   void add_slab();
 
   const PageLayout layout_;
   mutable std::mutex mutex_;  // guards what follows
   std::vector<AlignedBuffer<std::byte>> slabs_;
+  std::size_t num_pages_ = 0;  // of all slabs
   std::vector<std::byte*> free_;
 };
 

@@ -92,7 +92,10 @@ std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const
     const std::uint64_t* bounds = shortlist.offsets.data() + id;
     for (std::uint64_t i = bounds[0]; i < bounds[1]; ++i) choose(shortlist.entries.data()[i]);
   }
+  std::size_t count = 0;
+  for (const std::uint64_t bits : chosen) count += std::popcount(bits);
   std::vector<std::int32_t> ids;
+  ids.reserve(count);
   for (std::size_t word = 0; word < chosen.size(); ++word) {
     for (std::uint64_t bits = chosen[word]; bits != 0; bits &= bits - 1) {
       ids.push_back(static_cast<std::int32_t>(word * kBits + std::countr_zero(bits)));

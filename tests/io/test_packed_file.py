@@ -12,6 +12,7 @@ import stat
 import struct
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 from pyengine.packed_file import Header, PackedFile, header_for, open_packed, write_packed
 
-PREFIX = 48
+PREFIX = 20
 KEY = {"version": "1", "config": {"size": 3, "scale": 0.1}}
 FILES = {"a.onnx": (5, 7), "b.onnx": (11, 1_700_000_000_123_456_789)}
 
@@ -80,7 +81,7 @@ def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     assert write(tmp_path / "other").read_bytes() == sound()
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 15, 16, 47, 48, 49, 200])
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 15, 16, 19, 20, 21, 200])
 def test_cut_short_in_the_header(size: int) -> None:
     assert read_bytes(sound()[:size]) is None
 
@@ -139,7 +140,7 @@ def test_a_header_of_other_types_with_a_checksum_that_fits(field: str, value: An
     raw = json.loads(sound()[PREFIX : PREFIX + length])
     raw[field] = value
     text = json.dumps(raw).encode()
-    head = struct.pack("<8sQ32s", b"PYENGINE", len(text), hashlib.sha256(text).digest()) + text
+    head = struct.pack("<8sQI", b"PYENGINE", len(text), zlib.crc32(text)) + text
     padded = head.ljust(-(-len(head) // 64) * 64, b"\0")
     file = read_bytes(padded + sound()[data_start() :])
     assert file is None or isinstance(file.header, Header)
