@@ -52,7 +52,7 @@ class Node:
     @property
     def domain(self) -> str:
         """Whose operator it is; "" for ONNX itself."""
-        return self._proto.domain
+        return str(self._proto.domain)
 
     @property
     def attributes(self) -> dict[str, Any]:
