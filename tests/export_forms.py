@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +110,12 @@ def blocks(bits: int, symmetric: bool, qdq_format: bool = False) -> Convert:
     return convert
 
 
-def session_optimised(level: str) -> Convert:
-    """What a session of onnxruntime runs at "BASIC" or "EXTENDED" optimisation."""
+def session_optimised(level: str, without: Sequence[str] = ()) -> Convert:
+    """What a session of onnxruntime runs at "BASIC" or "EXTENDED" optimisation.
+
+    Args:
+        without: names of optimisers that are left out.
+    """
 
     def convert(path: Path, out: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -119,13 +123,22 @@ def session_optimised(level: str) -> Convert:
         options.graph_optimization_level = getattr(levels, f"ORT_ENABLE_{level}")
         options.optimized_model_filepath = str(out)
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        onnxruntime.InferenceSession(
+            path, options, providers=providers, disabled_optimizers=list(without)
+        )
 
     return convert
 
 
 _OPTIMISED_AS = {"bert": "bert", "distilbert": "bert", "roberta": "bert", "xlm-roberta": "bert"}
 _OPTIMISED_AS |= {"gpt2": "gpt2", "llama": "gpt2", "t5": "t5", "mt5": "t5"}  # others: "bart"
+# What optimize_model leaves to its own fusions. It would run the session itself, but asks torch for
+# its version first.
+_LEFT_TO_FUSIONS = (
+    *("ConstantSharing", "MatMulScaleFusion", "MatMulAddFusion", "MatmulTransposeFusion"),
+    *("GemmActivationFusion", "BiasSoftmaxFusion"),
+)
 
 
 def transformers_optimised(name: str, level: int, **options: bool) -> Convert:
@@ -150,13 +163,16 @@ def transformers_optimised(name: str, level: int, **options: bool) -> Convert:
         fusions = FusionOptions(kind)
         for option, value in options.items():
             setattr(fusions, option, value)
+        if level == 2:
+            session_optimised("EXTENDED", _LEFT_TO_FUSIONS)(path, out)
+            path = out
         optimised = optimizer.optimize_model(
             str(path),
             kind,
             num_heads,
             hidden_size,
             optimization_options=fusions,
-            opt_level=level,
+            opt_level=0,
             use_gpu=False,
         )
         optimised.save_model_to_file(str(out))
