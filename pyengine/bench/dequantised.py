@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from pyengine.bench.widened import saved
 from pyengine.models.forms import find_forms
 from pyengine.models.forms.rewriting import rewrite
 from pyengine.models.graph import Graph, Node, Scope
@@ -40,9 +40,7 @@ def dequantised(path: Path) -> Iterator[Path]:
         rewrite(graph, form.expansions)
     model = onnx.load(path)
     _replace_nodes(model.graph, graph, graph.root)
-    with TemporaryDirectory() as folder:
-        place = Path(folder, path.name)
-        onnx.save(model, place, save_as_external_data=True, location=f"{path.name}_data")
+    with saved(model, path.name) as place:
         yield place
 
 

@@ -32,9 +32,18 @@ def widened(path: Path) -> Iterator[Path]:
     model = onnx.load(path)
     for part in _graphs(model.graph):
         _widen(part)
+    with saved(model, path.name) as place:
+        yield place
+
+
+@contextmanager
+def saved(model: onnx.ModelProto, name: str) -> Iterator[Path]:
+    """A temporary file of a model, of any size: its tensors lie in another file beside it."""
+    import onnx
+
     with TemporaryDirectory() as folder:
-        place = Path(folder, path.name)
-        onnx.save(model, place, save_as_external_data=True, location=f"{path.name}_data")
+        place = Path(folder, name)
+        onnx.save(model, place, save_as_external_data=True, location=f"{name}_data")
         yield place
 
 

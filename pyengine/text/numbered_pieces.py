@@ -182,6 +182,7 @@ class FairseqPieceTokenizer(PieceTokenizer):
         if self.languages is not None:
             return super()._encode_pair(first, second, limit)
         a, b = list(self._encode_one(first)), list(self._encode_one(second))
+        # Of equal lengths these classes cut the second, which the tokenizers library does not.
         while limit is not None and len(a) + len(b) + 4 > limit:
             (a if len(a) > len(b) else b).pop()
         ids = [self._start_id, *a, self._end_id, self._end_id, *b, self._end_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,16 @@ def text_model() -> Path:
     if not (TEXT_MODEL / "config.json").is_file():
         pytest.skip("tests/fixtures/multi30k-en-de is not there")
     return TEXT_MODEL
+
+
+@pytest.fixture(scope="session")
+def prompted_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GPT-2 with a byte-level tokenizer, whose bytes random weights rarely put together well."""
+    folder = tmp_path_factory.mktemp("generate") / "gpt2"
+    shutil.copytree(FIXTURES / "gpt2", folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(FIXTURES / "tokenizers" / "fast-bpe" / name, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pyengine import Translator, cli_translate
 from pyengine.cli_translate import LineReader, Pace
 from pyengine.info import _decoding_text
 
-from .conftest import FIXTURES, SENTENCES, Cli, elsewhere
+from .conftest import SENTENCES, Cli, elsewhere
 
 
 def test_version(cli: Cli) -> None:
@@ -246,16 +245,6 @@ def test_a_model_with_options_that_are_not_supported(
     assert cli("verify", tmp_path, "--max-new-tokens", 3).returncode == 0  # greedy in any case
     done = cli("bench", tmp_path, "--rounds", 1, "--batch-size", 64, "--target-length", 2)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.fixture(scope="module")
-def prompted_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """GPT-2 with random weights and a tokenizer."""
-    folder = tmp_path_factory.mktemp("generate") / "gpt2"
-    shutil.copytree(FIXTURES / "gpt2", folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(FIXTURES / "tokenizers" / "fast-bpe" / name, folder)
-    return folder
 
 
 def test_generate(cli: Cli, prompted_model: Path) -> None:

@@ -21,19 +21,9 @@ PROMPT = [5, 9, 77, 20]
 SAMPLED = {"do_sample": True, "seed": 3, "temperature": 2.0, "top_k": 0}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """GPT-2 with a byte-level tokenizer, whose bytes random weights rarely put together well."""
-    path = tmp_path_factory.mktemp("model") / "gpt2"
-    shutil.copytree(FIXTURES / "gpt2", path)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(FIXTURES / "tokenizers" / "fast-bpe" / name, path)
-    return path
-
-
 @pytest.fixture
-def generator(folder: Path) -> Iterator[pyengine.Generator]:
-    with pyengine.Generator(folder, cache_dir=False, threads=2) as generator:
+def generator(prompted_model: Path) -> Iterator[pyengine.Generator]:
+    with pyengine.Generator(prompted_model, cache_dir=False, threads=2) as generator:
         yield generator
     assert at_work() == []
 
