@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import pyengine
-from pyengine import Translator, cli_translate
-from pyengine.cli_translate import LineReader, Pace
+from pyengine import Translator, cli_input, cli_translate
+from pyengine.cli_input import LineReader, Pace
 from pyengine.info import _decoding_text
 
 from .conftest import SENTENCES, Cli, elsewhere
@@ -76,7 +76,7 @@ def test_lines_are_counted_in_ordinary_files_only(tmp_path: Path) -> None:
         ([], [path, path], 4), ([], [path, pipe], None), ([], ["-"], None), (["a"], [], 1),
     ):  # fmt: skip
         arguments = argparse.Namespace(text=text, input=[str(name) for name in names])
-        assert cli_translate._count_inputs(arguments) == expected
+        assert cli_input.count_inputs(arguments) == expected
 
 
 def test_n_best_and_decoding_options(
@@ -378,7 +378,7 @@ def test_a_byte_order_mark_is_no_text() -> None:
     content = b"\xef\xbb\xbfA dog.\r\n\xef\xbb\xbfA cat.\r\n"
     for stripped, kept in (("\r", ""), ("", "\r")):
         file = ("name", io.BytesIO(content))
-        (lines,) = cli_translate._chunks([file], Pace(), stripped)
+        (lines,) = cli_input._chunks([file], Pace(), stripped)
         assert [line.text for line in lines] == [f"A dog.{kept}", f"\ufeffA cat.{kept}"]
 
 

@@ -1,0 +1,146 @@
+"""The input of ``pyengine translate``: its lines, as they arrive."""
+
+from __future__ import annotations
+
+import argparse
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pyengine.errors import OptionError
+
+MIN_CHUNK, MAX_CHUNK = 64, 4096
+"""Lines translated in one call."""
+
+CHUNK_SECONDS = 1.0
+"""Chunks grow while they take less: long ones fill the batches, short ones show progress."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence and where it stands."""
+
+    text: str
+    where: str  # "file:line"; empty for a sentence of the command line
+
+
+class Pace:
+    """How many lines go into the next chunk."""
+
+    def __init__(self) -> None:
+        self.lines = MIN_CHUNK
+
+    def learn(self, lines: int, seconds: float) -> None:
+        """Take in how long a chunk took."""
+        if lines >= self.lines and seconds < CHUNK_SECONDS:
+            self.lines = min(2 * self.lines, MAX_CHUNK)
+        elif seconds > 4 * CHUNK_SECONDS:
+            self.lines = max(self.lines // 2, MIN_CHUNK)
+
+
+def open_inputs(
+    arguments: argparse.Namespace, stack: ExitStack, pace: Pace
+) -> Iterator[list[Line]]:
+    """The chunks of all inputs."""
+    if arguments.text:
+        if arguments.input:
+            raise OptionError("found both TEXT and --input, expected one of them")
+        return iter([[Line(text, "") for text in arguments.text]])
+    names = arguments.input or ["-"]
+    if "-" in names and sys.stdin is None:  # closed by the shell
+        raise OptionError("found no standard input, expected TEXT or --input")
+    if names == ["-"] and sys.stdin.isatty():
+        print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
+    files = [(name, _open_input(name, stack)) for name in names]
+    return _chunks(files, pace, "" if arguments.split else "\r")
+
+
+def _open_input(name: str, stack: ExitStack) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    return stack.enter_context(open(name, "rb"))
+
+
+def count_inputs(arguments: argparse.Namespace) -> int | None:
+    """Lines of all inputs; ``None`` where reading them twice would take text away, as of a pipe."""
+    if arguments.text:
+        return len(arguments.text)
+    names = arguments.input or ["-"]
+    if "-" in names or not all(Path(name).is_file() for name in names):
+        return None
+    return sum(_count_lines(Path(name)) for name in names)
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _chunks(files: list[tuple[str, BinaryIO]], pace: Pace, stripped: str) -> Iterator[list[Line]]:
+    for name, file in files:
+        label = "<stdin>" if name == "-" else name
+        number = 0
+        for raw_lines in LineReader(file, pace):
+            texts = [_decoded(raw, stripped) for raw in raw_lines]
+            if number == 0:
+                texts[0] = texts[0].removeprefix("\ufeff")
+            yield [Line(text, f"{label}:{number + i + 1}") for i, text in enumerate(texts)]
+            number += len(raw_lines)
+
+
+def _decoded(raw: bytes, stripped: str) -> str:
+    """The text of a line; of whole texts, the "\\r" of its end is kept like all white space."""
+    return raw.decode("utf-8", errors="replace").rstrip(stripped)
+
+
+class LineReader:
+    """Lists of lines of a binary file: all that have arrived, at least one, as ``pace`` allows.
+
+    So a file gives full chunks, and a person or a program that writes a line and waits gets its
+    answer at once. (Output does not depend on the chunks.)
+    """
+
+    def __init__(self, file: BinaryIO, pace: Pace) -> None:
+        self._raw = getattr(file, "raw", file)
+        self._pace = pace
+        self._lines: list[bytes] = []
+        self._rest: list[bytes] = []  # blocks of a line whose end has not come yet
+        self._ended = False
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        while True:
+            while not self._ended and (not self._lines or self._more_arrived()):
+                self._read()
+            if not self._lines:
+                return
+            count = self._pace.lines
+            chunk, self._lines = self._lines[:count], self._lines[count:]
+            yield chunk
+
+    def _more_arrived(self) -> bool:
+        if len(self._lines) >= self._pace.lines:
+            return False
+        try:
+            return bool(select.select([self._raw], [], [], 0)[0])
+        except (OSError, ValueError):  # not a real file, as in tests
+            return False
+
+    def _read(self) -> None:
+        block = self._raw.read(1 << 16)
+        if block is None:  # not blocking, and nothing is there yet
+            select.select([self._raw], [], [])
+            return
+        if not block:
+            self._ended = True
+            if self._rest:
+                self._lines.append(b"".join(self._rest))
+            return
+        head, *tail = block.split(b"\n")
+        self._rest.append(head)
+        if tail:
+            self._lines += [b"".join(self._rest), *tail[:-1]]
+            self._rest = [tail[-1]] if tail[-1] else []
