@@ -76,7 +76,7 @@ class FastTokenizer(Tokenizer):
                 lengths = longest_first((len(parts[0]), len(parts[1])), room)
                 for part, length in zip(parts, lengths, strict=True):
                     part.truncate(length)
-            pair = self._tokenizer.post_process(*parts)
+            pair = self._tokenizer.post_process(parts[0], parts[1])
         return TypedIds(pair.ids, pair.type_ids)
 
     def settled(self, ids: Sequence[int], text: str) -> str:
