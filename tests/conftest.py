@@ -1,5 +1,6 @@
 """Puts this folder on the import path, so that every test can `import model_twin`; keeps the tests,
-and the processes they start, away from the user's cache of packed weights."""
+and the processes they start, away from the user's cache of packed weights; lets no test depend on
+time."""
 
 from __future__ import annotations
 
@@ -7,6 +8,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine an example may take any time. Fixtures that an example takes are constant.
+settings.register_profile(
+    "pyengine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("pyengine")
 
 
 @pytest.fixture(scope="session", autouse=True)

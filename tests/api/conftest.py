@@ -94,7 +94,6 @@ def run_python(
         [sys.executable, *arguments],
         input=data,
         capture_output=True,
-        timeout=120,
         **elsewhere(**environment),
     )
     return subprocess.CompletedProcess(

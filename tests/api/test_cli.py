@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import os
 import shlex
@@ -11,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -197,7 +197,7 @@ def test_closed_streams(text_model: Path) -> None:
     def run(arguments: str, text: str = "") -> tuple[int, str, str]:
         command = [sys.executable, "-m", "pyengine", "translate", "-m", str(text_model)]
         line = f"{shlex.join(command)} {arguments}"
-        options = {"capture_output": True, "text": True, "timeout": 60, **elsewhere()}
+        options = {"capture_output": True, "text": True, **elsewhere()}
         done = subprocess.run(line, shell=True, input=text, **options)
         return done.returncode, done.stdout, done.stderr
 
@@ -320,7 +320,7 @@ def test_a_line_is_answered_at_once(text_model: Path) -> None:
             process.stdin.flush()
             assert process.stdout.readline().strip()  # would wait for ever
         process.stdin.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait() == 0
 
 
 def test_ctrl_c(text_model: Path, tmp_path: Path) -> None:
@@ -330,11 +330,9 @@ def test_ctrl_c(text_model: Path, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline()
-        started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(timeout=30) == 130
-        assert time.monotonic() - started < 5
+        assert process.stdout.read().count(b"\n") < 40_000
+        assert process.wait() == 130
         assert process.stderr.read() == b""
 
 
@@ -346,7 +344,7 @@ def test_a_reader_that_goes_away(text_model: Path, tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=60) == 141
+        assert process.wait() == 141
         assert process.stderr.read() == b""
 
 
@@ -425,7 +423,9 @@ class Terminal(io.StringIO):
 def test_a_bar_only_for_long_work_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, delay: float, shows: bool
 ) -> None:
-    pytest.importorskip("tqdm")
+    tqdm = pytest.importorskip("tqdm")
+    ticks = itertools.count()  # a second each: it draws ten times a second at most
+    monkeypatch.setattr(tqdm.std, "time", lambda: next(ticks))
     monkeypatch.setattr(cli_translate, "BAR_DELAY", delay)
     for stream, output, expected in (
         (Terminal(), io.StringIO(), shows),
@@ -434,6 +434,5 @@ def test_a_bar_only_for_long_work_on_a_terminal(
     ):
         monkeypatch.setattr(sys, "stderr", stream)
         with cli_translate._Bar(lambda: 10, output) as bar:
-            time.sleep(0.15)  # tqdm draws ten times a second at most
             bar.update(5)
         assert ("5/10" in stream.getvalue()) is expected

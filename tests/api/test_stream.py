@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,20 +138,18 @@ def test_closing_the_translator_ends_the_stream(text_model: Path) -> None:
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_stream_that_is_left_ends_its_work(text_model: Path, closes: bool) -> None:
-    with Translator(text_model, threads=1, batch_size=2) as translator:
-        # The chunk behind the first takes many times as long.
+    with Translator(text_model, threads=1, batch_size=256) as translator:
+        # The chunk behind the first takes many minutes, which no test waits for.
         long = " ".join(["A man is riding a bicycle in front of a house."] * 4)
-        texts = itertools.chain(["Dogs."] * 2 * stream.CHUNK_BATCHES, itertools.repeat(long))
-        translations = translator.translate_iter(texts, num_beams=4)
+        texts = itertools.chain([""] * 256 * stream.CHUNK_BATCHES, itertools.repeat(long))
+        translations = translator.translate_iter(texts, num_beams=100)
         next(translations)
         assert at_work()
-        start = time.monotonic()
         if closes:
             translations.close()
             assert list(translations) == []
         del translations
         assert at_work() == []
-        assert time.monotonic() - start < 5
 
 
 def test_streams_and_calls_share_a_translator(translator: Translator) -> None:
@@ -164,9 +161,9 @@ def test_streams_and_calls_share_a_translator(translator: Translator) -> None:
 
 
 SCRIPT = """
-import itertools, os, signal, sys, threading, time
+import itertools, os, signal, sys, threading
 from pyengine import ForkedError, Translator
-translator = Translator(sys.argv[1], threads=2, batch_size=64)
+translator = Translator(sys.argv[1], threads=2, batch_size=8)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits "ignore"
 text = "A man is riding a bicycle in front of a house."
 translations = translator.translate_iter(itertools.repeat(text), num_beams=8)
@@ -175,23 +172,21 @@ translations = translator.translate_iter(itertools.repeat(text), num_beams=8)
 
 def test_ctrl_c_ends_the_stream(text_model: Path) -> None:
     script = """
-sent = next(translations) and time.monotonic()
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+next(translations)
 try:
-    for _ in translations: sent = time.monotonic()
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    for _ in translations: pass
 except KeyboardInterrupt:
     names = [thread.name for thread in threading.enumerate()]
-    print(time.monotonic() - sent < 5, names, len(list(translations)))
+    print(names, len(list(translations)))
 """
     done = run_python(["-c", SCRIPT + script, str(text_model)])
-    assert (done.stdout, done.stderr) == ("True ['MainThread'] 0\n", "")
+    assert (done.stdout, done.stderr) == ("['MainThread'] 0\n", "")
 
 
 def test_a_process_ends_with_a_stream_at_work(text_model: Path) -> None:
-    script = "next(translations); print(time.monotonic())"
-    done = run_python(["-c", SCRIPT + script, str(text_model)])
+    done = run_python(["-c", SCRIPT + "next(translations)", str(text_model)])
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - float(done.stdout) < 3
 
 
 def test_a_forked_child_gets_an_error(text_model: Path) -> None:

@@ -80,7 +80,6 @@ def test_closing_while_others_work(ids_model: Path) -> None:
         threading.Event().wait(0.01)
     translator.close()
     for worker in workers:
-        worker.join(timeout=60)
-        assert not worker.is_alive()
+        worker.join()
     assert outcomes.count("closed") == 4
     assert False not in outcomes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,6 @@ def test_work_starts_with_the_first_token_asked_for(generator: pyengine.Generato
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_stream_that_is_left_ends_its_work(tmp_path: Path, closes: bool) -> None:
     generator = long_generator(tmp_path)
-    start = time.monotonic()
     tokens = generator.stream(PROMPT, eos_token_id=None)
     assert len(list(itertools.islice(tokens, 3))) == 3
     assert at_work()
@@ -70,9 +68,7 @@ def test_a_stream_that_is_left_ends_its_work(tmp_path: Path, closes: bool) -> No
         assert list(tokens) == []
     del tokens
     assert at_work() == []
-    left = time.monotonic() - start
     assert generator.generate([PROMPT], max_new_tokens=2)  # its rows are free
-    assert left < 5
 
 
 def long_generator(tmp_path: Path) -> pyengine.Generator:
@@ -135,7 +131,7 @@ def test_errors_of_a_translation_in_pieces(text_translator: pyengine.Translator)
 
 
 SCRIPT = """
-import json, os, pathlib, shutil, signal, sys, tempfile, threading, time
+import json, os, pathlib, shutil, signal, sys, threading
 import pyengine
 folder = pathlib.Path(sys.argv[2]) / "llama"
 shutil.copytree(sys.argv[1], folder)
@@ -153,8 +149,8 @@ next(tokens)
     [
         (
             """
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     for _ in tokens: pass
 except KeyboardInterrupt:
     print([t.name for t in threading.enumerate() if t.name == "pyengine-stream"], list(tokens))

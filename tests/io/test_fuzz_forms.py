@@ -61,7 +61,7 @@ def test_the_undamaged_file_is_read(form: str) -> None:
         assert read_model(folder).tensors
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     form=st.sampled_from(list(FORMS)),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1),
@@ -74,7 +74,7 @@ def test_flipped_bytes(form: str, flips: list[tuple[float, int]]) -> None:
         read_damaged(form, bytes(data))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(form=st.sampled_from(list(FORMS)), data=st.data())
 def test_damaged_nodes(form: str, data: st.DataObject) -> None:
     """Inputs, attributes, types and shapes of the parts that a form rewrites."""

@@ -36,7 +36,7 @@ def read_damaged(name: str, data: bytes, small: int) -> None:
             assert str(error)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     name=st.sampled_from(FILES),
     small=st.sampled_from([0, 1024]),
@@ -49,13 +49,13 @@ def test_flipped_bytes(name: str, small: int, flips: list[tuple[float, int]]) ->
     read_damaged(name, bytes(data), small)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(name=st.sampled_from(FILES), small=st.sampled_from([0, 1024]), share=st.floats(0, 1))
 def test_cut_short(name: str, small: int, share: float) -> None:
     read_damaged(name, originals()[name][: int(share * len(originals()[name]))], small)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     name=st.sampled_from(FILES),
     small=st.sampled_from([0, 1024]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_marian import YAML, binary, npz, quantize, random_tensors
 
@@ -27,7 +27,7 @@ TENSORS = random_tensors(1, vocab_size=40)
 QUANTIZED = quantize(TENSORS)
 BINARY = binary(TENSORS, QUANTIZED)
 CHANGES = st.lists(st.tuples(st.integers(0, 9000), st.binary(min_size=1, max_size=9)), max_size=4)
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=300)
 
 
 def test_float32_binary_and_npz(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_flipped_bit_of_the_data_is_found_on_request() -> None:
         assert not file.data_is_sound()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     start=st.floats(0, 1, exclude_max=True),
     length=st.integers(0, 60),
@@ -133,7 +133,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(field=st.sampled_from([f.name for f in dataclasses.fields(Header)]), value=json_values)
 def test_a_header_of_other_types_with_a_checksum_that_fits(field: str, value: Any) -> None:
     (length,) = struct.unpack_from("<Q", sound(), 8)

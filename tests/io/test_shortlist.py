@@ -278,7 +278,7 @@ def model_config() -> Any:
         return read_folder(name).config
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     start=st.one_of(st.integers(0, 60), st.integers(0, len(FILE) - 1)),
     length=st.integers(0, 40),

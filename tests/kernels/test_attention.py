@@ -75,7 +75,7 @@ def test_heads_do_not_see_each_other(isa, rng, queries, heads):
         assert_same_bits(alone, np.ascontiguousarray(together[:, own]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     queries=st.integers(1, 9),
     keys=st.integers(1, 140),

@@ -100,7 +100,7 @@ def test_column_splits_and_isas_agree(rng, activation):
             assert_same_bits(part, whole[:, first * 32 :])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(0, 70), st.integers(1, 140), st.integers(0, 2**32 - 1))
 def test_isas_agree_on_any_shape(rows, depth, columns, seed):
     rng = np.random.default_rng(seed)

@@ -182,7 +182,7 @@ def test_nothing_saturates(isa, signs, rows):
     assert abs(y[0, 0]) == pytest.approx(depth)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 150), st.integers(1, 140), st.integers(0, 2**32 - 1))
 def test_isas_agree_on_any_shape(rows, depth, columns, seed):
     rng = np.random.default_rng(seed)

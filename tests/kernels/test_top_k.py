@@ -19,7 +19,7 @@ def top_k(logits: np.ndarray, k: int, first_id: int) -> tuple[np.ndarray, np.nda
     return values, ids
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     size=st.integers(1, 300),
     k=st.integers(1, 40),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyengine.errors import InputError, InputTypeError
@@ -18,10 +18,8 @@ from pyengine.text.surrogates import replace_lone_surrogates
 any_text = st.text(st.characters(codec=None, exclude_categories=[]), max_size=80)
 special = ["</s>", "<unk>", "<pad>", ">>fra<<", ">>", "<<", "<keep>", "<eat>", "<word>", "\ud83d"]
 mixed_text = st.lists(any_text | st.sampled_from(special), max_size=6).map("".join)
-fixture_is_constant = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@fixture_is_constant
 @given(text=mixed_text, ids=st.lists(st.integers(0, 600), max_size=30))
 def test_no_text_and_no_ids_crash(case: Any, text: str, ids: list[int]) -> None:
     encoded = case.tokenizer.encode(text)

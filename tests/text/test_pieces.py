@@ -7,15 +7,12 @@ from typing import Any
 
 import pytest
 import tokenizers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyengine.text.fast import FastTokenizer
 from pyengine.token_stream import ids_of, text_of
 
-fixture_is_constant = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
 CLEANED = "Is n't it ' s , I 'm he 've . ? ! a.b ' ' 's n't don 't  n't ' 've"
 
 
@@ -24,7 +21,6 @@ def one_by_one(ids: list[int]) -> Iterator[list[int]]:
         yield [number]
 
 
-@fixture_is_constant
 @given(ids=st.lists(st.integers(0, 600), max_size=40))
 def test_pieces_of_any_ids(case: Any, ids: list[int]) -> None:
     expected = case.tokenizer.decode(ids)
@@ -43,7 +39,6 @@ def test_pieces_of_the_golden_lines(case: Any, lines: list[str], count: int) -> 
         assert all(pieces)
 
 
-@fixture_is_constant
 @given(text=st.lists(st.sampled_from([*CLEANED, *CLEANED.split(" ")])).map("".join))
 def test_pieces_of_what_is_cleaned_up(cases: Any, text: str) -> None:
     tokenizer = cases["fast-bpe"].tokenizer
@@ -75,7 +70,6 @@ def byte_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> FastTokenizer:
     return FastTokenizer(folder)
 
 
-@fixture_is_constant
 @given(
     ids=st.lists(
         st.sampled_from([257, 258, 259, 260, *(byte + 1 for byte in "\u00e9\u4f60\u20ac".encode())])
