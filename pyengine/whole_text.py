@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import OptionError
-from pyengine.models.languages import checked_language, languages_of
+from pyengine.models.languages import sentence_language
 from pyengine.text.sentences import split_text
 
 if TYPE_CHECKING:
@@ -34,16 +34,14 @@ def translate_texts(
     count = translator.generation_options(**options).num_return_sequences
     if count > 1:
         raise OptionError(f"num_return_sequences: found {count}, expected 1 for whole texts")
+    rules = sentence_language(translator.path, language, wording.source)
     told = dataclasses.asdict(wording)
     limit = min(translator.max_source_length, MAX_SENTENCE_TOKENS)
 
     def fits(sentence: str) -> bool:
         return len(translator.encode(sentence, **told)) <= limit
 
-    if language is None:
-        language = wording.source or (languages_of(translator.path) or ("en", ""))[0]
-    code = checked_language("language", language)
-    splits = [split_text(text, code, fits) for text in texts]
+    splits = [split_text(text, rules, fits) for text in texts]
     sentences = [sentence for split in splits for sentence in split.sentences]
     translations = iter(translator.translate(sentences, **told, **options))
     return [split.join(list(islice(translations, len(split.sentences)))) for split in splits]

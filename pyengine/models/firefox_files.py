@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
+from pyengine.models.language_codes import language_tag
 
 # The endings of a model file, best first: int8 with the activations' multipliers, int8, float32.
 _MODELS = (".intgemm.alphas.bin", ".intgemm8.bin", ".bin", ".npz")
 # Those of a shortlist, best first: Marian's binary form, which is read at once, and its text.
 _SHORTLISTS = (".bin", ".s2t", ".txt")
-_PAIR = re.compile(r"\.([a-z]{2})([a-z]{2})\.")
+_CODE = re.compile(r"[a-z]{2,3}(?:_(?:[a-z]{4}|[a-z]{2}))?")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,13 @@ class FirefoxFiles:
 
     @property
     def languages(self) -> tuple[str, str] | None:
-        """The codes in the model's name, as in "model.enpt.intgemm.alphas.bin"."""
-        pair = _PAIR.search(self.model.name)
-        return (pair[1], pair[2]) if pair else None
+        """The tags that the model's name says, as in "model.enpt.intgemm.alphas.bin", or else that
+        of its folder, as in "enzh_hant".
+        """
+        words = [*self.model.name.lower().split(".")[1:], self.model.absolute().parent.name]
+        with_english = (pair for word in words for pair in _pairs(word) if "en" in pair)
+        plain = _pairs(words[0]) if len(words[0]) == 4 else []
+        return next(with_english, None) or next(iter(plain), None)  # Mozilla's all have English
 
 
 def find_firefox_files(folder: Path) -> FirefoxFiles | None:
@@ -78,6 +83,14 @@ def find_shortlist(folder: Path) -> Path | None:
         if found := _only(folder, [name for name in names if _is(name, "lex", ending)]):
             return found
     return None
+
+
+def _pairs(word: str) -> list[tuple[str, str]]:
+    """The pairs of tags that a word may mean: "enzh_hant" is "en" and "zh-Hant"."""
+    halves = [(word[:i], word[i:]) for i in range(2, len(word) - 1)]
+    codes = [half for half in halves if all(map(_CODE.fullmatch, half))]
+    tags = [(language_tag(source), language_tag(target)) for source, target in codes]
+    return [(source, target) for source, target in tags if source and target]
 
 
 def is_binary(shortlist: Path) -> bool:

@@ -3,64 +3,80 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyengine.errors import InputTypeError, ModelFormatError, ModelNotFoundError, OptionError
+from pyengine.errors import ModelFormatError, ModelNotFoundError
 from pyengine.models.firefox_files import find_firefox_files
 from pyengine.models.folder import read_json_object
+from pyengine.models.language_codes import checked_language, language_tag, primary_language
 
-_PAIR = re.compile(r"(?:^|[-_.])([a-z]{2,3})[-_]([a-z]{2,3})$")
-"""At the end of a folder's name, as in "opus-mt-en-de"."""
-
-
-def primary_language(code: str) -> str:
-    """The language of a code with or without a region or script: "pt" for "pt_BR" and "PT"."""
-    return re.split(r"[-_]", code.strip().lower())[0]
-
-
-def checked_language(name: str, code: Any) -> str:
-    """The language of a code that a caller gave.
-
-    Raises:
-        InputTypeError: no string.
-        OptionError: not of ASCII letters, as all codes are.
-    """
-    if not isinstance(code, str):
-        raise InputTypeError(
-            f"{name}: expected the code of a language, found {type(code).__name__}"
-        )
-    if not code.isascii():
-        raise OptionError(f"{name}: found {code!r:.60}, expected the code of a language")
-    return primary_language(code)
+_CODE = r"[a-z]{2,3}"
+_LONG_CODE = rf"{_CODE}(?:_(?:[a-z]{{4}}|[a-z]{{2}}))?"
+_PAIRS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:^|[-.])({_LONG_CODE})-({_LONG_CODE})$",
+        rf"(?:^|[-_.])({_CODE})[-_]({_CODE})$",
+    )
+)
+"""At the end of a folder's name, as in "opus-mt-en-de", "en-pt_br" and "marian_en_de"."""
 
 
 def languages_of(folder: Path) -> tuple[str, str] | None:
-    """Codes of the source and target language; ``None`` where nothing says them.
+    """Tags of the source and target language; ``None`` where nothing says them.
 
     They come from ``source_lang`` and ``target_lang`` of ``tokenizer_config.json``, as MarianMT
     folders have them, from the file names of a Firefox model ("model.enpt.intgemm.alphas.bin"), or
     else from the end of the folder's name.
     """
+    settings = _tokenizer_settings(folder)
     return (
-        _from_tokenizer_config(folder)
+        _tags(settings.get("source_lang"), settings.get("target_lang"))
         or _from_firefox(folder)
         or _from_name(folder.absolute().name)
     )
 
 
-def _from_tokenizer_config(folder: Path) -> tuple[str, str] | None:
+def sentence_language(folder: Path, language: Any, source: str | None) -> str:
+    """The language, without region and script, whose rules say where the sentences of a text end.
+
+    Args:
+        folder: of the model.
+        language: what a call says of the text, in any form of code; ``None``: nothing.
+        source: what a call says to the model, as the model calls it.
+
+    Returns:
+        The first that is there: ``language``, ``source``, ``src_lang`` of the folder's
+        ``tokenizer_config.json``, its ``source_lang``, the source of :func:`languages_of`, "en".
+
+    Raises:
+        InputTypeError, OptionError: ``language`` is no language's code.
+    """
+    if language is not None:
+        return primary_language(checked_language("language", language))
+    settings = _tokenizer_settings(folder)
+    for code in (source, settings.get("src_lang"), settings.get("source_lang")):
+        if isinstance(code, str) and (tag := language_tag(code)):
+            return primary_language(tag)
+    source, _ = languages_of(folder) or ("en", "")
+    return primary_language(source)
+
+
+def _tokenizer_settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return None
     try:
-        config = read_json_object(path)
+        return read_json_object(path) if path.is_file() else {}
     except ModelFormatError:  # it is reported where the tokenizer is loaded
+        return {}
+
+
+def _tags(source: Any, target: Any) -> tuple[str, str] | None:
+    if not (isinstance(source, str) and isinstance(target, str)):
         return None
-    source, target = config.get("source_lang"), config.get("target_lang")
-    if not (isinstance(source, str) and source and isinstance(target, str) and target):
-        return None
-    return primary_language(source), primary_language(target)
+    tags = language_tag(source), language_tag(target)
+    return (tags[0], tags[1]) if tags[0] and tags[1] else None
 
 
 def _from_firefox(folder: Path) -> tuple[str, str] | None:
@@ -72,5 +88,10 @@ def _from_firefox(folder: Path) -> tuple[str, str] | None:
 
 
 def _from_name(name: str) -> tuple[str, str] | None:
-    pair = _PAIR.search(name.lower())
-    return (pair[1], pair[2]) if pair else None
+    return next(_named_pairs(name.lower()), None)
+
+
+def _named_pairs(name: str) -> Iterator[tuple[str, str]]:
+    for pattern in _PAIRS:
+        if (found := pattern.search(name)) and (pair := _tags(found[1], found[2])):
+            yield pair

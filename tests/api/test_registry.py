@@ -11,7 +11,7 @@ import pytest
 import pyengine
 from pyengine import ModelNotFoundError, OptionError, Translator, registry
 from pyengine.errors import InputTypeError, UnknownOptionError
-from pyengine.models.languages import languages_of, primary_language
+from pyengine.models.languages import languages_of
 from pyengine.registry import find_route, installed_models
 
 from .conftest import Cli
@@ -58,6 +58,28 @@ def test_routes(models: Path) -> None:
         find_route("de", 3)  # type: ignore[arg-type]
 
 
+def test_scripts_and_regions(models: Path, text_model: Path, cli: Cli) -> None:
+    for name in ("model.enzh_hant.intgemm.alphas.bin", "model.zh_hanten.intgemm8.bin"):
+        folder = models / name.split(".")[1]
+        folder.mkdir()
+        for file in (name, "vocab.spm"):
+            (folder / file).touch()
+    (models / "opus-mt-en-pt_br").symlink_to(text_model, target_is_directory=True)
+
+    def names(source: str, target: str) -> list[str]:
+        return [model.path.name for model in find_route(source, target)]
+
+    for code in ("zh_hant", "zh-Hant", "zh-TW", "zho_Hant", "ZH_HANT", ">>cmn_Hant<<"):
+        assert names("en", code) == ["enzh_hant"], code
+        assert names(code, "eng_Latn") == ["zh_hanten"], code
+    assert names("zh-Hant", "de") == ["zh_hanten", "opus-mt-en-de"]
+    for code in ("pt", "pt-PT", "por_Latn", "pt_XX"):
+        assert names("en", code) == ["opus-mt-en-pt_br"], code
+    with pytest.raises(ModelNotFoundError, match=r"'en' to 'zh'.*installed: .*en-zh-Hant"):
+        find_route("en", "zh")  # Simplified: another script
+    assert "en-zh-Hant" in [line.split("\t")[0] for line in cli("models").stdout.splitlines()]
+
+
 def test_translate_by_language(models: Path, text_translator: Translator) -> None:
     german = text_translator.translate_text(TEXT)
     assert pyengine.translate(TEXT, source="en", target="de") == german
@@ -92,7 +114,7 @@ def test_no_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PYENGINE_MODELS")
     monkeypatch.setattr(registry, "PACKAGES", {})
     with pytest.raises(ModelNotFoundError, match="set PYENGINE_MODELS"):
-        find_route("xx", "yy")
+        find_route("cy", "eu")
 
 
 def test_languages_of_a_folder(tmp_path: Path, ids_model: Path) -> None:
@@ -101,13 +123,14 @@ def test_languages_of_a_folder(tmp_path: Path, ids_model: Path) -> None:
     assert languages_of(folder) == ("en", "de")
     config = folder / "tokenizer_config.json"
     config.write_text(json.dumps({"source_lang": "pt_BR", "target_lang": "en"}))
-    assert languages_of(folder) == ("pt", "en")
+    assert languages_of(folder) == ("pt-BR", "en")
+    config.write_text(json.dumps({"source_lang": "eng", "target_lang": "deu"}))
+    assert languages_of(folder) == ("en", "de")
     config.write_text(json.dumps({"source_lang": 3, "target_lang": "en"}))
     assert languages_of(folder) == ("en", "de")
     config.write_text("{")
     assert languages_of(folder) == ("en", "de")
     assert languages_of(ids_model) is None
-    assert primary_language(" zh-Hant ") == "zh"
 
 
 def test_command_line(cli: Cli, models: Path, text_translator: Translator) -> None:
@@ -131,5 +154,8 @@ def test_command_line(cli: Cli, models: Path, text_translator: Translator) -> No
     assert done.returncode == 2 and "expected 1 by way of English" in done.stderr
     done = cli("translate", "--from", "en", TEXT)
     assert done.returncode == 2 and "expected --model MODEL, or --from CODE" in done.stderr
-    done = cli("translate", "--from", "xx", "--to", "de", TEXT)
-    assert done.returncode == 1 and "no installed model translates 'xx'" in done.stderr
+    done = cli("translate", "--from", "cy", "--to", "de", TEXT)
+    assert done.returncode == 1 and "no installed model translates 'cy'" in done.stderr
+    done = cli("translate", "--from", "klingon", "--to", "de", TEXT)
+    assert done.returncode == 2
+    assert "source: found 'klingon', expected the code of a language" in done.stderr
