@@ -5,10 +5,14 @@ Everything that does not need code stands in pyproject.toml.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
+import sysconfig
 from pathlib import Path
 from typing import Any
 
+import pybind11
 from Cython.Build import cythonize
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, has_flag
 from setuptools import Extension, setup
@@ -33,6 +37,9 @@ ISA_FLAGS = {
 KERNEL_FLAGS = ["-fno-exceptions", "-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 # One rounding per written operation: results must not depend on what the compiler contracts.
 CXX_FLAGS = ["-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-pthread", "-MMD"]
+# As headers of the system, which -MMD does not name: pip installs pybind11 into a new folder for
+# each build; objects that named it would be out of date at once. Their folder tells its version.
+PYBIND11_FLAGS = ["-isystem", pybind11.get_include()]
 
 
 def core_sources() -> list[str]:
@@ -53,8 +60,23 @@ def is_stale(obj: str, src: str) -> bool:
     return any(not path.exists() or path.stat().st_mtime > built for path in paths)
 
 
+def objects_folder() -> str:
+    """Where objects are kept from one build to the next: one folder for each compiler and Python.
+
+    setuptools would take a new one for each editable install, and compile everything again.
+    """
+    environment = [os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CPPFLAGS")]
+    python = sysconfig.get_config_var("EXT_SUFFIX")
+    made_by = repr([environment, python, platform.machine(), pybind11.__version__])
+    return f"build/objects-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}"
+
+
 class BuildExt(build_ext):
     """build_ext that knows the flags of each instruction set and rebuilds only stale objects."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.build_temp = objects_folder()
 
     def build_extensions(self) -> None:
         compile_one = self.compiler._compile
@@ -99,14 +121,16 @@ class Core(Pybind11Extension):
             core_sources(),
             include_dirs=["csrc"],
             depends=["setup.py", *(p.as_posix() for p in Path("csrc").rglob("*.[hc]*"))],
-            extra_compile_args=CXX_FLAGS,
+            extra_compile_args=[*CXX_FLAGS, *PYBIND11_FLAGS],
             extra_link_args=["-pthread"],
+            include_pybind11=False,
             cxx_std=20,
         )
 
 
 def extensions() -> list[Extension]:
-    ragged = Extension("pyengine._ragged", ["pyengine/_ragged.pyx"], extra_compile_args=["-g0"])
+    flags = ["-g0", "-MMD"]
+    ragged = Extension("pyengine._ragged", ["pyengine/_ragged.pyx"], extra_compile_args=flags)
     return [Core(), *cythonize([ragged], language_level=3)]
 
 

@@ -385,7 +385,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingPackageError(
-            "onnxruntime is not installed; install it with: pip install 'pyengine-mt[verify]'"
+            "onnxruntime is not installed; install it with: pip install onnxruntime"
         ) from error
     return onnxruntime
 
