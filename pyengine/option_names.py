@@ -34,6 +34,7 @@ _NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {
 }
 _SAMPLING_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {  # without effect while not sampling
     "typical_p": (1,),
+    "top_h": (),
     "epsilon_cutoff": (0,),
     "eta_cutoff": (0,),
 }
@@ -44,6 +45,8 @@ _WITHOUT_EFFECT = (  # without padding, with finite logits
     "remove_invalid_values",
 )
 _KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_SAMPLING_NOT_SUPPORTED, *_WITHOUT_EFFECT))
+NAMES_IN_FILES = _KNOWN - {"seed"}
+"""Those of transformers' GenerationConfig that change what is generated, supported or not."""
 
 _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "num_hypotheses": "num_return_sequences",

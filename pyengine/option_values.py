@@ -10,7 +10,7 @@ from typing import Any
 
 from pyengine.errors import OptionError
 
-FILE_NAME = "generation_config.json"
+FILE_NAME = "generation_config.json or config.json"
 MAX_BEAMS = 1024
 """More than any use we know of; the search's memory and time grow with its square."""
 

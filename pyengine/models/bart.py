@@ -7,6 +7,8 @@ from typing import Any
 from pyengine.models.config import ConfigFields, ModelConfig
 
 MODEL_TYPE = "bart"
+ALIASES = {"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"}
+"""Of all families here: transformers' `num_hidden_layers` is a copy of `encoder_layers`."""
 POSITION_OFFSET = 2
 """Rows of the position tables before the first token's, as fairseq's padding left them."""
 

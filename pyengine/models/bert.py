@@ -6,6 +6,11 @@ from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE = "bert"
+SUPPORTED = {
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+}
 
 _D = "hidden_size"
 _A = "encoder_attention_size"

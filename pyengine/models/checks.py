@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from pyengine.errors import ModelFormatError
 from pyengine.models.config import ModelConfig
 from pyengine.models.graph import Graph, Node
 from pyengine.models.modules import Modules
 from pyengine.models.number_types import narrowed
+from pyengine.models.rope import rotary_frequencies
+from pyengine.models.stored import StoredSteps, StoredTensor
 from pyengine.models.tensors import Kind
 
 # Operators that tell an activation from the others, wherever its exporter put the multiplications.
@@ -51,6 +54,25 @@ def check_graph(graph: Graph, stack: str, modules: Modules, config: ModelConfig)
                 _expect(file, "activation_function", found, config.activation)
     for scale in _logit_scales(graph) if config.normalize_before else ():
         _expect(file, "the factor on the last hidden states", scale, config.logit_scale)
+
+
+def check_rotary(
+    graph: Graph, frequencies: StoredTensor | StoredSteps, raw: dict[str, Any]
+) -> None:
+    """Compares the frequencies of rotary positions in a graph with the configuration.
+
+    Args:
+        graph: of the decoder.
+        frequencies: the tensor "decoder.rotary.weight".
+        raw: config.json.
+
+    Raises:
+        ModelFormatError: they are not those that config.json means.
+    """
+    found = frequencies.array()
+    for number, expected in zip(found, rotary_frequencies(raw, 2 * len(found)), strict=True):
+        file = graph.path.name
+        _expect(file, "a frequency of the rotary positions", float(number), float(expected))
 
 
 def _epsilons(modules: Modules) -> Iterator[float]:

@@ -6,6 +6,7 @@ from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE = "distilbert"
+ALIASES = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 
 _D = "hidden_size"
 _A = "encoder_attention_size"

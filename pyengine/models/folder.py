@@ -5,20 +5,34 @@ from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
+from pyengine.option_names import NAMES_IN_FILES
 
 # Special ids that a generation_config.json may leave out while config.json has them.
 TOKEN_FIELDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
 
-# What transformers' GenerationConfig.from_model_config takes from a config.json, as far as
-# pyengine knows the option.
-GENERATION_FIELDS = (
-    *TOKEN_FIELDS,
-    *("num_beams", "num_return_sequences", "length_penalty", "early_stopping"),
-    *("max_length", "max_new_tokens", "min_length", "min_new_tokens", "renormalize_logits"),
-    *("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens"),
-    *("begin_suppress_tokens", "no_repeat_ngram_size", "repetition_penalty"),
-    *("do_sample", "top_k", "top_p", "temperature"),
-)
+# What says so in the config.json of BART models from before transformers 4.2.
+_OLD_FORCED_BOS = "force_bos_token_to_be_generated"
+# What transformers' configuration classes have for options that config.json leaves out.
+_FAIRSEQ = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+_T5 = {"pad_token_id": 0, "eos_token_id": 1}
+_LLAMA = {"bos_token_id": 1, "eos_token_id": 2}
+_DEFAULTS = {
+    "bart": {**_FAIRSEQ, "decoder_start_token_id": 2, "forced_eos_token_id": 2},
+    "m2m_100": {**_FAIRSEQ, "decoder_start_token_id": 2},
+    "mbart": {**_FAIRSEQ, "forced_eos_token_id": 2},
+    "marian": {
+        **{"decoder_start_token_id": 58100, "pad_token_id": 58100},
+        **{"eos_token_id": 0, "forced_eos_token_id": 0},
+    },
+    "pegasus": {**_T5, "decoder_start_token_id": 0, "forced_eos_token_id": 1},
+    "t5": _T5,
+    "mt5": {**_T5, "decoder_start_token_id": 0},
+    "gpt2": {"bos_token_id": 50256, "eos_token_id": 50256},
+    "llama": _LLAMA,
+    "mistral": _LLAMA,
+}
+# Parts of a config.json that may hold generation options for what the rest leaves out.
+_DECODERS = ("decoder", "generator", "text_config")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -41,18 +55,40 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_generation_config(folder: Path, raw_config: dict[str, Any]) -> dict[str, Any]:
+def read_generation_config(
+    folder: Path, raw_config: dict[str, Any], model_type: str
+) -> dict[str, Any]:
     """Defaults of the generation options, in transformers' names and with its meaning.
 
     A generation_config.json rules alone, as in transformers; only the special ids that it lacks
-    come from config.json. Without that file every option comes from config.json. Fields that are
-    null count as absent.
+    come from config.json. Without that file every option comes from config.json, as
+    GenerationConfig.from_model_config of transformers 4.57 takes it. Fields that are null count as
+    absent.
+
+    Args:
+        folder: of the model.
+        raw_config: its config.json.
+        model_type: decides what stands for fields that are missing there.
     """
     path = folder / "generation_config.json"
-    own = read_json_object(path) if path.is_file() else {}
-    own = {name: value for name, value in own.items() if value is not None}
-    inherited = TOKEN_FIELDS if path.is_file() else GENERATION_FIELDS
-    for name in inherited:
-        if name not in own and raw_config.get(name) is not None:
-            own[name] = raw_config[name]
-    return own
+    if not path.is_file():
+        return _from_config({**_DEFAULTS.get(model_type, {}), **raw_config})
+    own = read_json_object(path)
+    tokens = {name: raw_config.get(name) for name in TOKEN_FIELDS}
+    return _given(tokens) | _given(own)
+
+
+def _from_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The generation options in a config.json."""
+    options = {name: config.get(name) for name in NAMES_IN_FILES}
+    if config.get(_OLD_FORCED_BOS) and options["forced_bos_token_id"] is None:
+        options["forced_bos_token_id"] = config.get("bos_token_id")
+    for part in _DECODERS:
+        inner = config.get(part)
+        if isinstance(inner, dict):
+            options = {name: inner.get(name) for name in NAMES_IN_FILES} | _given(options)
+    return _given(options)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from pyengine.errors import UnsupportedModelError
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE = "gpt2"
+ALIASES = {
+    **{"hidden_size": "n_embd", "max_position_embeddings": "n_positions"},
+    **{"num_attention_heads": "n_head", "num_hidden_layers": "n_layer"},
+}
+SUPPORTED = {"scale_attn_by_inverse_layer_idx": (False,), "add_cross_attention": (False,)}
 
 _D = "hidden_size"
 _A = "decoder_attention_size"
@@ -35,13 +39,9 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
 
     Raises:
         ModelFormatError: a size is missing, or a field has the wrong type.
-        UnsupportedModelError: an activation or a scaling of attention that pyengine does not run.
+        UnsupportedModelError: an activation that pyengine does not run.
     """
     fields = ConfigFields(raw)
-    if fields.flag("scale_attn_by_inverse_layer_idx", False):
-        raise UnsupportedModelError(
-            "config.json: scale_attn_by_inverse_layer_idx is true, supported is false"
-        )
     hidden_size = fields.size("n_embd")
     return ModelConfig(
         hidden_size=hidden_size,

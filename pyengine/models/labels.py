@@ -3,9 +3,12 @@
 from typing import Any
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.config import ConfigFields
 
-# What transformers' PretrainedConfig takes for a file without id2label.
-_DEFAULT = {"0": "LABEL_0", "1": "LABEL_1"}
+_DEFAULT_NUM_LABELS = 2
+"""Of a file without id2label and num_labels, by transformers' PretrainedConfig."""
+_MOST_LABELS = 1 << 16
+"""Without names; no real classifier comes near."""
 
 
 def read_labels(raw: dict[str, Any]) -> tuple[str, ...]:
@@ -15,7 +18,13 @@ def read_labels(raw: dict[str, Any]) -> tuple[str, ...]:
         ModelFormatError: the ids do not run from 0, or two classes have one name.
     """
     names = raw.get("id2label")
-    names = _DEFAULT if names is None else names
+    if names is None:
+        count = ConfigFields(raw).size("num_labels", _DEFAULT_NUM_LABELS)
+        if count > _MOST_LABELS:
+            raise ModelFormatError(
+                f"config.json: num_labels is {count}, expected at most {_MOST_LABELS}"
+            )
+        return tuple(f"LABEL_{i}" for i in range(count))
     if not isinstance(names, dict) or not names:
         raise ModelFormatError(f"config.json: id2label is {names!r:.60}, expected names by id")
     ids = [str(i) for i in range(len(names))]

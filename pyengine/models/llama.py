@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.errors import ModelFormatError
 from pyengine.models.config import ConfigFields, ModelConfig
+from pyengine.models.rope import rotary_frequencies
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE = "llama"
-
-# Scalings that change the frequencies alone, which the graph holds as they are after it.
-ROPE_TYPES = ("default", "linear", "llama3")
 
 _D = "hidden_size"
 _A = "decoder_attention_size"
@@ -52,15 +50,6 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
             run.
     """
     fields = ConfigFields(raw)
-    scaling = raw.get("rope_scaling") or {}
-    if not isinstance(scaling, dict):
-        raise ModelFormatError(f"config.json: rope_scaling is {scaling!r:.60}, expected an object")
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind not in ROPE_TYPES:
-        raise UnsupportedModelError(
-            f"config.json: rope_scaling has rope_type {kind!r:.60}, supported are "
-            f"{', '.join(ROPE_TYPES)}"
-        )
     hidden_size, num_heads = fields.size("hidden_size"), fields.size("num_attention_heads")
     num_key_value_heads = fields.size("num_key_value_heads", num_heads)
     if num_heads % num_key_value_heads:
@@ -72,6 +61,7 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
         head_dim = fields.head_dim(hidden_size, "num_attention_heads")
     else:
         head_dim = fields.size("head_dim")
+    rotary_frequencies(raw, head_dim)
     return ModelConfig(
         hidden_size=hidden_size,
         vocab_size=fields.size("vocab_size"),

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyengine.errors import ModelNotFoundError, UnsupportedModelError
-from pyengine.models.checks import check_graph
+from pyengine.models.checks import check_graph, check_rotary
 from pyengine.models.config import ConfigFields, ModelConfig
+from pyengine.models.config_keys import check_supported, supported_by_all, with_main_names
 from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
@@ -36,7 +37,7 @@ class ModelFolder:
         path: the folder.
         model_type: as in config.json.
         config: the architecture.
-        raw_config: config.json.
+        raw_config: config.json, with the family's first names of keys.
         generation_config: defaults of the generation options, in transformers' names.
         encoder_path, decoder_path: the files that hold the weights; None for a stack that the model
             does not have.
@@ -107,13 +108,15 @@ def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
         return _firefox_folder(path, firefox)
     check_folder(path)
     raw_config = read_json_object(path / "config.json")
-    generation_config = read_generation_config(path, raw_config)
     model_type = raw_config.get("model_type")
     family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
     if family is None:
         raise UnsupportedModelError(
             f"config.json: model_type is {model_type!r:.60}, supported are {', '.join(FAMILIES)}"
         )
+    raw_config = with_main_names(raw_config, family.aliases)
+    generation_config = read_generation_config(path, raw_config, family.model_type)
+    check_supported(raw_config, {**supported_by_all(family.stacks), **family.supported})
     model = ModelFolder(
         path=path,
         model_type=family.model_type,
@@ -210,4 +213,6 @@ def read_stacks(
         modules = find_modules(graph, table, stack, model.config)
         check_graph(graph, stack, modules, model.config)
         resolve_tensors(graph, modules, model.config, tensors)
+        if model.config.position_kind == "rotary":
+            check_rotary(graph, tensors["decoder.rotary.weight"], model.raw_config)
         yield graph, modules

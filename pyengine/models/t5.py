@@ -1,7 +1,9 @@
 """T5 v1.0, v1.1, FLAN-T5, MADLAD and mT5, as transformers' modeling_t5.py computes them.
 
 Pre-norm with RMS norms, no biases, scores that are not scaled, and relative positions: the first
-layer of each stack holds a table that all its layers use.
+layer of each stack holds a table that all its layers use. T5 v1.0 multiplies the last hidden states
+with d_model ** -0.5. transformers 4 does so where `tie_word_embeddings` is true; transformers 5,
+which always writes that it is, where `scale_decoder_outputs` is, and never in mT5.
 """
 
 from typing import Any
@@ -10,6 +12,10 @@ from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE, MT5_MODEL_TYPE = "t5", "mt5"
+ALIASES = {
+    **{"hidden_size": "d_model", "num_attention_heads": "num_heads", "head_dim": "d_kv"},
+    "num_hidden_layers": "num_layers",
+}
 
 MAX_POSITIONS = 1 << 14
 """Relative positions end nowhere, but memory does."""
@@ -79,19 +85,24 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
         ModelFormatError: a size is missing, or a field has the wrong type.
         UnsupportedModelError: an activation that pyengine does not run.
     """
-    return _read(raw, feed_forward="relu", tied=True)
+    fields = ConfigFields(raw)
+    scaled = fields.flag("scale_decoder_outputs", fields.flag("tie_word_embeddings", True))
+    return _read(raw, "relu", scaled)
 
 
 def read_mt5_config(raw: dict[str, Any]) -> ModelConfig:
     """The same with the defaults of MT5Config."""
-    return _read(raw, feed_forward="gated-gelu", tied=False)
+    of_version_4 = str(raw.get("transformers_version", "")).startswith("4.")
+    scaled = ConfigFields(raw).flag("tie_word_embeddings", False) and of_version_4
+    return _read(raw, "gated-gelu", scaled)
 
 
-def _read(raw: dict[str, Any], feed_forward: str, tied: bool) -> ModelConfig:
-    kind = raw.get("feed_forward_proj") or feed_forward
-    gated = isinstance(kind, str) and kind.startswith("gated-")
-    activation = "gelu_new" if kind == "gated-gelu" else str(kind).removeprefix("gated-")
-    fields = ConfigFields({**raw, "feed_forward_proj": activation})
+def _read(raw: dict[str, Any], feed_forward: str, scaled: bool) -> ModelConfig:
+    kind = str(raw.get("feed_forward_proj") or feed_forward)
+    activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
+    # What transformers derives from `feed_forward_proj` it also writes, and reads before that.
+    fields = ConfigFields({"dense_act_fn": activation} | _given(raw))
+    gated = fields.flag("is_gated_act", kind.startswith("gated-"))
     hidden_size, vocab_size = fields.size("d_model"), fields.size("vocab_size")
     num_layers, num_heads, head_dim = (fields.size(n) for n in ("num_layers", "num_heads", "d_kv"))
     ffn_dim = fields.size("d_ff")
@@ -108,7 +119,7 @@ def _read(raw: dict[str, Any], feed_forward: str, tied: bool) -> ModelConfig:
         decoder_head_dim=head_dim,
         encoder_ffn_dim=ffn_dim,
         decoder_ffn_dim=ffn_dim,
-        activation=fields.activation("feed_forward_proj"),
+        activation=fields.activation("dense_act_fn"),
         normalize_before=True,
         embed_scale=1.0,
         norm_eps=fields.positive("layer_norm_epsilon", 1e-6),
@@ -118,5 +129,9 @@ def _read(raw: dict[str, Any], feed_forward: str, tied: bool) -> ModelConfig:
         relative_buckets=fields.size("relative_attention_num_buckets", 32),
         relative_max_distance=fields.size("relative_attention_max_distance", 128),
         scale_attention=False,
-        logit_scale=hidden_size**-0.5 if fields.flag("tie_word_embeddings", tied) else 1.0,
+        logit_scale=hidden_size**-0.5 if scaled else 1.0,
     )
+
+
+def _given(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if value is not None}
