@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyengine.errors import ModelFormatError
+from pyengine.text.fast_classes import apply_settings
 from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
 from pyengine.text.tokenizer import Tokenizer, TypedIds, longest_first
 
@@ -27,23 +28,26 @@ class FastTokenizer(Tokenizer):
 
     Args:
         folder: holds :data:`FILES`.
+        kind: the class in transformers, without "Fast".
 
     Raises:
-        ModelFormatError: the file is damaged.
+        ModelFormatError: the file is damaged, or a setting of the class is no boolean.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         import tokenizers  # 3 MB, which the other kinds do without
 
         self._path = folder / "tokenizer.json"
         special = read_special_tokens(folder, {})
         with self._naming_the_file():
             self._tokenizer = tokenizers.Tokenizer.from_str(self._path.read_text("utf-8"))
+            apply_settings(self._tokenizer, kind, folder)
             self._add_missing([special.added[i] for i in sorted(special.added)], special.named)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = special.split_special_tokens
-        self._clean_up = special.clean_up_spaces
+        is_bpe = type(self._tokenizer.model).__name__ == "BPE"
+        self._clean_up = special.clean_up_spaces_of_bpe if is_bpe else special.clean_up_spaces
         tokens = (f"<0x{byte:02X}>" for byte in range(256))
         self._bytes = {self._tokenizer.token_to_id(token) for token in tokens}
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
 from pyengine.text import fast, m2m_100, marian, multilingual, numbered_pieces, spiece
+from pyengine.text.fast_classes import tokenizer_class
 from pyengine.text.tokenizer import Tokenizer
 
 
@@ -30,11 +31,15 @@ def _load_pair(folder: Path, config: dict[str, Any]) -> Tokenizer:
     return spiece.SpieceTokenizer(source, target, config)
 
 
+def _load_fast(folder: Path, config: dict[str, Any]) -> Tokenizer:
+    return fast.FastTokenizer(folder, tokenizer_class(folder, config))
+
+
 def _load_multilingual(default: str) -> Callable[[Path, dict[str, Any]], Tokenizer]:
     """The class `default` is that of folders which name none, as transformers has it."""
 
     def load(folder: Path, config: dict[str, Any]) -> Tokenizer:
-        kind = multilingual.tokenizer_class(folder, config, default)
+        kind = tokenizer_class(folder, config, default)
         return multilingual.MultilingualTokenizer(folder, kind)
 
     return load
@@ -42,7 +47,7 @@ def _load_multilingual(default: str) -> Callable[[Path, dict[str, Any]], Tokeniz
 
 def _load_fairseq(default: str) -> Callable[[Path, dict[str, Any]], Tokenizer]:
     def load(folder: Path, config: dict[str, Any]) -> Tokenizer:
-        kind = multilingual.tokenizer_class(folder, config, default)
+        kind = tokenizer_class(folder, config, default)
         return numbered_pieces.FairseqPieceTokenizer(folder, kind)
 
     return load
@@ -66,7 +71,7 @@ FAMILIES = (
     Family(fast.FILES, "m2m_100", _load_multilingual("NllbTokenizer")),
     Family(fast.FILES, "mbart", _load_multilingual("MBartTokenizer")),
     Family(fast.FILES, "t5", lambda folder, config: multilingual.T5Tokenizer(folder)),
-    Family(fast.FILES, None, lambda folder, config: fast.FastTokenizer(folder)),
+    Family(fast.FILES, None, _load_fast),
     Family(numbered_pieces.T5_FILES, "t5", _load_t5),
     Family(numbered_pieces.T5_FILES, "mt5", _load_t5),
     Family(numbered_pieces.PEGASUS_FILES, "pegasus", _load_pegasus),

@@ -40,7 +40,7 @@ class MultilingualTokenizer(FastTokenizer):
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
-        super().__init__(folder)
+        super().__init__(folder, kind)
         settings = read_optional_json_object(folder / "tokenizer_config.json")
         added = self._tokenizer.get_added_tokens_decoder()
         ids = {token.content: number for number, token in added.items()}
@@ -62,7 +62,7 @@ class T5Tokenizer(FastTokenizer):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, "T5Tokenizer")
         if self._tokenizer.token_to_id("<2en>") is not None:
             found = map(_MADLAD_LANGUAGE.fullmatch, self._tokenizer.get_vocab())
             self.languages = TargetPrefixes({code[1]: f"{code[0]} " for code in found if code})
@@ -96,10 +96,3 @@ def fairseq_languages(
 def is_language(content: str) -> bool:
     """Whether a special token of mBART, mBART-50 or NLLB is a language."""
     return _LANGUAGE.fullmatch(content) is not None
-
-
-def tokenizer_class(folder: Path, raw_config: dict[str, Any], default: str) -> str:
-    """The class of the tokenizer in transformers, without "Fast"."""
-    settings = read_optional_json_object(folder / "tokenizer_config.json")
-    name = settings.get("tokenizer_class") or raw_config.get("tokenizer_class") or default
-    return str(name).removesuffix("Fast")

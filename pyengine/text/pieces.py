@@ -86,7 +86,7 @@ class PieceTokenizer(Tokenizer):
         pieces.update((self._ids[content], content) for content in self._added)
         self._pieces = {number: piece for number, piece in pieces.items() if piece not in dropped}
         # Added tokens that are not special stand in the decoded text as they are, between spaces.
-        self._kept_whole = set(self._added) - dropped
+        self._kept_whole = set(self._added) - dropped if special.spaces_around_added else set()
         self._clean_up = special.clean_up_spaces
 
     def _encode_one(self, text: str) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Special and added tokens, read from a tokenizer's configuration as transformers 4.57 reads them.
+"""Special and added tokens, read from a tokenizer's configuration as transformers reads them.
 
 Two files of the folder speak of them, and which one counts depends on the age of the folder:
 
@@ -6,7 +6,10 @@ Two files of the folder speak of them, and which one counts depends on the age o
 * otherwise ``special_tokens_map.json`` overrides it, and the added tokens, which are kept whole in
   the text, come from ``added_tokens.json`` and from the ``added_tokens`` of ``tokenizer.json``.
 
-Source: ``PreTrainedTokenizerBase._from_pretrained`` in transformers 4.57.6.
+Special tokens without a role of their own are a list ``additional_special_tokens`` (until version
+4), a list ``extra_special_tokens`` (from version 5 on), or an object of that name (both).
+
+Source: ``PreTrainedTokenizerBase._from_pretrained`` in transformers 4.57.6 and 5.24.0.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ ROLES = (
     "mask_token",
 )
 """The settings that name one special token each, in transformers' order."""
+
+_CLEAN_UP_BPE = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,9 @@ class SpecialTokens:
         added: id to token, for the added tokens whose id the files state.
         split_special_tokens: whether special tokens in the text are cut like any other text.
         clean_up_spaces: whether decoding removes spaces before punctuation.
+        clean_up_spaces_of_bpe: whether it does so where the model of the tokenizer is a BPE.
+        spaces_around_added: whether added tokens that are not special stand between spaces in
+            decoded text. These two: from version 5 on only where asked for, and never.
     """
 
     named: tuple[AddedToken, ...]
@@ -64,6 +72,8 @@ class SpecialTokens:
     added: dict[int, AddedToken]
     split_special_tokens: bool
     clean_up_spaces: bool
+    clean_up_spaces_of_bpe: bool
+    spaces_around_added: bool
 
 
 def read_special_tokens(folder: Path, defaults: dict[str, str]) -> SpecialTokens:
@@ -88,12 +98,16 @@ def read_special_tokens(folder: Path, defaults: dict[str, str]) -> SpecialTokens
     roles = {role: known[role] for role in ROLES if role in known}
     additional = _additional_tokens(config, config_path)
     tokens = [_token(text, config_path, special=True) for text in [*roles.values(), *additional]]
+    clean_up = bool(config.get("clean_up_tokenization_spaces", False))
+    is_version_5 = "backend" in config  # which writes it into every folder
     return SpecialTokens(
         named=tuple({token.content: token for token in tokens if token.content}.values()),
         roles={role: _token(text, config_path).content for role, text in roles.items()},
         added=added,
         split_special_tokens=bool(config.get("split_special_tokens", False)),
-        clean_up_spaces=bool(config.get("clean_up_tokenization_spaces", False)),
+        clean_up_spaces=clean_up,
+        clean_up_spaces_of_bpe=clean_up and (not is_version_5 or bool(config.get(_CLEAN_UP_BPE))),
+        spaces_around_added=not is_version_5,
     )
 
 
@@ -119,15 +133,23 @@ def _override(config: dict[str, Any], path: Path) -> None:
     more = _additional_tokens(overriding, path)
     known = _additional_tokens(config, path.with_name("tokenizer_config.json"))
     config.update(overriding)
+    config["extra_special_tokens"] = None
     config["additional_special_tokens"] = known + [token for token in more if token not in known]
 
 
 def _additional_tokens(config: dict[str, Any], path: Path) -> list[Any]:
-    tokens = config.get("additional_special_tokens") or []
+    """The special tokens without a role: those with a name of their own, then the others."""
+    extra = config.get("extra_special_tokens") or []
+    if isinstance(extra, dict):
+        return [*extra.values(), *_token_list("additional_special_tokens", config, path)]
+    extra = _token_list("extra_special_tokens", config, path)
+    return extra or _token_list("additional_special_tokens", config, path)
+
+
+def _token_list(name: str, config: dict[str, Any], path: Path) -> list[Any]:
+    tokens = config.get(name) or []
     if not isinstance(tokens, list):
-        raise ModelFormatError(
-            f"{path}: expected a list of additional_special_tokens, found {tokens!r}"
-        )
+        raise ModelFormatError(f"{path}: expected a list of {name}, found {tokens!r}")
     return tokens
 
 

@@ -224,6 +224,9 @@ def test_marian_needs_its_special_tokens(copy: Any, token: str) -> None:
         {"additional_special_tokens": "x"},
         {"additional_special_tokens": 7},
         {"additional_special_tokens": [3]},
+        {"extra_special_tokens": "x"},
+        {"extra_special_tokens": [3]},
+        {"extra_special_tokens": {"image_token": 3}},
     ],
     ids=str,
 )
@@ -244,6 +247,31 @@ def test_null_settings_count_as_unset(copy: Any, cases: Any) -> None:
     text = "The dog runs</s>."
     expected = cases["marian-separate"].tokenizer.encode(text)
     assert load_tokenizer(folder, {}).encode(text) == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"extra_special_tokens": ["<new>"]},
+        {"extra_special_tokens": {"image_token": "<new>"}},
+        {"extra_special_tokens": {}, "additional_special_tokens": ["<new>"]},
+        {"extra_special_tokens": None, "additional_special_tokens": ["<new>"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["marian-multi", "xlm-roberta-numbered"])
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_special_tokens_without_a_role(
+    copy: Any, cases: Any, name: str, settings: dict[str, Any], file: str
+) -> None:
+    folder = copy(name)
+    path = folder / file
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**known, **settings}))
+    tokenizer = load_tokenizer(folder, cases[name].config)
+    ids = tokenizer.encode("a<new>b")
+    assert len(ids) < len(cases[name].tokenizer.encode("a<new>b"))
+    assert "<new>" not in tokenizer.decode(ids)
 
 
 def test_sampling_is_refused(copy: Any) -> None:

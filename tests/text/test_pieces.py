@@ -67,7 +67,7 @@ def byte_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> FastTokenizer:
         ]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    return FastTokenizer(folder)
+    return FastTokenizer(folder, "PreTrainedTokenizerFast")
 
 
 @given(
