@@ -198,8 +198,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 def _route(arguments: argparse.Namespace) -> Any:
     from pyengine.route import Route
 
-    if arguments.split is None:
-        arguments.split = True
     return Route(arguments.source, arguments.target, lambda folder: _translator(arguments, folder))
 
 

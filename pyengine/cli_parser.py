@@ -83,10 +83,10 @@ def _add_translate(commands: Any) -> None:
     parser = commands.add_parser(
         "translate",
         help="translate text, files or standard input",
-        description="Translate text given here, in files, or on standard input, one sentence a "
-        "line. Translations come out in input order, one a line. An empty line stays empty.",
+        description="Translate text given here, in files, or on standard input. Lines come out in "
+        "input order, with their white space. An empty line stays empty.",
     )
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="a text to translate")
     parser.add_argument("-m", "--model", type=Path, help="model folder")
     language = {"metavar": "CODE", "help": "its language, such as en, or as the model calls it"}
     parser.add_argument("--from", dest="source", **language)
@@ -98,18 +98,21 @@ def _add_translate(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a file of sentences, one a line; '-' is standard input; may be repeated",
+        help="a file of text in UTF-8; '-' is standard input; may be repeated",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
     parser.add_argument(
         "--split",
         action=argparse.BooleanOptionalAction,
-        help="whether a line may hold several sentences (yes with --from and --to)",
+        default=True,
+        help="translate each sentence of a line by itself, as models want it; with --no-split a "
+        "line is put to the model as it is",
     )
     parser.add_argument(
         "--truncate",
         action="store_true",
-        help="cut a sentence longer than the model's positions and warn, instead of stopping",
+        help="with --no-split, cut a line longer than the model's positions and warn, instead of "
+        "stopping",
     )
     _add_decoding_options(parser)
     engine = _add_engine_options(parser)

@@ -60,21 +60,22 @@ def translate_lines(
 def _line_translator(
     arguments: argparse.Namespace, translator: Translator | Route, options: dict[str, Any]
 ) -> LineTranslator:
-    """How lines are translated: as one sentence each, or with ``--split`` as texts."""
-    if arguments.split:
-        if arguments.truncate:
-            raise OptionError("--truncate: found with --split, which cuts nothing off")
-        return lambda lines: [[text] for text in translator.translate_text(lines, **options)]
+    """How lines are translated: a line may hold any text."""
+    if arguments.split and arguments.truncate:
+        raise OptionError("--truncate: expected with --no-split: nothing is cut off a split text")
+    manner = {"split": arguments.split, "truncate": arguments.truncate}
 
     def translate(lines: list[str]) -> list[list[str]]:
-        results: list[Any] = translator.translate(lines, truncate=arguments.truncate, **options)
-        return [[_flat(text) for text in (r if isinstance(r, list) else [r])] for r in results]
+        results: list[Any] = translator.translate(lines, **manner, **options)
+        rows = [result if isinstance(result, list) else [result] for result in results]
+        return [_as_lines(row, line) for row, line in zip(rows, lines, strict=True)]
 
     return translate
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split("\n"))  # one line, whatever it holds
+def _as_lines(translations: list[str], line: str) -> list[str]:
+    """Those of one line in one line each, so that the n-th line out is of the n-th line in."""
+    return translations if "\n" in line else [text.replace("\n", " ") for text in translations]
 
 
 def _translate_chunk(translate: LineTranslator, chunk: list[Line], output: IO[str]) -> None:

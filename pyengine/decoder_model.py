@@ -6,10 +6,9 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyengine import _core, _ragged
-from pyengine.errors import OptionError
 from pyengine.inputs import Ids, Offsets
 from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, to_core
+from pyengine.options import GenerationOptions, one_hypothesis, to_core
 
 if TYPE_CHECKING:
     from pyengine.loading import Loaded
@@ -77,11 +76,7 @@ class DecoderModel(LoadedModel):
         """
         from pyengine.token_stream import tokens_as_made
 
-        for name in ("num_beams", "num_return_sequences"):
-            if getattr(options, name) > 1:
-                found = getattr(options, name)
-                raise OptionError(f"{name}: found {found}, expected 1: a stream is one hypothesis")
-        core = to_core(options, return_scores=False)
+        core = to_core(one_hypothesis(options), return_scores=False)
 
         def work(tokens: _core.TokenQueue, stop: _core.StopFlag) -> None:
             loaded.engine.stream(ids, core, tokens, self.batch_size, stop)

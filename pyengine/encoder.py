@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
@@ -16,6 +15,7 @@ from pyengine.inputs import Ids, ItemError, ItemTruncated, Offsets
 from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
+from pyengine.warning import warn
 
 if TYPE_CHECKING:
     from pyengine.text.tokenizer import TypedIds
@@ -241,7 +241,7 @@ class Encoder(LoadedModel):
         length = f"{len(pair.ids)} tokens, the model has {limit} positions"
         if not truncate:
             raise ItemError(item, f"{length}; shorten a text, or set truncate=True")
-        warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=4)
+        warn(ItemTruncated(item, f"{length}; the rest was cut"))
         return False
 
     def _cut(self, pair: tuple[str, str]) -> TypedIds:

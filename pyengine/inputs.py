@@ -46,14 +46,14 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def checked_text(text: Any) -> str:
-    """A string.
+def checked_text(text: Any, name: str = "text") -> str:
+    """A string, called so in errors.
 
     Raises:
         InputTypeError: something else.
     """
     if not isinstance(text, str):
-        raise InputTypeError(f"text: expected a string, found {type(text).__name__}")
+        raise InputTypeError(f"{name}: expected a string, found {type(text).__name__}")
     return text
 
 
@@ -67,7 +67,4 @@ def checked_texts(texts: Any) -> list[str]:
         raise InputTypeError(
             f"text: expected text or a list of texts, found {type(texts).__name__}"
         )
-    for item, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-    return list(texts)
+    return [checked_text(text, f"item {item}") for item, text in enumerate(texts)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from pyengine import _core
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
 from pyengine.loading import Loaded, Settings, checked_batch_size, load
+from pyengine.warning import warn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -207,7 +207,7 @@ class LoadedModel:
                 length = f"{len(ids)} tokens, the model has {limit} positions"
                 if not truncate:
                     raise ItemError(item, f"{length}; split the text, or set truncate=True")
-                warnings.warn(ItemTruncated(item, f"{length}; the rest was cut"), stacklevel=3)
+                warn(ItemTruncated(item, f"{length}; the rest was cut"))
                 final = self._get_tokenizer().num_final  # the end token stays
                 ids = [*ids[: limit - final], *ids[len(ids) - final :]]
             fitted.append(ids)

@@ -95,9 +95,8 @@ def translate(
     """Translate one text, or a list of texts, between two languages or with a model folder.
 
     With ``source`` and ``target``, an installed model is used (``pyengine models`` lists them), or
-    two by way of English; the texts may be of any length (see :meth:`Translator.translate_text`).
-    With ``model``, the folder's model is, and each text is one sentence (see
-    :meth:`Translator.translate`); a multilingual model is told the languages.
+    two by way of English. With ``model``, the folder's model is, and a multilingual one is told the
+    languages. Texts may be of any length (see :meth:`Translator.translate`).
 
     Translators are kept for the next call, the last four.
 
@@ -106,8 +105,8 @@ def translate(
         model: a model folder.
         source, target: codes of languages, such as "en" and "pt"; of a model, as it calls them.
         **options: those of :class:`~pyengine.Translator` (``compute_type``, ``threads``,
-            ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``, ``variant``) and of the method
-            named above, which also says what is returned and raised.
+            ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``, ``variant``) and of
+            :meth:`Translator.translate`, which also says what is returned and raised.
 
     Raises:
         OptionError: neither a model nor both languages are given.
@@ -128,5 +127,5 @@ def translate(
         raise OptionError(f"found {found or 'no model'}, expected model, or source and target")
     route = Route(source, target, lambda folder: cache.get(folder, settings))
     texts = [text] if isinstance(text, str) else checked_texts(text)
-    results = route.translate_text(texts, **options)
+    results = route.translate(texts, **options)
     return results[0] if isinstance(text, str) else results

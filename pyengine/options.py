@@ -169,6 +169,19 @@ def resolve_options(
     return options
 
 
+def one_hypothesis(options: GenerationOptions) -> GenerationOptions:
+    """The options, of a stream.
+
+    Raises:
+        OptionError: several hypotheses were asked for.
+    """
+    for name in ("num_beams", "num_return_sequences"):
+        if getattr(options, name) > 1:
+            found = getattr(options, name)
+            raise OptionError(f"{name}: found {found}, expected 1: a stream is one hypothesis")
+    return options
+
+
 def _random_seed() -> int:
     return int.from_bytes(os.urandom(8), "little")
 

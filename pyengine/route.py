@@ -45,21 +45,27 @@ class Route:
             translator.require_tokenizer()
 
     def translate(
-        self, texts: list[str], *, truncate: bool = False, prefix: str = "", **options: Any
-    ) -> list[str]:
-        """Each text as one sentence; see :meth:`Translator.translate`."""
-        self.generation_options(**options)
-        for _, translator in self._legs:
-            texts = translator.translate(texts, truncate=truncate, prefix=prefix, **options)
-        return texts
+        self,
+        texts: list[str],
+        *,
+        prefix: str = "",
+        split: bool = True,
+        truncate: bool = False,
+        language: str | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Texts of any length; see :meth:`Translator.translate`.
 
-    def translate_text(self, texts: list[str], *, prefix: str = "", **options: Any) -> list[str]:
-        """Texts of any length; see :meth:`Translator.translate_text`.
-
-        Raises:
-            UnknownOptionError: also for ``language``, which each translator gets from here.
+        Args:
+            texts: what to translate.
+            prefix, split, truncate: of each translator.
+            language: of the texts; ``None``: the language that is translated from.
+            **options: of each translator.
         """
         self.generation_options(**options)
-        for language, translator in self._legs:
-            texts = translator.translate_text(texts, language=language, prefix=prefix, **options)
+        manner = {"prefix": prefix, "split": split, "truncate": truncate}
+        for source, translator in self._legs:
+            spoken = source if language is None else language
+            texts = translator.translate(texts, language=spoken, **manner, **options)
+            language = None
         return texts

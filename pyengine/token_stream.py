@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import partial
 
 from pyengine import _core, background
 from pyengine.text import Tokenizer
+from pyengine.text_pipeline import EncodedText
 
 _WAIT = 0.05
 """Seconds after which a reader looks for a Ctrl-C again."""
@@ -57,3 +59,27 @@ def text_of(batches: Iterator[list[int]], tokenizer: Tokenizer) -> Generator[str
             handed_out = settled
     if len(text) > len(handed_out):
         yield text[len(handed_out) :]
+
+
+def stream_text(
+    text: EncodedText, stream: Callable[[list[int]], Generator[str, None, None]]
+) -> Generator[str, None, None]:
+    """Pieces of a text's translation, which together are what its layout joins.
+
+    Args:
+        text: what to translate.
+        stream: gives the pieces of one sentence's translation.
+    """
+    before = ""
+    for index, source in enumerate(text.sources):
+        translation = handed_out = ""
+        with closing(stream(source)) as pieces:
+            for piece in pieces:
+                translation += piece
+                placed = text.layout.placed(index, before, translation)
+                if len(placed) > len(handed_out):
+                    yield placed[len(handed_out) :]
+                    handed_out = placed
+        before = translation
+    if rest := text.layout.placed(len(text.sources), before, ""):
+        yield rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from pyengine import _core, _ragged, stream
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError, InputTypeError
-from pyengine.inputs import checked_text, checked_texts, is_blank, packed
+from pyengine.inputs import checked_text, checked_texts, packed
+from pyengine.models.languages import languages_of
 from pyengine.option_values import ModelLimits
-from pyengine.options import GenerationOptions, resolve_options
+from pyengine.options import GenerationOptions, one_hypothesis, resolve_options
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
-    from pyengine.loading import Loaded
+    from pyengine.text_pipeline import EncodedText, TextPipeline
 
 
 class Translator(DecoderModel):
@@ -82,51 +84,60 @@ class Translator(DecoderModel):
         source: str | None = None,
         target: str | None = None,
         prefix: str = "",
+        split: bool = True,
         truncate: bool = False,
+        language: str | None = None,
         **options: Any,
     ) -> str | list[str] | list[list[str]]:
-        """Translate one text, or a list of texts.
+        """Translate one text, or a list of texts, of any length.
+
+        A text is split as the model needs. Models that translate sentences get one at a time; white
+        space between sentences, line breaks and paragraphs stay as they are. A sentence ends at the
+        end of its line at the latest; one that is too long (more than 128 tokens, or the model's
+        positions) is cut at its clause marks. Models that read whole texts get the text as it is:
+        BART, Pegasus and T5, unless a ``target``, a ``prefix`` that holds "translate", or the
+        languages in the folder's name say that they translate.
 
         Args:
-            text: one sentence, or several; text that is empty or all space gives an empty
-                translation.
+            text: a text, or several.
             source, target: of a multilingual model, the codes of the languages as it calls them
                 (:attr:`languages`); ``None``: what the folder's configuration says.
-            prefix: goes before each text, such as T5's "translate English to German: ".
-            truncate: cut a sentence that is longer than the model's positions, with a
-                :class:`TruncationWarning`, instead of raising.
+            prefix: goes before each sentence, such as T5's "translate English to German: ".
+            split: ``False``: put each text to the model as it is, in one pass; a text that is empty
+                or all space then gives an empty translation.
+            truncate: of a text that is not split, cut what is longer than the model's positions,
+                with a :class:`TruncationWarning`, instead of raising.
+            language: code of the texts' language, whose rules say where sentences end; ``None``:
+                ``source``, else the model's source language if its folder tells, else English.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``.
 
         Returns:
             A string for a string, a list in the same order for a list. With
-            ``num_return_sequences`` n above 1, each string is a list of n, best first.
+            ``num_return_sequences`` n above 1, each string is a list of n, best first; of a text of
+            several sentences, the i-th joins the i-th best of each.
 
         Raises:
-            InputError: a sentence is longer than the model's positions; nothing was translated.
+            InputError: a text that is not split is longer than the model's positions; nothing was
+                translated.
             InputTypeError: something other than text.
             OptionError, UnknownOptionError: a keyword or its value is wrong, or a language none of
-                the model's.
+                the model's; ``truncate`` with a text that is split.
             TokenizerMissingError: the folder holds no tokenizer files.
             ClosedError: after :meth:`close`.
 
         Example::
 
+            translator.translate("It rains. We stay at home.\\n\\nTomorrow we go out.")
             translator.translate(["A dog runs.", "Two women talk."], num_beams=5)
             nllb.translate("Un chien court.", source="fra_Latn", target="deu_Latn")
         """
-        loaded = self._open()
         wording = Wording(source, target, prefix)
-        resolved = self._resolve(options, wording)
-        texts = [text] if isinstance(text, str) else checked_texts(text)
-        spoken = [i for i, sentence in enumerate(texts) if not is_blank(sentence)]
-        sources: list[list[int]] = [[] for _ in texts]
-        if spoken:
-            encoded = wording.encode_batch(self._get_tokenizer(), [texts[i] for i in spoken])
-            for item, ids in zip(spoken, self._fitted(encoded, spoken, truncate), strict=True):
-                sources[item] = ids
-        results = self._translate_ids(loaded, sources, resolved)
-        return cast("str | list[str]", results[0] if isinstance(text, str) else results)
+        pipeline = self._pipeline(wording, split, truncate, language, options)
+        results = pipeline.translate([text] if isinstance(text, str) else checked_texts(text))
+        if pipeline.num_results > 1:
+            return cast("list[str]", results[0] if isinstance(text, str) else results)
+        return results[0][0] if isinstance(text, str) else [row[0] for row in results]
 
     def translate_iter(
         self,
@@ -135,7 +146,9 @@ class Translator(DecoderModel):
         source: str | None = None,
         target: str | None = None,
         prefix: str = "",
+        split: bool = True,
         truncate: bool = False,
+        language: str | None = None,
         **options: Any,
     ) -> Generator[Any, None, None]:
         """Translate texts as they are asked for, also of an input without end.
@@ -147,9 +160,8 @@ class Translator(DecoderModel):
         ends, is closed or is dropped.
 
         Args:
-            texts: any iterable of strings; text that is empty or all space gives an empty
-                translation.
-            source, target, prefix, truncate: see :meth:`translate`.
+            texts: any iterable of strings.
+            source, target, prefix, split, truncate, language: see :meth:`translate`.
             **options: see :meth:`translate`; fixed for the whole stream.
 
         Returns:
@@ -170,21 +182,25 @@ class Translator(DecoderModel):
 
             with open("english.txt", encoding="utf-8") as lines:
                 for translation in translator.translate_iter(lines, num_beams=5):
-                    print(translation)
+                    print(translation, end="")  # each line keeps its break
         """
-        loaded = self._open()
         wording = Wording(source, target, prefix)
-        resolved = self._resolve(options, wording)
+        pipeline = self._pipeline(wording, split, truncate, language, options)
         self.require_tokenizer()
         if isinstance(texts, (str, bytes, bytearray)) or not isinstance(texts, Iterable):
             found = type(texts).__name__
             raise InputTypeError(f"texts: expected an iterable of texts, found {found}")
 
-        def work(sources: list[list[int]], stop: _core.StopFlag) -> list[Any]:
-            return self._translate_ids(loaded, sources, resolved, stop)
+        def encoded() -> Iterator[EncodedText]:
+            for item, text in enumerate(texts):
+                self._open()
+                yield pipeline.encode(checked_text(text, f"item {item}"), item)
 
-        sources = self._encode_each(iter(texts), wording, truncate)
-        return stream.in_order(sources, work, stream.CHUNK_BATCHES * self.batch_size)
+        def work(chunk: list[EncodedText], stop: _core.StopFlag) -> list[Any]:
+            results = pipeline.translate_encoded(chunk, stop)
+            return results if pipeline.num_results > 1 else [row[0] for row in results]
+
+        return stream.in_order(encoded(), work, stream.CHUNK_BATCHES * self.batch_size)
 
     def translate_stream(
         self,
@@ -193,17 +209,20 @@ class Translator(DecoderModel):
         source: str | None = None,
         target: str | None = None,
         prefix: str = "",
+        split: bool = True,
         truncate: bool = False,
+        language: str | None = None,
         **options: Any,
     ) -> Generator[str, None, None]:
-        """Translate one sentence, greedy or sampling, and hand out its text as it is made.
+        """Translate one text, greedy or sampling, and hand out its translation as it is made.
 
-        Work starts when the first piece is asked for, and goes on ahead of the reader. It ends when
-        the generator ends, is closed or is dropped; other calls share its batches.
+        Work starts when the first piece is asked for, and goes on ahead of the reader to the end of
+        the sentence. It ends when the generator ends, is closed or is dropped; other calls share
+        its batches.
 
         Args:
-            text: one sentence.
-            source, target, prefix, truncate: see :meth:`translate`.
+            text: a text of any length.
+            source, target, prefix, split, truncate, language: see :meth:`translate`.
             **options: see :meth:`translate`; ``num_beams`` is 1, whatever the folder says, unless
                 the call says otherwise.
 
@@ -216,66 +235,27 @@ class Translator(DecoderModel):
 
         Example::
 
-            for piece in translator.translate_stream("A dog runs."):
+            for piece in translator.translate_stream("A dog runs. It is fast."):
                 print(piece, end="", flush=True)
         """
-        from pyengine.token_stream import text_of
+        from pyengine.token_stream import stream_text, text_of
 
         loaded = self._open()
         wording = Wording(source, target, prefix)
-        resolved = self._resolve({"num_beams": 1, **options}, wording)
+        options = {"num_beams": 1, **options}
+        pipeline = self._pipeline(wording, split, truncate, language, options)
+        resolved = one_hypothesis(self._resolve(options, wording))
         tokenizer = self._get_tokenizer()
-        if is_blank(checked_text(text)):
-            return text_of(iter(()), tokenizer)
-        encoded = wording.encode_batch(tokenizer, [text])
-        values, _ = _ragged.pack(
-            self._fitted(encoded, [0], truncate), self.config.source_vocab_size
-        )
-        return text_of(self._stream(loaded, values, resolved), tokenizer)
 
-    @overload
-    def translate_text(self, text: str, **arguments: Any) -> str: ...
-    @overload
-    def translate_text(self, text: Sequence[str], **arguments: Any) -> list[str]: ...
+        def pieces(source: list[int]) -> Generator[str, None, None]:
+            values, _ = _ragged.pack([source], self.config.source_vocab_size)
+            return text_of(self._stream(loaded, values, resolved), tokenizer)
 
-    def translate_text(
-        self,
-        text: str | Sequence[str],
-        *,
-        language: str | None = None,
-        source: str | None = None,
-        target: str | None = None,
-        prefix: str = "",
-        **options: Any,
-    ) -> str | list[str]:
-        """Translate texts of any length, sentence by sentence.
+        return stream_text(pipeline.encode(checked_text(text), 0), pieces)
 
-        White space between sentences, line breaks and paragraphs stay as they are. A sentence ends
-        at the end of its line at the latest; one that is too long (more than 128 tokens, or the
-        model's positions) is cut at its clause marks.
-
-        Args:
-            text: a text, or several.
-            language: code of the texts' language, whose rules say where sentences end; ``None``:
-                ``source``, else the model's source language if its folder tells, else English.
-            source, target, prefix: see :meth:`translate`; the prefix goes before each sentence.
-            **options: see :meth:`translate`; one translation is returned of each text.
-
-        Raises:
-            OptionError: also for ``num_return_sequences`` above 1, and a ``language`` that is none.
-            InputTypeError, UnknownOptionError, TokenizerMissingError, ClosedError: as
-                :meth:`translate`.
-
-        Example::
-
-            translator.translate_text("It rains. We stay at home.\\n\\nTomorrow we go out.")
-        """
-        from pyengine.whole_text import translate_texts
-
-        texts = [text] if isinstance(text, str) else checked_texts(text)
-        wording = Wording(source, target, prefix)
-        results = translate_texts(self, texts, language, wording, options)
-        return results[0] if isinstance(text, str) else results
+    def translate_text(self, text: str | Sequence[str], **arguments: Any) -> Any:
+        """:meth:`translate` by the name that it had while it took sentences only."""
+        return self.translate(text, **arguments)
 
     def encode(
         self,
@@ -395,6 +375,11 @@ class Translator(DecoderModel):
         )
         return np.split(scores, target_offsets[1:-1])
 
+    @cached_property
+    def folder_languages(self) -> tuple[str, str] | None:
+        """Codes of the source and the target language, where the folder's files or name say."""
+        return languages_of(self.path)
+
     @property
     def max_source_length(self) -> int:
         """Source tokens of one sentence at most, the end token included."""
@@ -422,32 +407,29 @@ class Translator(DecoderModel):
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions)
         return resolve_options(self._model.generation_config, options, limits)
 
-    def _encode_each(
-        self, texts: Iterator[str], wording: Wording, truncate: bool
-    ) -> Iterator[list[int]]:
-        """Token ids of each text, none of a blank one; an error names the text."""
-        for item, text in enumerate(texts):
-            self._open()
-            if not isinstance(text, str):
-                raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
-            ids = [] if is_blank(text) else wording.encode_batch(self._get_tokenizer(), [text])[0]
-            yield self._fitted([ids], [item], truncate)[0]
-
-    def _translate_ids(
+    def _pipeline(
         self,
-        loaded: Loaded,
-        sources: list[list[int]],
-        options: GenerationOptions,
-        stop: _core.StopFlag | None = None,
-    ) -> list[Any]:
-        """What :meth:`translate` returns for each source; one without ids is a blank text."""
-        best = [[""] * options.num_return_sequences for _ in sources]
-        spoken = [item for item, ids in enumerate(sources) if ids]
-        if spoken:
-            packed = _ragged.pack([sources[item] for item in spoken], self.config.source_vocab_size)
-            rows = self._search(loaded, *packed, options, return_scores=False, stop=stop)
-            flat = [hypothesis.ids for row in rows for hypothesis in row]
-            texts = iter(self._get_tokenizer().decode_batch(flat))
-            for item, row in zip(spoken, rows, strict=True):
-                best[item] = [next(texts) for _ in row]
-        return best if options.num_return_sequences > 1 else [row[0] for row in best]
+        wording: Wording,
+        split: bool,
+        truncate: bool,
+        language: str | None,
+        options: dict[str, Any],
+    ) -> TextPipeline:
+        """The steps from texts to translations, for the arguments of a call."""
+        from pyengine.layout import checked_splitter
+        from pyengine.text_pipeline import TextPipeline
+
+        loaded = self._open()
+        resolved = self._resolve(options, wording)
+        splitter = checked_splitter(self, wording, split, truncate, language)
+
+        def fit(source: list[int], item: int) -> list[int]:
+            return self._fitted([source], [item], truncate)[0]
+
+        def search(sources: list[list[int]], stop: _core.StopFlag | None) -> list[list[list[int]]]:
+            packed = _ragged.pack(sources, self.config.source_vocab_size)
+            rows = self._search(loaded, *packed, resolved, return_scores=False, stop=stop)
+            return [[hypothesis.ids for hypothesis in row] for row in rows]
+
+        count = resolved.num_return_sequences
+        return TextPipeline(splitter, self._get_tokenizer, wording, fit, search, count)

@@ -25,7 +25,7 @@ def main() -> None:
         source, target = direction.split("-")
         sentences = [sentence for sentence, _ in golden]
         with Translator(find_route(source, target)[0].path, cache_dir=False) as translator:
-            translations = translator.translate(sentences)
+            translations = translator.translate(sentences, split=False)
         pairs[direction] = [list(pair) for pair in zip(sentences, translations, strict=True)]
     text = json.dumps(pairs, ensure_ascii=False, indent=1)
     GOLDEN.write_text(text + "\n", encoding="utf-8")

@@ -46,18 +46,24 @@ class SplitText:
         self.gaps.append(part[start + len(sentence) :])
 
     def join(self, translations: list[str]) -> str:
-        """The text with its sentences replaced.
+        """The text with its sentences replaced."""
+        before = ["", *translations]
+        return "".join(map(self.placed, range(len(before)), before, [*translations, ""]))
+
+    def placed(self, index: int, before: str, translation: str) -> str:
+        """What stands in place of a sentence, with the white space before it.
 
         Where two sentences touched, as in Chinese, a space goes between translations that are
         written with spaces.
+
+        Args:
+            index: of the sentence; their number for what follows the last one.
+            before: the translation of the sentence before, empty for the first.
+            translation: of the sentence, or the beginning of it; empty after the last one.
         """
-        pieces = [self.gaps[0]]
-        for i, translation in enumerate(translations):
-            line = " ".join(translation.splitlines())  # a line stays a line
-            if i > 0 and not self.gaps[i] and _need_a_space(pieces[-2], line):
-                line = " " + line
-            pieces += [line, self.gaps[i + 1]]
-        return "".join(pieces)
+        line = " ".join(translation.splitlines())  # a line stays a line
+        gap = self.gaps[index]
+        return f"{gap} {line}" if not gap and _need_a_space(before, line) else gap + line
 
 
 def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitText:

@@ -103,14 +103,15 @@ def test_a_bad_line_is_named_and_what_came_before_is_kept(
 ) -> None:
     path = tmp_path / "in.txt"
     path.write_text("\n".join(["A dog.", "A cat.", "dog " * 2000, "A woman."]))
-    done = cli("translate", "-m", text_model, "-i", path)
+    done = cli("translate", "-m", text_model, "--no-split", "-i", path)
     assert done.returncode == 1
     assert done.stdout.split("\n") == [*text_translator.translate(["A dog.", "A cat."]), ""]
     assert done.stderr.startswith(f"pyengine: error: {path}:3: ")
     assert "or pass --truncate" in done.stderr
     assert done.stderr.count("\n") == 1
 
-    done = cli("translate", "-m", text_model, "-i", path, "--truncate", "--max-new-tokens", 5)
+    cut = ("--no-split", "--truncate", "--max-new-tokens", 5)
+    done = cli("translate", "-m", text_model, "-i", path, *cut)
     assert (done.returncode, done.stdout.count("\n")) == (0, 4)
     assert done.stderr.startswith(f"pyengine: warning: {path}:3: ")
     assert done.stderr.count("\n") == 1

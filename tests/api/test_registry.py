@@ -89,8 +89,10 @@ def test_translate_by_language(models: Path, text_translator: Translator) -> Non
 
 
 def test_options_of_a_route(models: Path) -> None:
-    with pytest.raises(UnknownOptionError, match="language: no such option"):
-        pyengine.translate(TEXT, source="en", target="de", language="en")
+    spoken = pyengine.translate(TEXT, source="en", target="de", language="en")
+    assert spoken == pyengine.translate(TEXT, source="en", target="de")
+    with pytest.raises(UnknownOptionError, match="did you mean num_beams"):
+        pyengine.translate(TEXT, source="fr", target="de", num_beam=2)
     with pytest.raises(OptionError, match="expected 1 by way of English"):
         pyengine.translate(TEXT, source="fr", target="de", num_beams=2, num_return_sequences=2)
 
@@ -144,7 +146,7 @@ def test_command_line(cli: Cli, models: Path, text_translator: Translator) -> No
     ]
     done = cli("translate", "--from", "en", "--to", "de", TEXT)
     assert (done.returncode, done.stdout) == (0, f"{german}\n")
-    unsplit = text_translator.translate(TEXT)
+    unsplit = text_translator.translate(TEXT, split=False)
     done = cli("translate", "--from", "en", "--to", "de", "--no-split", TEXT)
     assert (done.returncode, done.stdout) == (0, f"{unsplit}\n")
     done = cli("translate", "--from", "fr", "--to", "de", "--num-beams", 2, TEXT)

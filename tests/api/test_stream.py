@@ -24,7 +24,7 @@ from pyengine import (
 
 from .conftest import SENTENCES, run_python
 
-TEXTS = [SENTENCES[i % len(SENTENCES)][: 20 + i] for i in range(60)] + ["", "  ", "A dog."]
+TEXTS = [SENTENCES[i % len(SENTENCES)][: 20 + i].strip() for i in range(60)] + ["", "", "A dog."]
 TOO_LONG = "dog " * 2000
 
 
@@ -96,11 +96,11 @@ def test_a_text_too_long_is_named_after_the_translations_before(
     translator: Translator, count: int
 ) -> None:
     texts = [*TEXTS[:count], TOO_LONG, "A dog."]
-    found, message = collected(translator.translate_iter(texts), InputError)
+    found, message = collected(translator.translate_iter(texts, split=False), InputError)
     assert found == translator.translate(TEXTS[:count])
     assert message.startswith(f"item {count}: ")
     with pytest.warns(TruncationWarning, match=f"item {count}: "):
-        cut = list(translator.translate_iter(texts, truncate=True, max_new_tokens=5))
+        cut = list(translator.translate_iter(texts, split=False, truncate=True, max_new_tokens=5))
     assert len(cut) == count + 2
 
 

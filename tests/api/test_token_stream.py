@@ -116,7 +116,7 @@ def test_what_is_wrong_shows_at_the_call(generator: pyengine.Generator) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 5}, {"max_new_tokens": 3}])
 def test_a_translation_in_pieces(text_translator: pyengine.Translator, options: Any) -> None:
-    for text in (*SENTENCES, "", "  "):
+    for text in (*SENTENCES, " ".join(SENTENCES[:2]) + "\n", "", "  "):
         expected = text_translator.translate(text, num_beams=1, **options)
         assert "".join(text_translator.translate_stream(text, **options)) == expected
 
@@ -127,7 +127,7 @@ def test_errors_of_a_translation_in_pieces(text_translator: pyengine.Translator)
     with pytest.raises(pyengine.InputTypeError, match="text: expected a string, found list"):
         text_translator.translate_stream(["A dog."])  # type: ignore[arg-type]
     with pytest.raises(pyengine.InputError, match="positions; split the text"):
-        text_translator.translate_stream("dog " * 2000)
+        text_translator.translate_stream("dog " * 2000, split=False)
 
 
 SCRIPT = """

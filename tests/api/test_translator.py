@@ -81,12 +81,13 @@ def test_numpy_ids_are_ids(ids_translator: Translator) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n ", "\u2003\u00a0", "\u3000"])
 def test_blank_text_has_a_blank_translation(text_translator: Translator, text: str) -> None:
-    assert text_translator.translate(text) == ""
-    assert text_translator.translate([text, SENTENCES[1], text])[::2] == ["", ""]
+    assert text_translator.translate(text) == text
+    assert text_translator.translate([text, SENTENCES[1], text])[::2] == [text, text]
+    assert text_translator.translate([text, text], split=False) == ["", ""]
 
 
 def test_blank_text_does_not_need_the_engine_or_a_tokenizer(ids_translator: Translator) -> None:
-    assert ids_translator.translate(["", "  "]) == ["", ""]
+    assert ids_translator.translate(["", "  "]) == ["", "  "]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,11 @@ def test_truncation_warns_and_keeps_the_end_token(text_translator: Translator) -
     limit = text_translator.max_source_length
     text = "dog " * (limit + 50)
     with pytest.raises(InputError):
-        text_translator.translate(text, max_new_tokens=5)
+        text_translator.translate(text, split=False, max_new_tokens=5)
     with pytest.warns(TruncationWarning, match=rf"item 1: \d+ tokens, the model has {limit}") as w:
-        _, cut = text_translator.translate(["A dog.", text], truncate=True, max_new_tokens=5)
+        _, cut = text_translator.translate(
+            ["A dog.", text], split=False, truncate=True, max_new_tokens=5
+        )
     assert w[0].filename == __file__
     ids = text_translator.encode(text)
     with pytest.warns(TruncationWarning):
@@ -124,10 +127,11 @@ def test_a_hundred_thousand_characters(text_translator: Translator) -> None:
     text = "A man is riding a bicycle. " * 3704
     assert len(text) > 100_000
     with pytest.raises(InputError, match=r"item 0: \d+ tokens, the model has \d+ positions"):
-        text_translator.translate(text)
+        text_translator.translate(text, split=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
-        assert text_translator.translate(text, truncate=True, num_beams=1, max_new_tokens=8)
+        cut = {"split": False, "truncate": True}
+        assert text_translator.translate(text, **cut, num_beams=1, max_new_tokens=8)
 
 
 def test_the_longest_allowed_source(ids_translator: Translator) -> None:

@@ -79,7 +79,7 @@ def folder_translate(folder: Path, engine: str, num_beams: int) -> Callable[[lis
         import pyengine
 
         translator = pyengine.Translator(folder, threads=1)
-        return lambda sentences: translator.translate(sentences, num_beams=num_beams)
+        return lambda sentences: translator.translate(sentences, split=False, num_beams=num_beams)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
     penalty = json.loads((folder / "generation_config.json").read_text())["length_penalty"]
     return pytorch_translate(
