@@ -1,8 +1,7 @@
 """A whole text as the sentences that are translated and the white space that stays as it was.
 
 A line is a paragraph: sentences do not run over the end of a line, or from one column of a table
-to the next, so every line break and tab stays where it was. Between those, the library sentencex
-finds the sentences by the rules of the language.
+to the next, so every line break and tab stays where it was.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from pyengine.text.boundaries import split_sentences, without_quotes
 from pyengine.text.clauses import split_clauses
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _COLUMN = re.compile(r"[^\t]+\t*|\t+")
-
-# sentencex 1.0.32 panics where a white space of several bytes is between an initial and its full
-# stop ("J\u00a0."), so it gets to see plain spaces in their place.
-_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 
 
 @dataclass
@@ -74,24 +70,25 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitTe
         language: code of the text's language, such as "en"; one that sentencex does not know is
             split by general rules.
         fits: whether a sentence is short enough to be translated at once; one that is not is cut
-            at its clause marks.
+            at the ends of sentences in its quotations, or else at its clause marks.
     """
     split = SplitText()
     for line in replace_lone_surrogates(text).splitlines(keepends=True):
         for column in _COLUMN.findall(line):
-            for sentence in _sentences(column, language):
-                for part in split_clauses(sentence, fits):
+            for sentence in split_sentences(column, language):
+                for part in _parts(sentence, language, fits):
                     split.add(part)
     return split
 
 
-def _sentences(line: str, language: str) -> Iterator[str]:
-    import sentencex
-
+def _parts(sentence: str, language: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    if fits(sentence):
+        yield sentence
+        return
     start = 0
-    for sentence in sentencex.segment(language, _WIDE_SPACE.sub(" ", line)):
-        yield line[start : start + len(sentence)]
-        start += len(sentence)
+    for inner in split_sentences(without_quotes(sentence), language):
+        yield from split_clauses(sentence[start : start + len(inner)], fits)
+        start += len(inner)
 
 
 def _need_a_space(before: str, after: str) -> bool:
@@ -99,5 +96,12 @@ def _need_a_space(before: str, after: str) -> bool:
 
 
 def _is_wide(character: str) -> bool:
-    """Of a script written without spaces between sentences: Chinese, Japanese, its punctuation."""
-    return unicodedata.east_asian_width(character) in "WF"
+    """Of a script written without spaces between sentences: Chinese, Japanese, its punctuation.
+
+    Hangul and emoji are as wide, but written with spaces.
+    """
+    return (
+        unicodedata.east_asian_width(character) in "WF"
+        and unicodedata.category(character) != "So"
+        and not unicodedata.name(character, "").startswith("HANGUL")
+    )

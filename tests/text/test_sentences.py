@@ -12,12 +12,20 @@ from pyengine.text.surrogates import replace_lone_surrogates
 
 texts = st.lists(
     st.sampled_from(
-        [*'aB.!?,;: \t\n\r"()。\uff01\uff0c、\u00a0\u3000\u2028\u2014', "Mr. ", "\r\n", "e\u0301"]
+        [
+            *'aB.!?,;: \t\n\r"()[]\u300d\u300f\u00bb\u201c\u20197',
+            *"。\uff01\uff0c、\u00a0\u3000\u2028\u2014",
+            "Mr. ",
+            "M. ",
+            "etc. ",
+            "\r\n",
+            "e\u0301",
+        ]
     )
     | st.characters(codec=None, exclude_categories=[]),
     max_size=60,
 ).map("".join)
-LANGUAGES = st.sampled_from(["en", "pt", "zh", "hi", "", "no such language"])
+LANGUAGES = st.sampled_from(["en", "pt", "zh", "hi", "ja", "ko", "de", "", "no such language"])
 
 
 def split(text: str, limit: int = 1000, language: str = "en") -> SplitText:
@@ -63,6 +71,21 @@ def test_a_space_between_sentences_that_touched() -> None:
     assert parts.join(["Hello.", "World!"]) == "Hello. World!"
     assert parts.join(["今日は。", "世界\uff01"]) == "今日は。世界\uff01"
     assert parts.join(["", "World!"]) == "World!"
+    assert (
+        parts.join(["안녕하세요.", "세계\uff01"]) == "안녕하세요. 세계\uff01"
+    )  # Hangul is as wide
+    assert parts.join(["네\uff01", "좋아요."]) == "네\uff01좋아요."  # after a mark of Chinese
+    assert parts.join(["Hello \U0001f600", "World!"]) == "Hello \U0001f600 World!"
+    assert parts.join(["สวัสดี", "โลก"]) == "สวัสดี โลก"
+
+
+def test_a_quotation_that_is_too_long_is_split_at_its_sentences() -> None:
+    parts = split(
+        'He said: "I came, I saw. I won (at last.) The end, my friend." Then he left.', 30
+    )
+    assert parts.sentences == [
+        'He said: "I came, I saw.', "I won (at last.)", 'The end, my friend."', "Then he left.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
