@@ -33,10 +33,10 @@ Convert = Callable[[Path, Path], None]
 """Makes one ONNX file from another."""
 
 
-def converted(name: str, out: Path, convert: Convert) -> Path:
-    """The fixture `name` with every ONNX file converted."""
-    for path in sorted((FIXTURES / name).rglob("*")):
-        target = out / path.relative_to(FIXTURES / name)
+def converted(name: str, out: Path, convert: Convert, fixtures: Path = FIXTURES) -> Path:
+    """The model `name` of the folder `fixtures` with every ONNX file converted."""
+    for path in sorted((fixtures / name).rglob("*")):
+        target = out / path.relative_to(fixtures / name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".onnx":
             with quiet():

@@ -1,6 +1,7 @@
 """From the table of tensors to values: every row is found in the graph, and no weight is left."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,7 +54,7 @@ def resolve_tensors(
     for name, module in modules.by_name.items():
         row, nodes, where = module.row, module.nodes, module.where
         shape = tuple(getattr(config, size) for size in row.shape)
-        weights = list(_operands(nodes, _WEIGHTS[row.kind]))
+        weights = list(_operands(nodes, _WEIGHTS[row.kind], math.prod(shape)))
         if not weights:
             raise UnsupportedModelError(
                 f"{graph.path.name}: {name}.weight not found: {where} has the "
@@ -63,7 +64,7 @@ def resolve_tensors(
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
         if row.may_be_int8 and weight.constant.dtype == np.int8:
             _add_steps(name, weights[0], 0 if row.kind is Kind.TABLE else 1, tensors)
-        biases = list(_operands(nodes, _BIASES[row.kind]))
+        biases = list(_operands(nodes, _BIASES[row.kind], shape[-1]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:], True)
         elif _BIASES[row.kind] and row.bias:
@@ -86,8 +87,15 @@ def _add_steps(
         tensors[f"{name}.weight{ZERO_POINT}"] = StoredSteps(weight, axis, 1)
 
 
-def _operands(nodes: list[Node], operators: dict[str, int | None]) -> Iterator[Operand]:
-    """The constants that `nodes` take where `operators` says."""
+def _operands(
+    nodes: list[Node], operators: dict[str, int | None], size: int
+) -> Iterator[Operand]:
+    """The constants that `nodes` take where `operators` says.
+
+    Args:
+        size: numbers that are expected. Where any input may be the one, a single number is a factor
+            or an epsilon, unless one is expected and it is no scalar.
+    """
     for node in nodes:
         if node.op_type not in operators:
             continue
@@ -95,7 +103,10 @@ def _operands(nodes: list[Node], operators: dict[str, int | None]) -> Iterator[O
         names = node.inputs if index is None else node.inputs[index : index + 1]
         for name in names:
             operand = node.scope.constant(name) if name else None
-            if operand and (index is not None or operand.constant.size > 1):
+            if operand is None:
+                continue
+            is_single = operand.constant.size == 1 and (size > 1 or not operand.shape)
+            if index is not None or not is_single:
                 yield _as_matmul(node, operand) if index == 1 else operand
 
 

@@ -22,7 +22,7 @@ def read_config(raw: dict[str, Any]) -> ModelConfig:
     """
     fields = ConfigFields(raw)
     config = bert.read_config(raw)
-    offset = fields.size("pad_token_id", 1) + 1
+    offset = fields.index("pad_token_id", 1) + 1
     if offset >= config.max_positions:
         raise ModelFormatError(
             f"config.json: max_position_embeddings is {config.max_positions}, "
