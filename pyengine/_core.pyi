@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 kernels: ModuleType
 
@@ -47,6 +48,9 @@ class ModelConfig:
     num_labels: int
     classifier_activation: str
     def __init__(self) -> None: ...
+
+def checksums(buffer: Buffer, section_bytes: int, num_threads: int) -> NDArray[np.uint32]:
+    """CRC-32C of each ``section_bytes`` of a buffer of bytes, the last of which may be fewer."""
 
 class Weights:
     """Weights packed for the kernels, and the configuration that they are for."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import os
 import re
+import stat
 import sys
 import zlib
 from collections.abc import Iterable
@@ -13,13 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from pyengine import _core
 from pyengine._version import __version__
-from pyengine.errors import OptionError
-from pyengine.packed_file import FileStates, Header
+from pyengine.errors import Error, OptionError
+from pyengine.models.source_file import FileState, open_source, state_of
+from pyengine.packed_file import (
+    FileStates,
+    PackedFile,
+    file_states_from,
+    is_trusted,
+    replace_file,
+    section_checksums,
+)
 
 if TYPE_CHECKING:
     from pyengine.models import ModelFolder
 
 _SECOND = 10**9
+_BLOCK = 1 << 21  # bytes read at once, a multiple of a section
+_NOTE = ".files"
+_NOTE_SIZE = 1 << 20  # bytes; far more than the names of a model's files take
 
 
 def resolve_cache_dir(cache_dir: Any) -> Path | None:
@@ -33,7 +47,7 @@ def resolve_cache_dir(cache_dir: Any) -> Path | None:
     if cache_dir is False:
         return None
     path = os.fspath(cache_dir) if isinstance(cache_dir, (str, os.PathLike)) else None
-    if isinstance(path, str) and path and "\0" not in path:
+    if isinstance(path, str) and path and "\0" not in path and _has_bytes(path):
         return Path(path)
     raise OptionError(f"cache_dir: found {cache_dir!r:.60}, expected None, a folder or False")
 
@@ -81,33 +95,100 @@ def needs_candidate_table(model: ModelFolder, compute_type: str) -> bool:
 
 
 def file_states(folder: Path, files: Iterable[Path]) -> FileStates:
-    """Size and modification time of files, by their names as seen from `folder`.
+    """How files are, by their names as seen from `folder`; raises what :func:`state_of` does."""
+    return {_name(folder, file): state_of(file) for file in files}
 
-    Raises:
-        OSError: one of them is gone.
+
+def file_checksums(file: Path) -> list[int]:
+    """CRC-32C of each section of a file; raises what :func:`open_source` does."""
+    checksums: list[int] = []
+    block = memoryview(bytearray(_BLOCK))
+    with open_source(file) as opened:
+        while count := opened.readinto(block):  # type: ignore[attr-defined]
+            checksums += section_checksums(block[:count])
+    return checksums
+
+
+def trusted_owners(model: ModelFolder) -> set[int]:
+    """The users whose packed files count: who runs this, the system's, and whom the model's folder
+    belongs to, who decides about the weights anyway.
     """
-    return {_name(folder, file): _state(file) for file in files}
+    return {os.geteuid(), 0, model.path.stat().st_uid}
 
 
-def is_current(header: Header, model: ModelFolder) -> bool:
+def is_safe(cache_dir: Path, owners: set[int]) -> bool:
+    """Whether nobody else can put other files in the place of those in a folder."""
+    try:
+        status = cache_dir.stat()
+    except (OSError, ValueError):
+        return False
+    is_open = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+    return status.st_uid in owners and not is_open
+
+
+def is_current(file: PackedFile, model: ModelFolder) -> bool:
     """Whether no file has changed since it was packed.
 
-    Archives (tar, the layers of container images) keep whole seconds: a time that has become one
-    counts as the same.
+    Archives (tar, the layers of container images) keep whole seconds, so a time that has become one
+    counts as the same, and make new inodes. Where only the inode is another, or when it changed,
+    the content decides, which is read once for that and noted beside the packed file.
     """
-    for name, (size, time) in header.files.items():
-        try:
-            found_size, found_time = _state(model.path / name)
-        except (OSError, ValueError):
+    header = file.header
+    if not {_name(model.path, path) for path in model.graph_paths.values()} <= header.files.keys():
+        return False
+    try:
+        found = {name: state_of(model.path / name) for name in header.files}
+        if found == header.files:
+            return True
+        if not all(_may_be_same(header.files[name], state) for name, state in found.items()):
             return False
-        if found_size != size or found_time not in (time, time // _SECOND * _SECOND):
+        if _are_noted(file, found, trusted_owners(model)):
+            return True
+        moved = [name for name, state in found.items() if state != header.files[name]]
+        if any(file_checksums(model.path / name) != header.file_checksums[name] for name in moved):
             return False
+    except (Error, OSError):
+        return False
+    _note(file, found)
     return True
 
 
-def _state(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
+def note_of(packed: Path) -> Path:
+    """The file beside a packed one with other states of the model's files that have its content."""
+    return packed.with_name(f"{packed.name}{_NOTE}")
+
+
+def _may_be_same(packed: FileState, found: FileState) -> bool:
+    """Whether a file as it is may have the content that was packed."""
+    times = (packed.modified, packed.modified // _SECOND * _SECOND)
+    return found.size == packed.size and found.modified in times
+
+
+def _are_noted(file: PackedFile, states: FileStates, owners: set[int]) -> bool:
+    try:
+        with open(note_of(file.path), "rb") as note:
+            if not is_trusted(os.fstat(note.fileno()), owners):
+                return False
+            packed, found = map(file_states_from, json.loads(note.read(_NOTE_SIZE)))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        return False
+    return packed == file.header.files and found == states
+
+
+def _note(file: PackedFile, states: FileStates) -> None:
+    text = json.dumps([file.header.files, states]).encode()
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(file.path.stat().st_mode)
+        replace_file(note_of(file.path), [text], mode)
+
+
+def _has_bytes(path: str) -> bool:
+    """Whether the system's encoding can write a path."""
+    try:
+        os.fsencode(path)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _name(folder: Path, file: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from pyengine import _core
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
-from pyengine.loading import Loaded, Settings, checked_batch_size, load
+from pyengine.loading import Loaded, Settings, checked, checked_batch_size, load
 from pyengine.warning import warn
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class LoadedModel:
         self._model, weights = self._loaded.model, self._loaded.weights
         self._compute_type, self._shortlist = self._loaded.compute_type, self._loaded.shortlist
         self._parameters = weights.parameters
-        self._cache_file, self._from_cache = weights.cache_file, weights.from_cache
+        self._cache_file, self._from_cache = weights.cache_file, weights.mapped is not None
+        self._snapshot = self._loaded.snapshot
         self._batch_size = settings.batch_size
         self._tokenizer: Tokenizer | None = None
         self._lock = threading.Lock()
@@ -137,11 +138,13 @@ class LoadedModel:
     @property
     def cache_file(self) -> Path | None:
         """The file that holds the packed weights for later loads; ``None`` if there is none."""
+        self._check()
         return self._cache_file
 
     @property
     def from_cache(self) -> bool:
         """Whether the weights were mapped from :attr:`cache_file`, not read from ONNX."""
+        self._check()
         return self._from_cache
 
     @property
@@ -186,14 +189,27 @@ class LoadedModel:
         if loaded is None:
             kind = type(self).__name__.lower()
             raise ClosedError(f"the {kind} of {str(self.path)!r} is closed")
-        return loaded
+        return loaded if loaded.is_checked else self._check() or loaded
+
+    def _check(self) -> Loaded | None:
+        """The model, its mapped weights compared with their checksums; ``None`` once closed."""
+        loaded = self._loaded
+        if loaded is None or loaded.is_checked:
+            return loaded
+        sound = checked(loaded, self._settings)
+        if self._loaded is loaded:  # and not closed meanwhile
+            self._loaded = sound
+        self._cache_file = sound.weights.cache_file
+        self._from_cache = sound.weights.mapped is not None
+        return sound
 
     def _get_tokenizer(self) -> Tokenizer:
         with self._lock:
             if self._tokenizer is None:
                 from pyengine.text import load_tokenizer
 
-                self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
+                with self._snapshot.reading():
+                    self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
             return self._tokenizer
 
     def _fitted(

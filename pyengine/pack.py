@@ -10,7 +10,8 @@ from pyengine.cache import packed_path
 from pyengine.errors import Error
 from pyengine.loading import Settings, checked_folder
 from pyengine.models import read_folder
-from pyengine.packed_file import header_for
+from pyengine.models.source_file import Snapshot
+from pyengine.packed_file import header_for, holds
 from pyengine.weights import find_cached, pack_weights, store_weights
 
 
@@ -43,16 +44,19 @@ def pack_model(folder: str | os.PathLike[str], settings: Settings, for_all: bool
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         CacheError: there is no cache folder, or it cannot be written.
     """
-    model = read_folder(checked_folder(folder), settings.variant)
-    cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
-    weights, files = pack_weights(model, compute_type)
-    try:
-        stored = store_weights(model, compute_type, cache_dir, weights, files, for_all)
-    except OSError as error:
-        raise CacheError(f"{str(cache_dir)!r} cannot be written: {error}") from error
-    if stored.cache_file is None:
-        raise CacheError(f"{str(model.path)!r}: a file changed while it was packed")
-    return PackedModel(stored.cache_file, compute_type, stored.cache_file.stat().st_size)
+    path = checked_folder(folder)
+    with Snapshot(path).reading():
+        model = read_folder(path, settings.variant)
+        cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
+        weights, files = pack_weights(model, compute_type)
+        try:
+            store_weights(model, compute_type, cache_dir, weights, files, for_all)
+        except OSError as error:
+            if isinstance(error, Error):
+                raise
+            raise CacheError(f"{str(cache_dir)!r} cannot be written: {error}") from error
+    file = packed_path(cache_dir, model, compute_type)
+    return PackedModel(file, compute_type, file.stat().st_size)
 
 
 def check_packed(folder: str | os.PathLike[str], settings: Settings) -> PackedModel:
@@ -62,23 +66,29 @@ def check_packed(folder: str | os.PathLike[str], settings: Settings) -> PackedMo
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         CacheError: it holds none, or one that is damaged or of other weights.
     """
-    model = read_folder(checked_folder(folder), settings.variant)
-    cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
-    path = packed_path(cache_dir, model, compute_type)
-    file = find_cached(model, compute_type, cache_dir)
-    if file is None:
-        found = "not of these files or this version" if path.exists() else "does not exist"
-        raise CacheError(f"{str(path)!r}: {found}")
-    if not file.data_is_sound():
-        raise CacheError(f"{str(path)!r}: damaged")
-    weights, _ = pack_weights(model, compute_type)
-    found_header = file.header
+    path = checked_folder(folder)
+    with Snapshot(path).reading():
+        model = read_folder(path, settings.variant)
+        cache_dir, compute_type = _cache_dir(settings), settings.computed_in(model.stored_type)
+        packed = packed_path(cache_dir, model, compute_type)
+        file = find_cached(model, compute_type, cache_dir)
+        if file is None:
+            found = "not of these files or this version, or open to other users"
+            raise CacheError(f"{str(packed)!r}: {found if packed.exists() else 'does not exist'}")
+        if not file.data_is_sound():
+            raise CacheError(f"{str(packed)!r}: damaged")
+        weights, _ = pack_weights(model, compute_type)
+    header = file.header
     expected = header_for(
-        weights.packed.arrays(), found_header.key, found_header.files, weights.parameters
+        weights.packed.arrays(),
+        header.key,
+        header.files,
+        header.file_checksums,
+        weights.parameters,
     )
-    if expected != found_header:
-        raise CacheError(f"{str(path)!r}: not the weights of the ONNX files")
-    return PackedModel(path, compute_type, path.stat().st_size)
+    if expected != header or not holds(file, weights.packed.arrays()):
+        raise CacheError(f"{str(packed)!r}: not the weights of the ONNX files")
+    return PackedModel(packed, compute_type, packed.stat().st_size)
 
 
 def _cache_dir(settings: Settings) -> Path:

@@ -8,8 +8,9 @@ Layout, numbers little-endian::
     JSON      see Header; then zeros up to a multiple of 64 bytes
     data      the arrays of _core.Weights.arrays(), each from a multiple of 64 bytes on
 
-A file that is not exactly what its reader expects counts as none. What a reader checks costs no
-time that depends on the size of the data; the data has a SHA-256 of its own, for who asks.
+A file that is not exactly what its reader expects counts as none, and so does one that another
+user could have written. Opening it costs no time that depends on the size of the data. The data has
+checksums of its own, which :meth:`PackedFile.data_is_sound` compares before it is used.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import itertools
 import json
 import mmap
 import os
+import stat
 import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FileStates = dict[str, tuple[int, int]]
-"""Size and modification time in nanoseconds by the name of a file."""
+from pyengine import _core
+from pyengine.models.source_file import FileState
+
+SECTION = 1 << 18
+"""Bytes under one checksum. They stay in a core's cache, three at a time."""
+
+FileStates = dict[str, FileState]
+"""How files were, by their names."""
 
 _MAGIC = b"PYENGINE"
 _PREFIX = struct.Struct("<8sQI")
@@ -51,37 +59,50 @@ class Header:
     Attributes:
         key: what decides how the arrays look; a reader wants it equal to its own.
         files: state of each file that the weights were read from, before they were.
+        file_checksums: of each section of each of these files.
         parameters: numbers in the model.
         offsets: of each array in the data; tied ones have one place.
         data_bytes: length of the data.
-        data_sha256: of the data, in hexadecimal.
+        checksums: CRC-32C of each section of the data.
     """
 
     key: dict[str, Any]
     files: FileStates
+    file_checksums: dict[str, list[int]]
     parameters: int
     offsets: list[int]
     data_bytes: int
-    data_sha256: str
+    checksums: list[int]
 
     @classmethod
     def parse(cls, text: bytes) -> Header:
         """From the JSON text of a file; ValueError if it is anything else."""
         try:
             raw = json.loads(text)
-            files = {
-                str(name): (int(size), int(time)) for name, (size, time) in raw["files"].items()
-            }
-            return cls(
+            header = cls(
                 key=dict(raw["key"]),
-                files=files,
+                files=file_states_from(raw["files"]),
+                file_checksums={
+                    str(name): list(map(int, checksums))
+                    for name, checksums in raw["file_checksums"].items()
+                },
                 parameters=int(raw["parameters"]),
-                offsets=[int(offset) for offset in raw["offsets"]],
+                offsets=list(map(int, raw["offsets"])),
                 data_bytes=int(raw["data_bytes"]),
-                data_sha256=str(raw["data_sha256"]),
+                checksums=list(map(int, raw["checksums"])),
             )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not the header of a packed file: {error!r}") from error
+        if not header.files or header.files.keys() != header.file_checksums.keys():
+            raise ValueError("not the header of a packed file: it does not say what was packed")
+        if len(header.checksums) != -(-header.data_bytes // SECTION) or header.parameters < 1:
+            raise ValueError("not the header of a packed file: it does not fit the data")
+        return header
+
+
+def file_states_from(raw: Any) -> FileStates:
+    """From JSON; raises ValueError, TypeError or AttributeError if it is anything else."""
+    return {str(name): FileState(*map(int, state)) for name, state in raw.items()}
 
 
 @dataclass(frozen=True)
@@ -98,21 +119,26 @@ class PackedFile:
     header: Header
     data: memoryview
 
-    def data_is_sound(self) -> bool:
+    def data_is_sound(self, num_threads: int = 1) -> bool:
         """Whether the data is what was written; reads all of it."""
-        import hashlib  # brings OpenSSL, 3.5 MB
+        found = _core.checksums(self.data, SECTION, num_threads)
+        return bool(np.array_equal(found, self.header.checksums))
 
-        return hashlib.sha256(self.data).hexdigest() == self.header.data_sha256
 
-
-def open_packed(path: Path) -> PackedFile | None:
+def open_packed(path: Path, owners: Collection[int]) -> PackedFile | None:
     """Map a file; ``None`` if there is none, or none that is sound.
 
     Whoever cuts the file short while it is mapped kills the process (SIGBUS), as with every mapped
     file. Nothing here does: :func:`write_packed` puts a new file in the place of the old one.
+
+    Args:
+        path: the file.
+        owners: users whose files count, see :func:`is_trusted`.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not is_trusted(os.fstat(file.fileno()), owners):
+                return None
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         _ask_for_huge_pages(mapping)
         mapped = memoryview(mapping)
@@ -127,6 +153,17 @@ def open_packed(path: Path) -> PackedFile | None:
         return None
 
 
+def is_trusted(status: os.stat_result, owners: Collection[int]) -> bool:
+    """Whether a file is a regular one that nobody but its owner, one of `owners`, can write."""
+    is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(status.st_mode) and status.st_uid in owners and not is_shared
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """For a writer, as opening a FIFO would."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mode: int) -> None:
     """Write a file whole, then put it in its place: a reader sees the old one or the new one.
 
@@ -139,15 +176,20 @@ def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mo
     Raises:
         OSError: the folder cannot be written, or the disk is full; nothing is left behind.
     """
-    _remove_abandoned(path)
     text = json.dumps(dataclasses.asdict(header)).encode()
     head = _PREFIX.pack(_MAGIC, len(text), zlib.crc32(text)) + text
+    padded_head = head.ljust(_aligned(len(head)), b"\0")
+    replace_file(path, _blocks(itertools.chain([padded_head], _parts(arrays))), mode)
+
+
+def replace_file(path: Path, blocks: Iterable[bytes | bytearray], mode: int) -> None:
+    """Write a file aside, then put it in its place; raises OSError, and then leaves nothing."""
+    _remove_abandoned(path)
     handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     try:
         with open(handle, "wb") as file:
             os.fchmod(handle, mode)
-            padded_head = head.ljust(_aligned(len(head)), b"\0")
-            for block in _blocks(itertools.chain([padded_head], _parts(arrays))):
+            for block in blocks:
                 file.write(block)
             file.flush()
             os.fsync(handle)  # else a power cut could leave the name without the data
@@ -159,23 +201,41 @@ def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mo
 
 
 def header_for(
-    arrays: list[NDArray[np.uint8]], key: dict[str, Any], files: FileStates, parameters: int
+    arrays: list[NDArray[np.uint8]],
+    key: dict[str, Any],
+    files: FileStates,
+    file_checksums: dict[str, list[int]],
+    parameters: int,
 ) -> Header:
     """The header of a file with these arrays; reads all of them."""
-    import hashlib  # brings OpenSSL, 3.5 MB
-
-    digest = hashlib.sha256()
-    for part in _parts(arrays):
-        digest.update(part)
     places = _places(arrays)
     return Header(
         key=key,
         files=files,
+        file_checksums=file_checksums,
         parameters=parameters,
         offsets=[places.get(_address(array), 0) for array in arrays],
         data_bytes=sum(len(part) for part in _parts(arrays)),
-        data_sha256=digest.hexdigest(),
+        checksums=[
+            checksum for block in _blocks(_parts(arrays)) for checksum in section_checksums(block)
+        ],
     )
+
+
+def holds(file: PackedFile, arrays: list[NDArray[np.uint8]]) -> bool:
+    """Whether the data of a file is these arrays."""
+    start = 0
+    for part in _parts(arrays):
+        if file.data[start : start + len(part)] != part:
+            return False
+        start += len(part)
+    return start == len(file.data)
+
+
+def section_checksums(block: bytearray | memoryview) -> list[int]:
+    """CRC-32C of each section of a block, whose length is a multiple of theirs or the last one."""
+    checksums: list[int] = _core.checksums(block, SECTION, 1).tolist()
+    return checksums
 
 
 def _places(arrays: list[NDArray[np.uint8]]) -> dict[int, int]:

@@ -10,6 +10,7 @@ from pyengine.errors import UnsupportedModelError
 from pyengine.models.binary_file import read_file
 from pyengine.models.firefox_files import is_binary
 from pyengine.models.shortlist import check_vocabularies, read_binary_shortlist, read_text_shortlist
+from pyengine.models.source_file import is_source
 
 if TYPE_CHECKING:
     from pyengine.models import ModelFolder
@@ -50,13 +51,13 @@ def _vocabularies(model: ModelFolder) -> tuple[Path, Path] | None:
     """The SentencePiece models whose ids are those of source and target; ``None`` if none are."""
     if model.firefox is not None:
         return model.firefox.source_vocab, model.firefox.target_vocab
-    if (model.path / "vocab.json").exists():  # which has its own ids of the pieces
+    if is_source(model.path / "vocab.json"):  # which has its own ids of the pieces
         return None
     source, target = (model.path / name for name in _PAIR)
     shared = model.path / _SHARED
-    if source.is_file() and target.is_file():
+    if is_source(source) and is_source(target):
         return source, target
-    return (shared, shared) if shared.is_file() else None
+    return (shared, shared) if is_source(shared) else None
 
 
 def _are_equal(a: Path, b: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING
 from pyengine import _core
 from pyengine.cache import (
     cache_key,
+    file_checksums,
     file_states,
     is_current,
+    is_safe,
     needs_candidate_table,
     packed_path,
+    trusted_owners,
 )
 from pyengine.errors import ModelFormatError
 from pyengine.packed_file import (
@@ -40,24 +44,30 @@ class ModelWeights:
         packed: the core's.
         parameters: numbers in the model; tied tensors count once.
         cache_file: where they lie packed; ``None``: only in this process.
-        from_cache: they were mapped from there, and the ONNX files not read.
+        mapped: that file, where they were mapped from it, and the ONNX files not read. Its data is
+            not to be used before :meth:`~PackedFile.data_is_sound` says so.
     """
 
     packed: _core.Weights
     parameters: int
     cache_file: Path | None = None
-    from_cache: bool = False
+    mapped: PackedFile | None = None
 
 
-def load_weights(model: ModelFolder, compute_type: str, cache_dir: Path | None) -> ModelWeights:
+def load_weights(
+    model: ModelFolder, compute_type: str, cache_dir: Path | None, is_damaged: bool = False
+) -> ModelWeights:
     """The weights of a folder: from the cache, or else packed and put there where that can be.
+
+    Args:
+        is_damaged: what the cache holds is to be replaced.
 
     Raises:
         ModelFormatError, UnsupportedModelError: see ``read_tensors``.
     """
     if cache_dir is None:
         return pack_weights(model, compute_type)[0]
-    cached = map_cached(model, compute_type, cache_dir)
+    cached = None if is_damaged else map_cached(model, compute_type, cache_dir)
     if cached is not None:
         return cached
     weights, files = pack_weights(model, compute_type)
@@ -81,15 +91,18 @@ def map_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> ModelW
         )
     except (ValueError, TypeError):
         return None
-    return ModelWeights(weights, file.header.parameters, file.path, from_cache=True)
+    return ModelWeights(weights, file.header.parameters, file.path, file)
 
 
 def find_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> PackedFile | None:
     """The file of the cache that belongs to the folder as it is now."""
-    file = open_packed(packed_path(cache_dir, model, compute_type))
+    owners = trusted_owners(model)
+    if not is_safe(cache_dir, owners):
+        return None
+    file = open_packed(packed_path(cache_dir, model, compute_type), owners)
     if file is None or file.header.key != cache_key(model, compute_type):
         return None
-    return file if is_current(file.header, model) else None
+    return file if is_current(file, model) else None
 
 
 def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, FileStates]:
@@ -129,22 +142,25 @@ def store_weights(
     files: FileStates,
     for_all: bool = False,
 ) -> ModelWeights:
-    """Put packed weights into the cache, unless a file has changed while it was read.
+    """Put packed weights into the cache.
 
     Args:
+        files: as :func:`pack_weights` found them, in the same ``Snapshot``.
         for_all: other users may read the file and a folder made for it.
 
     Raises:
-        OSError: they cannot be written there.
+        OSError: they cannot be written there, or other users could change them.
+        ModelFormatError: a file was changed since.
     """
-    if files != file_states(model.path, [model.path / name for name in files]):
-        return weights
     path = packed_path(cache_dir, model, compute_type)
     mode = _FOR_ALL if for_all else _OWNER_ONLY
     _make_folder(cache_dir, mode)
+    if not is_safe(cache_dir, trusted_owners(model)):
+        raise PermissionError(errno.EPERM, "other users can replace its files", str(cache_dir))
     arrays = weights.packed.arrays()
     key = cache_key(model, compute_type)
-    header = header_for(arrays, key, files, weights.parameters)
+    checksums = {name: file_checksums(model.path / name) for name in files}
+    header = header_for(arrays, key, files, checksums, weights.parameters)
     write_packed(path, header, arrays, mode & 0o666)
     return dataclasses.replace(weights, cache_file=path)
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "model/mapped_weights.h"
 #include "model/shortlist.h"
 
@@ -104,15 +105,32 @@ PackedWeights pack(const ModelConfig& config, const py::object& tensors, const s
   return packed;
 }
 
+// What a buffer of bytes one after another holds.
+std::span<const std::byte> bytes_of(const py::buffer_info& info) {
+  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
+    throw std::invalid_argument("packed weights: not bytes one after another");
+  }
+  return {static_cast<const std::byte*>(info.ptr), static_cast<std::size_t>(info.size)};
+}
+
+// -> [number of sections], see crc32c_of_sections().
+py::array_t<std::uint32_t> checksums(const py::buffer& buffer, std::size_t section_bytes, int num_threads) {
+  const py::buffer_info info = buffer.request();
+  const std::span<const std::byte> bytes = bytes_of(info);
+  if (section_bytes == 0) throw std::invalid_argument("section_bytes is 0, expected a positive number");
+  const std::size_t num_sections = (bytes.size() + section_bytes - 1) / section_bytes;
+  py::array_t<std::uint32_t> found(static_cast<py::ssize_t>(num_sections));
+  const std::span<std::uint32_t> sums(found.mutable_data(), num_sections);
+  const py::gil_scoped_release unlocked;
+  crc32c_of_sections(bytes, section_bytes, num_threads, sums);
+  return found;
+}
+
 PackedWeights map(const ModelConfig& config, const py::buffer& buffer,
                   const std::vector<std::uint64_t>& offsets, const std::string& compute_type,
                   bool candidate_table) {
   py::buffer_info info = buffer.request();
-  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
-    throw std::invalid_argument("packed weights: not bytes one after another");
-  }
-  const std::span<const std::byte> bytes(static_cast<const std::byte*>(info.ptr),
-                                         static_cast<std::size_t>(info.size));
+  const std::span<const std::byte> bytes = bytes_of(info);
   return {config, map_weights(config, weight_type(compute_type), candidate_table, keep(std::move(info)),
                               bytes, offsets)};
 }
@@ -189,6 +207,7 @@ void bind_weights(py::module_& m) {
       .def_static("map", &map, py::arg("config"), py::arg("buffer"), py::arg("offsets"),
                   py::arg("compute_type"), py::arg("candidate_table") = false)
       .def("arrays", &arrays);
+  m.def("checksums", &checksums, py::arg("buffer"), py::arg("section_bytes"), py::arg("num_threads"));
   py::class_<Shortlist>(m, "Shortlist")
       .def(py::init(&make_shortlist), py::arg("num_first"), py::arg("offsets"), py::arg("entries"),
            py::arg("shared_vocabulary") = false);

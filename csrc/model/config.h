@@ -63,7 +63,8 @@ struct ModelConfig {
   int decoder_key_value_size() const { return decoder_key_value_heads() * decoder_head_dim; }
 };
 
-// Throws std::invalid_argument naming a size of a stack that is there and not positive.
+// Throws std::invalid_argument naming a size of a stack that is there and not positive, or one so large that
+// sizes made of it might overflow: each fits an int, and that of an array 64 bits, its bytes too.
 void check_config(const ModelConfig& config);
 
 }  // namespace pyengine

@@ -1,5 +1,6 @@
 #include "model/mapped_weights.h"
 
+#include <map>
 #include <stdexcept>
 #include <string>
 
@@ -136,6 +137,30 @@ void check(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument("packed weights: " + message);
 }
 
+// Where the arrays of a model lie if they are as packing writes them: each at the end of those before, or in
+// the place of an earlier one of its size, as tied tables are. Sizes are in bytes.
+class Places {
+ public:
+  void add(const std::string& name, std::uint64_t offset, std::uint64_t size) {
+    const auto earlier = sizes_.find(offset);
+    const bool is_tied = earlier != sizes_.end() && earlier->second == size;
+    if (size == 0 || is_tied) {
+      check(size > 0 || offset == 0, name + " is empty and not at offset 0");
+      return;
+    }
+    check(offset == end_,
+          name + " is at offset " + std::to_string(offset) + ", expected " + std::to_string(end_));
+    sizes_[offset] = size;
+    end_ += (size + kAlignment - 1) / kAlignment * kAlignment;
+  }
+
+  std::uint64_t end() const { return end_; }
+
+ private:
+  std::map<std::uint64_t, std::uint64_t> sizes_;  // by offset
+  std::uint64_t end_ = 0;
+};
+
 }  // namespace
 
 Weights map_weights(const ModelConfig& config, WeightType type, bool candidate_table,
@@ -143,22 +168,30 @@ Weights map_weights(const ModelConfig& config, WeightType type, bool candidate_t
                     std::span<const std::uint64_t> offsets) {
   check_config(config);
   check(reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment == 0, "the memory is not aligned");
+  // Before memory is taken for them; every layer has more arrays than one.
+  const auto num_layers = std::uint64_t{0} + config.encoder_layers + config.decoder_layers;
+  check(num_layers <= offsets.size(), "found " + std::to_string(offsets.size()) +
+                                          " arrays, expected more of " + std::to_string(num_layers) +
+                                          " layers");
   Weights weights = outline_weights(config, type);
   if (candidate_table) {
     weights.lm_head_table = Array<std::int8_t>(nullptr, nullptr, candidate_table_size(weights.lm_head));
   }
+  Places places;
   std::size_t index = 0;
   visit_arrays(weights, [&]<class T>(Array<T>& array) {
     const std::string name = "array " + std::to_string(index);
     check(index < offsets.size(), name + " has no offset");
     const std::uint64_t offset = offsets[index++];
-    check(offset % kAlignment == 0, name + " is not aligned");
+    places.add(name, offset, array.bytes());
     check(offset <= bytes.size() && array.bytes() <= bytes.size() - offset,
           name + " ends beyond the " + std::to_string(bytes.size()) + " bytes");
     array = Array<T>(owner, reinterpret_cast<const T*>(bytes.data() + offset), array.size());
   });
   check(index == offsets.size(),
         "found " + std::to_string(offsets.size()) + " arrays, expected " + std::to_string(index));
+  check(places.end() == bytes.size(),
+        "found " + std::to_string(bytes.size()) + " bytes, expected " + std::to_string(places.end()));
   return weights;
 }
 

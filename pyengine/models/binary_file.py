@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.source_file import read_source
 
 # A gzipped file of weights is hardly smaller than its content, a shortlist a quarter. What claims
 # to grow a hundredfold is no model.
@@ -21,11 +23,12 @@ def read_file(path: Path) -> bytes:
     Raises:
         ModelFormatError: it cannot be read, or is damaged; names the file.
     """
+    content = read_source(path)
+    if path.suffix != ".gz":
+        return content
+    limit = _MAX_GROWTH * len(content) + (1 << 16)
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        limit = _MAX_GROWTH * path.stat().st_size + (1 << 16)
-        with gzip.open(path) as file:
+        with gzip.open(io.BytesIO(content)) as file:
             content = file.read(limit)
     except (OSError, EOFError, zlib.error) as error:
         raise ModelFormatError(f"{path.name}: cannot be read ({error})") from error

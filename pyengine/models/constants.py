@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.external_data import external_span
 from pyengine.models.number_types import NUMBER_TYPES, NumberType
-from pyengine.models.storage import Span, external_span
+from pyengine.models.storage import Span
 
 if TYPE_CHECKING:
     import onnx

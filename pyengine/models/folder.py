@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
+from pyengine.models.source_file import is_source, read_source
 from pyengine.option_names import NAMES_IN_FILES
 
 # Special ids that a generation_config.json may leave out while config.json has them.
@@ -42,10 +43,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
         ModelNotFoundError: there is no such file.
         ModelFormatError: the file is not UTF-8 JSON, or not an object.
     """
-    if not path.is_file():
+    if not is_source(path):
         raise ModelNotFoundError(f"{str(path.parent)!r} lacks {path.name}")
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_source(path))
+    except ModelFormatError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ModelFormatError(f"{path.name}: not JSON ({error})") from error
     if not isinstance(value, dict):
@@ -71,7 +74,7 @@ def read_generation_config(
         model_type: decides what stands for fields that are missing there.
     """
     path = folder / "generation_config.json"
-    if not path.is_file():
+    if not is_source(path):
         return _from_config({**_DEFAULTS.get(model_type, {}), **raw_config})
     own = read_json_object(path)
     tokens = {name: raw_config.get(name) for name in TOKEN_FIELDS}

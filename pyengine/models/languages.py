@@ -11,6 +11,7 @@ from pyengine.errors import ModelFormatError, ModelNotFoundError
 from pyengine.models.firefox_files import find_firefox_files
 from pyengine.models.folder import read_json_object
 from pyengine.models.language_codes import checked_language, language_tag, primary_language
+from pyengine.models.source_file import is_source
 
 _CODE = r"[a-z]{2,3}"
 _LONG_CODE = rf"{_CODE}(?:_(?:[a-z]{{4}}|[a-z]{{2}}))?"
@@ -67,8 +68,8 @@ def sentence_language(folder: Path, language: Any, source: str | None) -> str:
 def _tokenizer_settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        return read_json_object(path) if path.is_file() else {}
-    except ModelFormatError:  # it is reported where the tokenizer is loaded
+        return read_json_object(path) if is_source(path) else {}
+    except (ModelFormatError, ModelNotFoundError):  # it is reported where the tokenizer is loaded
         return {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.errors import Error, ModelFormatError, UnsupportedModelError
 from pyengine.models.marian_binary import (
     CONFIG_NAME,
     MAX_RANK,
@@ -19,6 +20,7 @@ from pyengine.models.marian_binary import (
     MarianFile,
     MarianTensor,
 )
+from pyengine.models.source_file import open_source
 
 _MAX_GROWTH = 100  # of what is compressed; weights hardly shrink
 
@@ -44,8 +46,8 @@ def read_marian_npz(path: Path) -> MarianFile:
     tensors: dict[str, MarianTensor] = {}
     yaml = ""
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_sizes(path, archive)
+        with open_source(path) as file, zipfile.ZipFile(file) as archive:
+            _check_sizes(path, archive, os.fstat(file.fileno()).st_size)
             for entry in archive.infolist():
                 name = entry.filename.removesuffix(".npy")
                 if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -64,14 +66,16 @@ def read_marian_npz(path: Path) -> MarianFile:
                     raise UnsupportedModelError(
                         f"{path.name}: {name!r} is {values.dtype}, supported is float32"
                     )
+    except Error:
+        raise
     except _DAMAGE as error:
         raise ModelFormatError(f"{path.name}: not a NumPy archive ({error!r})") from error
     return MarianFile(path.name, tensors, yaml)
 
 
-def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
     entries = archive.infolist()
-    total, limit = sum(e.file_size for e in entries), _MAX_GROWTH * path.stat().st_size
+    total, limit = sum(e.file_size for e in entries), _MAX_GROWTH * size
     if len(entries) > MAX_TENSORS or total > limit:
         raise ModelFormatError(
             f"{path.name}: {len(entries)} arrays of {total} bytes, expected at most "
@@ -87,8 +91,8 @@ def _read_npy(where: str, content: bytes) -> np.ndarray:
         if version != (1, 0):
             raise ValueError(f"version {version}, expected (1, 0)")
         shape, is_fortran, dtype = npy.read_array_header_1_0(stream)
-    except (ValueError, TypeError, EOFError) as error:
-        raise ModelFormatError(f"{where} is no array ({error})") from error
+    except Exception as error:  # NumPy lets through what Python's own parser raises
+        raise ModelFormatError(f"{where} is no array ({error!r:.80})") from error
     size = math.prod(shape)
     data = memoryview(content)[stream.tell() :]
     is_sized = len(shape) <= MAX_RANK and all(type(dim) is int and dim > 0 for dim in shape)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.source_file import open_source
 
 if TYPE_CHECKING:
     import onnx
@@ -66,17 +67,14 @@ class Span:
 
     @contextlib.contextmanager
     def _open(self, owner: str) -> Iterator[BinaryIO]:
-        try:
-            with self.path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if self.offset + self.length > size:
-                    raise ModelFormatError(
-                        f"{owner}: {self.path.name} has {size} bytes, expected "
-                        f"{self.offset + self.length} or more"
-                    )
-                yield file
-        except OSError as error:
-            raise ModelFormatError(f"{owner}: {self.path.name} cannot be read ({error})") from error
+        with open_source(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if self.offset + self.length > size:
+                raise ModelFormatError(
+                    f"{owner}: {self.path.name} has {size} bytes, expected "
+                    f"{self.offset + self.length} or more"
+                )
+            yield file
 
 
 def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
@@ -91,7 +89,7 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
     import onnx  # ~100 ms, paid only when a model is read
 
     try:
-        with path.open("rb") as file:
+        with open_source(path) as file:
             parts, spans = _walk_model(file, path)
         graph = onnx.GraphProto.FromString(b"".join(parts))
     except ModelFormatError:
@@ -123,19 +121,16 @@ def producer(path: Path) -> str:
 
 def _texts(path: Path, *numbers: int) -> list[str]:
     """The texts that a way of field numbers leads to from the whole file."""
-    try:
-        with path.open("rb") as file:
-            ends = [(0, os.fstat(file.fileno()).st_size)]
-            for number in numbers:
-                ends = [
-                    (field.start, field.end)
-                    for start, end in ends
-                    for field in _fields(file, start, end)
-                    if field.number == number
-                ]
-            return [_bytes(file, *found).decode(errors="replace") for found in ends]
-    except OSError as error:
-        raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
+    with open_source(path) as file:
+        ends = [(0, os.fstat(file.fileno()).st_size)]
+        for number in numbers:
+            ends = [
+                (field.start, field.end)
+                for start, end in ends
+                for field in _fields(file, start, end)
+                if field.number == number
+            ]
+        return [_bytes(file, *found).decode(errors="replace") for found in ends]
 
 
 def find_operators(path: Path, names: Iterable[str]) -> set[str]:
@@ -150,15 +145,12 @@ def find_operators(path: Path, names: Iterable[str]) -> set[str]:
     named = {tag + _varint(len(name)) + name.encode(): name for name in names}
     pattern = re.compile(b"|".join(map(re.escape, named)))
     found: set[bytes] = set()
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            for graph in _fields(file, 0, size):
-                if graph.number == _MODEL_GRAPH:
-                    for nodes in _node_bytes(file, graph):
-                        found.update(pattern.findall(nodes))
-    except OSError as error:
-        raise ModelFormatError(f"{path.name} cannot be read ({error})") from error
+    with open_source(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        for graph in _fields(file, 0, size):
+            if graph.number == _MODEL_GRAPH:
+                for nodes in _node_bytes(file, graph):
+                    found.update(pattern.findall(nodes))
     return {named[match] for match in found}
 
 
@@ -178,42 +170,6 @@ def _node_bytes(file: BinaryIO, graph: _Field, depth: int = 0) -> Iterator[bytes
             for inner in _fields(file, field.start, field.end):
                 if inner.number == _ATTRIBUTE_GRAPH:
                     yield from _node_bytes(file, inner, depth + 1)
-
-
-def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:
-    """Where a tensor lies that is stored in a file beside the model.
-
-    Args:
-        tensor: with its external_data entries.
-        model_path: the ONNX file.
-        num_bytes: that the tensor's shape and type need.
-
-    Raises:
-        ModelFormatError: the location is absolute or outside the model's folder, also by way of a
-            symbolic link; there is no such file; offset or length make no sense.
-    """
-    entries = {str(entry.key): str(entry.value) for entry in tensor.external_data}
-    where = f"{model_path.name}: {tensor.name!r}: external data"
-    location = entries.get("location", "")
-    folder = model_path.parent.resolve()
-    try:
-        offset = int(entries.get("offset", 0))
-        length = int(entries.get("length", num_bytes))
-        path = (folder / location).resolve()
-        is_file = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, a loop of links
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelFormatError(f"{where} {location!r:.80} cannot be read ({reason})") from error
-    is_inside = path.is_relative_to(folder) and not Path(location).is_absolute()
-    if not location or not is_inside:
-        raise ModelFormatError(f"{where} {location!r} is not inside the model's folder")
-    if not is_file:
-        raise ModelFormatError(f"{where} file {location!r} does not exist")
-    if offset < 0 or length != num_bytes:
-        raise ModelFormatError(
-            f"{where} has offset {offset} and length {length}, expected length {num_bytes}"
-        )
-    return Span(path, offset, length)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.source_file import read_source
 from pyengine.text.fast_classes import apply_settings
 from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
 from pyengine.text.tokenizer import Tokenizer, TypedIds, longest_first
@@ -39,8 +40,9 @@ class FastTokenizer(Tokenizer):
 
         self._path = folder / "tokenizer.json"
         special = read_special_tokens(folder, {})
+        content = read_source(self._path)
         with self._naming_the_file():
-            self._tokenizer = tokenizers.Tokenizer.from_str(self._path.read_text("utf-8"))
+            self._tokenizer = tokenizers.Tokenizer.from_str(content.decode("utf-8"))
             apply_settings(self._tokenizer, kind, folder)
             self._add_missing([special.added[i] for i in sorted(special.added)], special.named)
         self._tokenizer.no_truncation()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.source_file import is_source, read_source
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -16,8 +17,10 @@ def read_json_object(path: Path) -> dict[str, Any]:
         ModelFormatError: the file cannot be read, or is anything else than a JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read_source(path).decode("utf-8"))
+    except ModelFormatError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise ModelFormatError(f"{path}: expected a JSON file, but: {error}") from error
     if not isinstance(content, dict):
         raise ModelFormatError(f"{path}: expected a JSON object, found {type(content).__name__}")
@@ -26,7 +29,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 def read_optional_json_object(path: Path) -> dict[str, Any]:
     """As :func:`read_json_object`, and an empty object where there is no such file."""
-    return read_json_object(path) if path.exists() else {}
+    return read_json_object(path) if is_source(path) else {}
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:

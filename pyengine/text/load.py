@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
+from pyengine.models.source_file import is_source
 from pyengine.text import fast, m2m_100, marian, multilingual, numbered_pieces, spiece
 from pyengine.text.fast_classes import tokenizer_class
 from pyengine.text.tokenizer import Tokenizer
@@ -110,7 +111,7 @@ def _fits(family: Family, raw_config: dict[str, Any]) -> bool:
 
 
 def _missing(family: Family, folder: Path) -> list[str]:
-    return [name for name in family.files if not (folder / name).is_file()]
+    return [name for name in family.files if not is_source(folder / name)]
 
 
 def _account(family: Family, folder: Path) -> str:

@@ -9,14 +9,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pyengine
-from pyengine import OptionError, Translator, _core, cache, weights
+from pyengine import ModelFormatError, OptionError, Translator, _core, cache, weights
 from pyengine.models import read_folder
+from pyengine.packed_file import SECTION
 
 from .conftest import FIXTURES, elsewhere, run_python
 
@@ -256,7 +258,90 @@ def test_a_file_of_another_engine_is_replaced(
     assert len(list(cache_dir.iterdir())) == 1
 
 
-def test_a_model_that_changes_while_it_is_read_is_not_kept(
+def replaced(path: Path) -> None:
+    """Another content of the same size, with the same time, in a new file."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[data.index(b"pytorch")] ^= 1  # the name of who wrote it
+    path.unlink()
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def rewritten(path: Path) -> None:
+    """The same in the same file."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        data = bytearray(file.read())
+        data[data.index(b"pytorch")] ^= 1
+        file.seek(0)
+        file.write(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [replaced, rewritten])
+def test_another_content_of_equal_size_and_time_is_read_again(
+    model: Path, cache_dir: Path, change: Callable[[Path], None]
+) -> None:
+    for name in ("encoder_model.onnx", "decoder_model.onnx"):
+        Translator(model, cache_dir=cache_dir)
+        assert Translator(model, cache_dir=cache_dir).from_cache
+        change(model / name)
+        assert not Translator(model, cache_dir=cache_dir).from_cache
+
+
+def test_the_same_content_in_new_files_is_compared_once(
+    model: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container made of an image: other inodes, times cut to whole seconds."""
+    Translator(model, cache_dir=cache_dir)
+    for path in model.iterdir():
+        status = path.stat()
+        copy = path.with_name("copy")
+        shutil.copyfile(path, copy)
+        whole = status.st_mtime_ns // 10**9 * 10**9
+        os.utime(copy, ns=(whole, whole))
+        copy.replace(path)
+    compared: list[Path] = []
+    compare = cache.file_checksums
+    monkeypatch.setattr(
+        cache, "file_checksums", lambda path: compared.append(path) or compare(path)
+    )
+    for _ in range(3):
+        assert Translator(model, cache_dir=cache_dir).from_cache
+    assert sorted(path.name for path in compared) == ["decoder_model.onnx", "encoder_model.onnx"]
+    (note,) = cache_dir.glob("*.files")
+    for damaged in ("", "[", "[1, 2]", "[{}, {}]", '[{"a": [1e999]}, 1]'):
+        note.write_text(damaged)
+        assert Translator(model, cache_dir=cache_dir).from_cache
+    assert len(compared) == 12
+
+
+def test_a_packed_file_that_names_no_files_is_not_used(
+    ids_model: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would never be stale."""
+    header_for = weights.header_for
+
+    def without_encoder(arrays: Any, key: Any, files: Any, checksums: Any, count: int) -> Any:
+        names = ["decoder_model.onnx"]
+        kept, kept_checksums = (
+            {name: states[name] for name in names} for states in (files, checksums)
+        )
+        return header_for(arrays, key, kept, kept_checksums, count)
+
+    monkeypatch.setattr(weights, "header_for", without_encoder)
+    Translator(ids_model, cache_dir=cache_dir)
+    assert not Translator(ids_model, cache_dir=cache_dir).from_cache
+
+
+@pytest.mark.parametrize("folder", ["a\ud800b", "\udfff"])
+def test_a_cache_folder_that_no_file_system_can_name(ids_model: Path, folder: str) -> None:
+    with pytest.raises(OptionError, match="cache_dir"):
+        Translator(ids_model, cache_dir=folder)
+
+
+def test_a_model_that_changes_while_it_is_read_is_an_error(
     model: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack = weights.pack_weights
@@ -266,9 +351,11 @@ def test_a_model_that_changes_while_it_is_read_is_not_kept(
         touch(model / "decoder_model.onnx")
         return packed
 
-    monkeypatch.setattr(weights, "pack_weights", change_while_packing)
-    assert Translator(model, cache_dir=cache_dir).cache_file is None
-    assert not cache_dir.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "pack_weights", change_while_packing)
+        with pytest.raises(ModelFormatError, match="was changed while the model was read"):
+            Translator(model, cache_dir=cache_dir)
+    assert not Translator(model, cache_dir=cache_dir).from_cache
 
 
 EXPECTED_PACKING = {
@@ -340,20 +427,84 @@ def test_only_bytes_one_after_another_are_mapped(ids_model: Path) -> None:
             _core.Weights.map(config, buffer, [0], "float32")
 
 
+def flip(file: Path, place: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[place] ^= 0x10
+    file.write_bytes(data)
+
+
+def zero(file: Path, place: int) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:place] + bytes(len(data) - place))
+
+
 @pytest.mark.parametrize("compute_type", TYPES)
-@pytest.mark.parametrize("fill", [0x00, 0x7F, 0xFF])
-def test_damaged_weights_give_nonsense_and_no_crash(
-    ids_model: Path, cache_dir: Path, compute_type: str, fill: int
+@pytest.mark.parametrize("damage", [flip, zero])
+def test_damaged_weights_are_never_used_and_are_replaced(
+    ids_model: Path, cache_dir: Path, compute_type: str, damage: Callable[[Path, int], None]
 ) -> None:
-    """The data is checked on request only: 0xff is NaN in every type, 0x7f very large."""
-    Translator(ids_model, compute_type, cache_dir=cache_dir)
+    expected = results(Translator(ids_model, compute_type, cache_dir=cache_dir))
     (file,) = cache_dir.iterdir()
     whole = file.read_bytes()
-    file.write_bytes(whole[:8192] + bytes([fill]) * (len(whole) - 8192))
-    translator = Translator(ids_model, compute_type, cache_dir=cache_dir)
+    for share in (0.4, 0.7, 0.999):
+        damage(file, int(share * len(whole)))
+        with Translator(ids_model, compute_type, cache_dir=cache_dir) as translator:
+            assert results(translator) == expected
+            assert not translator.from_cache
+        assert file.read_bytes()[-SECTION:] == whole[-SECTION:]
+        assert Translator(ids_model, compute_type, cache_dir=cache_dir).from_cache
+    assert list(cache_dir.iterdir()) == [file]
+
+
+def test_threads_that_meet_damaged_weights_at_once(ids_model: Path, cache_dir: Path) -> None:
+    expected = results(Translator(ids_model, cache_dir=cache_dir))
+    (file,) = cache_dir.iterdir()
+    flip(file, file.stat().st_size // 2)
+    translator = Translator(ids_model, cache_dir=cache_dir)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: results(translator), range(4))) == [expected] * 4
+
+
+def test_a_damaged_file_of_a_closed_translator(ids_model: Path, cache_dir: Path) -> None:
+    Translator(ids_model, cache_dir=cache_dir)
+    translator = Translator(ids_model, cache_dir=cache_dir)
+    translator.close()
     assert translator.from_cache
-    hypotheses, _ = results(translator)
-    assert all(0 <= token < 211 for row in hypotheses for best in row for token in best.ids)
+    with pytest.raises(pyengine.ClosedError):
+        translator.generate(SOURCES)
+
+
+# --- other users ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_of_another_user_is_not_used(model: Path, cache_dir: Path) -> None:
+    Translator(model, cache_dir=cache_dir)
+    (file,) = cache_dir.iterdir()
+    os.chown(file, 12345, -1)
+    assert not Translator(model, cache_dir=cache_dir).from_cache
+    assert Translator(model, cache_dir=cache_dir).from_cache  # it was replaced
+    os.chown(file, 12345, -1)
+    os.chown(model, 12345, -1)  # who owns the model may pack it
+    assert Translator(model, cache_dir=cache_dir).from_cache
+    os.chown(model, os.geteuid(), -1)
+    os.chown(file, os.geteuid(), -1)
+    os.chown(cache_dir, 12345, -1)
+    assert not Translator(model, cache_dir=cache_dir).from_cache
+
+
+def test_what_others_can_write_is_not_used(ids_model: Path, cache_dir: Path) -> None:
+    Translator(ids_model, cache_dir=cache_dir)
+    (file,) = cache_dir.iterdir()
+    for mode in (0o660, 0o606):
+        file.chmod(mode)
+        assert not Translator(ids_model, cache_dir=cache_dir).from_cache
+        assert Translator(ids_model, cache_dir=cache_dir).from_cache
+    cache_dir.chmod(0o777)
+    translator = Translator(ids_model, cache_dir=cache_dir)
+    assert (translator.from_cache, translator.cache_file) == (False, None)
+    cache_dir.chmod(0o1777)  # as /tmp is
+    assert Translator(ids_model, cache_dir=cache_dir).from_cache
 
 
 # --- several at once -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ struct Packed {
   explicit Packed(const Weights& weights) {
     std::size_t end = 0;
     visit_arrays(weights, [&](const auto& array) {
-      offsets.push_back(end);
+      offsets.push_back(array.size() > 0 ? end : 0);
       end += (array.bytes() + kAlignment - 1) / kAlignment * kAlignment;
     });
     memory = AlignedBuffer<std::byte>(end);
@@ -84,10 +84,8 @@ TEST_CASE("mapped weights lie inside the memory") {
       CHECK_THROWS_AS(map_weights(config, type, false, nullptr, bytes, offsets), std::invalid_argument);
     };
     for (std::size_t i = 0; i < packed.offsets.size(); ++i) {
-      const bool is_last = i + 1 == packed.offsets.size();
-      if (!is_last && packed.offsets[i + 1] == packed.offsets[i]) continue;  // an empty array
-      for (const std::uint64_t offset :
-           {packed.offsets[i] + 4, packed.bytes().size(), ~std::uint64_t{0}, ~std::uint64_t{63}}) {
+      for (const std::uint64_t offset : {packed.offsets[i] + 4, packed.offsets[i] + kAlignment,
+                                         packed.bytes().size(), ~std::uint64_t{0}, ~std::uint64_t{63}}) {
         std::vector<std::uint64_t> offsets = packed.offsets;
         offsets[i] = offset;
         refuse(packed.bytes(), offsets);
@@ -102,5 +100,28 @@ TEST_CASE("mapped weights lie inside the memory") {
     refuse(packed.bytes().subspan(4), packed.offsets);
     refuse(packed.bytes().first(packed.bytes().size() - kAlignment), packed.offsets);
     refuse({}, packed.offsets);
+  }
+}
+
+TEST_CASE("mapped weights of sizes that overflow are refused") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Packed packed(model.weights());
+  const auto refuse = [&](int ModelConfig::*size, int value, int ModelConfig::*other, int other_value) {
+    ModelConfig changed = config;
+    changed.*size = value;
+    changed.*other = other_value;
+    CHECK_THROWS_AS(
+        map_weights(changed, WeightType::kFloat32, false, nullptr, packed.bytes(), packed.offsets),
+        std::invalid_argument);
+  };
+  for (const int value : {1 << 16, 1 << 20, 1 << 24, 1 << 30, 0x7fffffff}) {
+    refuse(&ModelConfig::encoder_num_heads, value, &ModelConfig::encoder_head_dim, value);
+    refuse(&ModelConfig::decoder_num_heads, value, &ModelConfig::decoder_head_dim, value);
+    refuse(&ModelConfig::hidden_size, value, &ModelConfig::vocab_size, value);
+    refuse(&ModelConfig::max_positions, value, &ModelConfig::token_types, value);
+    refuse(&ModelConfig::max_positions, value, &ModelConfig::position_offset, value);
+    refuse(&ModelConfig::encoder_layers, value, &ModelConfig::decoder_layers, value);
+    refuse(&ModelConfig::encoder_ffn_dim, value, &ModelConfig::decoder_ffn_dim, value);
   }
 }

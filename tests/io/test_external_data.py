@@ -56,7 +56,7 @@ def test_external_data_in_a_subfolder_or_behind_a_link_inside(tmp_path: Path) ->
     ("entry", "words"),
     [
         ({"location": "none.bin"}, ["'none.bin'", "does not exist"]),
-        ({"location": "."}, ["does not exist"]),
+        ({"location": "."}, ["is a folder"]),
         ({"location": ""}, ["not inside"]),
         ({"location": "a\0b"}, ["cannot be read"]),
         ({"location": "x" * 5000}, ["cannot be read"]),
@@ -97,3 +97,89 @@ def test_external_data_behind_a_link_that_leaves(tmp_path: Path, kind: str, abso
     target = outside / "weights.bin" if kind == "file" else outside
     (folder / "link").symlink_to(target if absolute else os.path.relpath(target, folder))
     refuse(folder, ModelFormatError, "not inside")
+
+
+def linked(folder: Path, *places: Path) -> Path:
+    """A folder of links to the tiny model's files, of which those in `folder` go to `places`."""
+    links = folder.parent / "links"
+    links.mkdir()
+    moved = dict(zip(("encoder_model.onnx", "weights.bin"), places, strict=True))
+    for file in folder.iterdir():
+        place = moved.get(file.name, file)
+        if place != file:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(place)
+        (links / file.name).symlink_to(os.path.relpath(place, links))
+    return links
+
+
+SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+SHA256_OTHER = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+STORES = {
+    "hub cache": (f"blobs/{SHA256}", f"blobs/{SHA256_OTHER}"),
+    "hub cache without LFS": (f"blobs/{SHA256}", f"blobs/{SHA256_OTHER[:40]}"),
+    "git-annex": (
+        f".git/annex/objects/Mx/k3/SHA256E-s96--{SHA256}.onnx/SHA256E-s96--{SHA256}.onnx",
+        f".git/annex/objects/9p/FF/SHA256E-s9--{SHA256_OTHER}.bin/SHA256E-s9--{SHA256_OTHER}.bin",
+    ),
+    "DVC": (
+        f"cache/files/md5/{SHA256[:2]}/{SHA256[2:32]}",
+        f"cache/files/md5/{SHA256_OTHER[:2]}/{SHA256_OTHER[2:32]}",
+    ),
+    "Nix, a folder": (f"store/{SHA256[:32]}-opus/m.onnx", f"store/{SHA256[:32]}-opus/weights.bin"),
+    "Nix, files": (f"store/{SHA256[:32]}-encoder.onnx", f"store/{SHA256_OTHER[:32]}-w/weights.bin"),
+    "plain folder": ("real/encoder.onnx", "real/below/weights.bin"),
+}
+
+
+@pytest.mark.parametrize("places", STORES.values(), ids=STORES)
+def test_external_data_in_a_folder_of_links(tmp_path: Path, places: tuple[str, str]) -> None:
+    (tmp_path / "model").mkdir()
+    write_external(tmp_path / "model", lambda entry: None)
+    folder = linked(tmp_path / "model", *(tmp_path / place for place in places))
+    plain = read_model(tiny_onnx.write(tmp_path / "plain")).tensors
+    name = "encoder.layers.0.fc1.weight"
+    assert np.array_equal(read_model(folder).tensors[name], plain[name])
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        (f"blobs/{SHA256}", f"secret/{SHA256_OTHER}"[:20]),
+        (f"blobs/{SHA256}", "weights.bin"),
+        (f"a/{SHA256}/m.onnx", ".ssh/id_rsa"),
+        ("a/m.onnx", f"b/{SHA256}"),
+        ("store/a/m.onnx", "store/b/weights.bin"),
+    ],
+)
+def test_external_data_in_a_folder_of_links_and_outside(
+    tmp_path: Path, places: tuple[str, str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    write_external(tmp_path / "model", lambda entry: None)
+    folder = linked(tmp_path / "model", *(tmp_path / place for place in places))
+    refuse(folder, ModelFormatError, "not inside")
+
+
+def test_external_data_beside_the_file_behind_the_only_link(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    write_external(tmp_path / "model", lambda entry: None)
+    folder = linked(tmp_path / "model", *(tmp_path / "real" / n for n in ("m.onnx", "weights.bin")))
+    (folder / "weights.bin").unlink()
+    read_model(folder)
+    (tmp_path / "real" / "weights.bin").unlink()
+    refuse(folder, ModelFormatError, "'weights.bin' does not exist")
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+@pytest.mark.parametrize("key", ["offset", "length"])
+def test_external_data_of_a_long_number(tmp_path: Path, key: str, digits: int) -> None:
+    write_external(tmp_path, lambda entry: entry.update({key: "9" * digits}))
+    refuse(tmp_path, ModelFormatError, "onnx::MatMul_13")
+
+
+def test_external_data_that_is_a_fifo(tmp_path: Path) -> None:
+    write_external(tmp_path, lambda entry: None)
+    (tmp_path / "weights.bin").unlink()
+    os.mkfifo(tmp_path / "weights.bin")
+    refuse(tmp_path, ModelFormatError, "is a FIFO, expected a regular file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
-import hashlib
 import json
 import os
 import stat
@@ -21,11 +20,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyengine.packed_file import Header, PackedFile, header_for, open_packed, write_packed
+from pyengine.models.source_file import FileState
+from pyengine.packed_file import SECTION, Header, PackedFile, header_for, open_packed, write_packed
 
 PREFIX = 20
 KEY = {"version": "1", "config": {"size": 3, "scale": 0.1}}
-FILES = {"a.onnx": (5, 7), "b.onnx": (11, 1_700_000_000_123_456_789)}
+FILES = {
+    "a.onnx": FileState(5, 7, 8, 9),
+    "b.onnx": FileState(11, 1_700_000_000_123_456_789, 10**12, 1_700_000_000_123_456_790),
+}
+FILE_CHECKSUMS = {"a.onnx": [1], "b.onnx": [2**32 - 1, 0]}
+OWNERS = {os.geteuid()}
+
+
+def crc32c(data: bytes) -> int:
+    """The twin of the core's, bit by bit."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
 
 
 def arrays() -> list[np.ndarray]:
@@ -41,7 +56,7 @@ def arrays() -> list[np.ndarray]:
 
 
 def write(path: Path) -> Path:
-    write_packed(path, header_for(arrays(), KEY, FILES, 9), arrays(), 0o600)
+    write_packed(path, header_for(arrays(), KEY, FILES, FILE_CHECKSUMS, 9), arrays(), 0o600)
     return path
 
 
@@ -55,7 +70,7 @@ def read_bytes(data: bytes) -> PackedFile | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file")
         path.write_bytes(data)
-        return open_packed(path)
+        return open_packed(path, OWNERS)
 
 
 def data_start() -> int:
@@ -64,7 +79,7 @@ def data_start() -> int:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    file = open_packed(write(tmp_path / "file"))
+    file = open_packed(write(tmp_path / "file"), OWNERS)
     assert file is not None
     assert (file.header.key, file.header.files, file.header.parameters) == (KEY, FILES, 9)
     assert file.header.offsets == [0, 128, 0, 0, 192]
@@ -73,7 +88,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert bytes(file.data[offset : offset + len(array)]) == array.tobytes()
     assert file.data_is_sound()
     assert file.data.readonly
-    assert file.header.data_sha256 == hashlib.sha256(sound()[data_start() :]).hexdigest()
+    assert file.header.checksums == [crc32c(sound()[data_start() :])]
     assert np.frombuffer(file.data, np.uint8).ctypes.data % 64 == 0
 
 
@@ -102,13 +117,30 @@ def test_every_byte_of_the_header_counts() -> None:
             assert read_bytes(bytes(data)) is None, (place, flip)
 
 
-def test_a_flipped_bit_of_the_data_is_found_on_request() -> None:
+def test_every_flipped_bit_of_the_data_is_found() -> None:
     for place in range(data_start(), len(sound())):
-        data = bytearray(sound())
-        data[place] ^= 4
-        file = read_bytes(bytes(data))
-        assert file is not None
-        assert not file.data_is_sound()
+        for bit in range(8):
+            data = bytearray(sound())
+            data[place] ^= 1 << bit
+            file = read_bytes(bytes(data))
+            assert file is not None
+            assert not file.data_is_sound()
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_damage_in_any_section_is_found(num_threads: int) -> None:
+    blob = np.random.default_rng(0).integers(0, 256, 9 * SECTION + 1000, np.uint8)
+    header = header_for([blob], KEY, FILES, FILE_CHECKSUMS, 9)
+    assert len(header.checksums) == 10
+    for place in range(0, len(blob), SECTION // 2):
+        damaged = bytearray(blob)
+        damaged[place] ^= 1
+        file = PackedFile(Path(), header, memoryview(damaged))
+        assert not file.data_is_sound(num_threads)
+        damaged[place] ^= 1
+        if place == 0:  # then it is as it was, but for the zeros that end a file
+            padded = memoryview(bytes(damaged).ljust(header.data_bytes, b"\0"))
+            assert PackedFile(Path(), header, padded).data_is_sound(num_threads)
 
 
 @settings(max_examples=200)
@@ -147,15 +179,44 @@ def test_a_header_of_other_types_with_a_checksum_that_fits(field: str, value: An
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    assert open_packed(tmp_path) is None
-    assert open_packed(tmp_path / "none") is None
-    assert open_packed(write(tmp_path / "file") / "below") is None
+    assert open_packed(tmp_path, OWNERS) is None
+    assert open_packed(tmp_path / "none", OWNERS) is None
+    assert open_packed(write(tmp_path / "file") / "below", OWNERS) is None
     (tmp_path / "loop").symlink_to("loop")
-    assert open_packed(tmp_path / "loop") is None
+    os.mkfifo(tmp_path / "fifo")
+    for place in (tmp_path / "loop", tmp_path / "fifo", Path("/dev/zero"), Path("/dev/null")):
+        assert open_packed(place, {*OWNERS, 0}) is None
+
+
+def test_what_other_users_could_have_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "file")
+    assert open_packed(path, {os.geteuid() + 1}) is None
+    for mode, counts in ((0o600, True), (0o644, True), (0o660, False), (0o602, False)):
+        path.chmod(mode)
+        assert (open_packed(path, OWNERS) is not None) == counts
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": {}},
+        {"files": {}, "file_checksums": {}},
+        {"files": {"a.onnx": [5, 7]}},
+        {"file_checksums": {"a.onnx": [1]}},
+        {"checksums": []},
+        {"checksums": [1, 2]},
+        {"parameters": 0},
+        {"data_bytes": 10**30},
+    ],
+)
+def test_a_header_that_no_writer_makes(change: dict[str, Any]) -> None:
+    raw = {**dataclasses.asdict(header_for(arrays(), KEY, FILES, FILE_CHECKSUMS, 9)), **change}
+    with pytest.raises(ValueError, match="not the header of a packed file"):
+        Header.parse(json.dumps(raw).encode())
 
 
 def test_permissions(tmp_path: Path) -> None:
-    header = header_for(arrays(), KEY, FILES, 9)
+    header = header_for(arrays(), KEY, FILES, FILE_CHECKSUMS, 9)
     for mode in (0o600, 0o644):
         write_packed(tmp_path / "file", header, arrays(), mode)
         assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
@@ -178,9 +239,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_mapped_file_that_is_replaced_stays_as_it_was(tmp_path: Path) -> None:
-    file = open_packed(write(tmp_path / "file"))
+    file = open_packed(write(tmp_path / "file"), OWNERS)
     assert file is not None
-    header = header_for(arrays()[1:], KEY, FILES, 9)
+    header = header_for(arrays()[1:], KEY, FILES, FILE_CHECKSUMS, 9)
     write_packed(tmp_path / "file", header, arrays()[1:], 0o600)
     assert file.data_is_sound()
 
