@@ -99,14 +99,12 @@ def file_states(folder: Path, files: Iterable[Path]) -> FileStates:
     return {_name(folder, file): state_of(file) for file in files}
 
 
-def file_checksums(file: Path) -> list[int]:
-    """CRC-32C of each section of a file; raises what :func:`open_source` does."""
-    checksums: list[int] = []
+def file_checksums(file: Path) -> str:
+    """Those of the sections of a file; raises what :func:`open_source` does."""
     block = memoryview(bytearray(_BLOCK))
     with open_source(file) as opened:
-        while count := opened.readinto(block):  # type: ignore[attr-defined]
-            checksums += section_checksums(block[:count])
-    return checksums
+        sizes = iter(lambda: opened.readinto(block), 0)  # type: ignore[attr-defined]
+        return "".join(section_checksums(block[:size]) for size in sizes)
 
 
 def trusted_owners(model: ModelFolder) -> set[int]:

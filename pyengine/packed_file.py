@@ -59,20 +59,20 @@ class Header:
     Attributes:
         key: what decides how the arrays look; a reader wants it equal to its own.
         files: state of each file that the weights were read from, before they were.
-        file_checksums: of each section of each of these files.
+        file_checksums: of each of these files as :func:`section_checksums` gives them.
         parameters: numbers in the model.
         offsets: of each array in the data; tied ones have one place.
         data_bytes: length of the data.
-        checksums: CRC-32C of each section of the data.
+        checksums: those of the data.
     """
 
     key: dict[str, Any]
     files: FileStates
-    file_checksums: dict[str, list[int]]
+    file_checksums: dict[str, str]
     parameters: int
     offsets: list[int]
     data_bytes: int
-    checksums: list[int]
+    checksums: str
 
     @classmethod
     def parse(cls, text: bytes) -> Header:
@@ -82,20 +82,17 @@ class Header:
             header = cls(
                 key=dict(raw["key"]),
                 files=file_states_from(raw["files"]),
-                file_checksums={
-                    str(name): list(map(int, checksums))
-                    for name, checksums in raw["file_checksums"].items()
-                },
+                file_checksums={str(k): str(v) for k, v in raw["file_checksums"].items()},
                 parameters=int(raw["parameters"]),
                 offsets=list(map(int, raw["offsets"])),
                 data_bytes=int(raw["data_bytes"]),
-                checksums=list(map(int, raw["checksums"])),
+                checksums=str(raw["checksums"]),
             )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not the header of a packed file: {error!r}") from error
         if not header.files or header.files.keys() != header.file_checksums.keys():
             raise ValueError("not the header of a packed file: it does not say what was packed")
-        if len(header.checksums) != -(-header.data_bytes // SECTION) or header.parameters < 1:
+        if len(header.checksums) != 8 * -(-header.data_bytes // SECTION) or header.parameters < 1:
             raise ValueError("not the header of a packed file: it does not fit the data")
         return header
 
@@ -121,8 +118,7 @@ class PackedFile:
 
     def data_is_sound(self, num_threads: int = 1) -> bool:
         """Whether the data is what was written; reads all of it."""
-        found = _core.checksums(self.data, SECTION, num_threads)
-        return bool(np.array_equal(found, self.header.checksums))
+        return section_checksums(self.data, num_threads) == self.header.checksums
 
 
 def open_packed(path: Path, owners: Collection[int]) -> PackedFile | None:
@@ -204,7 +200,7 @@ def header_for(
     arrays: list[NDArray[np.uint8]],
     key: dict[str, Any],
     files: FileStates,
-    file_checksums: dict[str, list[int]],
+    file_checksums: dict[str, str],
     parameters: int,
 ) -> Header:
     """The header of a file with these arrays; reads all of them."""
@@ -216,9 +212,7 @@ def header_for(
         parameters=parameters,
         offsets=[places.get(_address(array), 0) for array in arrays],
         data_bytes=sum(len(part) for part in _parts(arrays)),
-        checksums=[
-            checksum for block in _blocks(_parts(arrays)) for checksum in section_checksums(block)
-        ],
+        checksums="".join(map(section_checksums, _blocks(_parts(arrays)))),
     )
 
 
@@ -232,10 +226,9 @@ def holds(file: PackedFile, arrays: list[NDArray[np.uint8]]) -> bool:
     return start == len(file.data)
 
 
-def section_checksums(block: bytearray | memoryview) -> list[int]:
-    """CRC-32C of each section of a block, whose length is a multiple of theirs or the last one."""
-    checksums: list[int] = _core.checksums(block, SECTION, 1).tolist()
-    return checksums
+def section_checksums(block: bytearray | memoryview, num_threads: int = 1) -> str:
+    """CRC-32C of each section of a block, 8 hexadecimal digits each, one after another."""
+    return _core.checksums(block, SECTION, num_threads).astype(">u4").tobytes().hex()
 
 
 def _places(arrays: list[NDArray[np.uint8]]) -> dict[int, int]:

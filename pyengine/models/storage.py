@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,7 @@ _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 1, 5, 12
 _NODE_OP_TYPE, _NODE_ATTRIBUTE, _ATTRIBUTE_GRAPH = 4, 5, 6
 _TENSOR_RAW_DATA, _VALUE_NAME = 9, 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_MAX_VARINT = 10  # bytes of a number
 _SMALL = 1024  # bytes; data up to this size is parsed with the rest
 _MAX_DEPTH = 4  # graphs inside graphs
 _SMALL_NODE = 1 << 16  # bytes; larger ones hold graphs, perhaps with weights
@@ -172,8 +173,7 @@ def _node_bytes(file: BinaryIO, graph: _Field, depth: int = 0) -> Iterator[bytes
                     yield from _node_bytes(file, inner, depth + 1)
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(NamedTuple):
     """One field of a protobuf message: its tag at `head`, its content from `start` to `end`.
 
     `number` is 0 unless the content is of the length-delimited kind: bytes, text or a message.
@@ -216,17 +216,17 @@ def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
     """The fields of the message that lies from `start` to `end`."""
     position = start
     while position < end:
-        head = position
         file.seek(position)
-        tag, position = _read_varint(file, position)
+        head = file.read(2 * _MAX_VARINT)  # the tag, and a length or a number
+        tag, size = _read_varint(file, head, 0)
         wire_type = tag & 7
         if wire_type == _LENGTH:
-            length, position = _read_varint(file, position)
-            field_end = position + length
+            length, size = _read_varint(file, head, size)
+            field_end = position + size + length
         elif wire_type == _VARINT:
-            field_end = _read_varint(file, position)[1]
+            field_end = position + _read_varint(file, head, size)[1]
         elif wire_type in (_FIXED32, _FIXED64):
-            field_end = position + (4 if wire_type == _FIXED32 else 8)
+            field_end = position + size + (4 if wire_type == _FIXED32 else 8)
         else:
             raise ModelFormatError(
                 f"{Path(file.name).name}: not an ONNX file (wire type {wire_type})"
@@ -236,20 +236,18 @@ def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
                 f"{Path(file.name).name}: not an ONNX file, or truncated: "
                 f"a field ends at byte {field_end} of {end}"
             )
-        yield _Field(tag >> 3 if wire_type == _LENGTH else 0, head, position, field_end)
+        number = tag >> 3 if wire_type == _LENGTH else 0
+        yield _Field(number, position, position + size, field_end)
         position = field_end
 
 
-def _read_varint(file: BinaryIO, position: int) -> tuple[int, int]:
-    """The number at `position`, where the file stands, and the position after it."""
+def _read_varint(file: BinaryIO, head: bytes, index: int) -> tuple[int, int]:
+    """The number at `index` of some bytes of the file, and the index after it."""
     value = 0
-    for i in range(10):
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 127) << 7 * i
-        if byte[0] < 128:
-            return value, position + i + 1
+    for i, byte in enumerate(head[index : index + _MAX_VARINT]):
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, index + i + 1
     raise ModelFormatError(f"{Path(file.name).name}: not an ONNX file, or truncated")
 
 
