@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 from pyengine import _core
 from pyengine._version import __version__
 from pyengine.errors import Error, OptionError
-from pyengine.models.source_file import FileState, open_source, state_of
+from pyengine.models.source_file import (
+    FileState,
+    open_source,
+    open_without_waiting,
+    state_of,
+)
 from pyengine.packed_file import (
     FileStates,
     PackedFile,
@@ -164,7 +169,7 @@ def _may_be_same(packed: FileState, found: FileState) -> bool:
 
 def _are_noted(file: PackedFile, states: FileStates, owners: set[int]) -> bool:
     try:
-        with open(note_of(file.path), "rb") as note:
+        with open(note_of(file.path), "rb", opener=open_without_waiting) as note:
             if not is_trusted(os.fstat(note.fileno()), owners):
                 return False
             packed, found = map(file_states_from, json.loads(note.read(_NOTE_SIZE)))

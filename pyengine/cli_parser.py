@@ -193,8 +193,8 @@ def _add_pack(commands: Any) -> None:
         "pack",
         help="pack a model's weights ahead of its first load",
         description="Pack a model's weights as the first load would, so that every load is a fast "
-        "one. They are found by the folder's path and by the size and modification time of its "
-        "ONNX files.",
+        "one. They are found by the folder's path, and are used for the very ONNX files that were "
+        "packed.",
     )
     _add_model(parser)
     _add_compute_type(parser)

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _core
-from pyengine.models.source_file import FileState
+from pyengine.models.source_file import FileState, open_without_waiting
 
 SECTION = 1 << 18
 """Bytes under one checksum. They stay in a core's cache, three at a time."""
@@ -132,7 +132,7 @@ def open_packed(path: Path, owners: Collection[int]) -> PackedFile | None:
         owners: users whose files count, see :func:`is_trusted`.
     """
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             if not is_trusted(os.fstat(file.fileno()), owners):
                 return None
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -153,11 +153,6 @@ def is_trusted(status: os.stat_result, owners: Collection[int]) -> bool:
     """Whether a file is a regular one that nobody but its owner, one of `owners`, can write."""
     is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISREG(status.st_mode) and status.st_uid in owners and not is_shared
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """For a writer, as opening a FIFO would."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write_packed(path: Path, header: Header, arrays: list[NDArray[np.uint8]], mode: int) -> None:

@@ -166,15 +166,15 @@ def read_source(path: Path) -> bytes:
 def _opened(path: Path) -> BinaryIO:
     try:
         _check_regular(path, os.stat(path).st_mode)  # opening a device may have effects
-        return open(path, "rb", opener=_open_without_waiting)
+        return open(path, "rb", opener=open_without_waiting)
     except ModelFormatError:
         raise
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    """For a writer, as opening a FIFO would that has taken the file's place."""
+def open_without_waiting(path: str, flags: int) -> int:
+    """An opener that does not wait for a writer where a FIFO has taken the file's place."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
