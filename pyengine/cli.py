@@ -229,7 +229,10 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _read_lines(path: Path) -> list[str]:
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    from pyengine.text_decoder import read_text
+
+    with path.open("rb") as file:
+        text = read_text(file, str(path))
     return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyengine.errors import OptionError
 from pyengine.generator import Generator
+from pyengine.text_decoder import checked_encoding, read_text
 
 
 def continue_prompt(
@@ -38,8 +39,8 @@ def _prompt(arguments: argparse.Namespace) -> str:
         return str(arguments.text)
     if sys.stdin is None:  # closed by the shell
         raise OptionError("found no standard input, expected TEXT")
-    text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-    return text.removeprefix("\ufeff").rstrip("\r\n")
+    encoding = checked_encoding(arguments.encoding)
+    return read_text(sys.stdin.buffer, "<stdin>", encoding).rstrip("\r\n")
 
 
 def _write(pieces: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyengine.errors import OptionError
+from pyengine.text_decoder import TextDecoder, check_head, checked_encoding
 
 MIN_CHUNK, MAX_CHUNK = 64, 4096
 """Lines translated in one call."""
@@ -55,14 +56,22 @@ def open_inputs(
         raise OptionError("found no standard input, expected TEXT or --input")
     if names == ["-"] and sys.stdin.isatty():
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
-    files = [(name, _open_input(name, stack)) for name in names]
-    return _chunks(files, pace, "" if arguments.split else "\r")
+    encoding = checked_encoding(arguments.encoding)
+    files = [(_label(name), _open_input(name, stack)) for name in names]
+    readers = [LineReader(file, pace, TextDecoder(label, encoding)) for label, file in files]
+    return _chunks(readers, "" if arguments.split else "\r")
 
 
 def _open_input(name: str, stack: ExitStack) -> BinaryIO:
     if name == "-":
         return sys.stdin.buffer
-    return stack.enter_context(open(name, "rb"))
+    file = stack.enter_context(open(name, "rb", buffering=0))
+    check_head(file, name)
+    return file
+
+
+def _label(name: str) -> str:
+    return "<stdin>" if name == "-" else name
 
 
 def count_inputs(arguments: argparse.Namespace) -> int | None:
@@ -76,25 +85,23 @@ def count_inputs(arguments: argparse.Namespace) -> int | None:
 
 
 def _count_lines(path: Path) -> int:
+    lines, end = 0, b"\n"
     with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        for block in iter(lambda: file.read(1 << 20), b""):
+            lines, end = lines + block.count(b"\n"), block[-1:]
+    return lines + (end != b"\n")
 
 
-def _chunks(files: list[tuple[str, BinaryIO]], pace: Pace, stripped: str) -> Iterator[list[Line]]:
-    for name, file in files:
-        label = "<stdin>" if name == "-" else name
+def _chunks(readers: list[LineReader], stripped: str) -> Iterator[list[Line]]:
+    """Of all inputs; of whole texts, the "\\r" of a line's end is kept like all white space."""
+    for reader in readers:
         number = 0
-        for raw_lines in LineReader(file, pace):
-            texts = [_decoded(raw, stripped) for raw in raw_lines]
-            if number == 0:
-                texts[0] = texts[0].removeprefix("\ufeff")
-            yield [Line(text, f"{label}:{number + i + 1}") for i, text in enumerate(texts)]
-            number += len(raw_lines)
-
-
-def _decoded(raw: bytes, stripped: str) -> str:
-    """The text of a line; of whole texts, the "\\r" of its end is kept like all white space."""
-    return raw.decode("utf-8", errors="replace").rstrip(stripped)
+        for lines in reader:
+            yield [
+                Line(text.rstrip(stripped), f"{reader.label}:{number + i}")
+                for i, text in enumerate(lines, 1)
+            ]
+            number += len(lines)
 
 
 class LineReader:
@@ -102,24 +109,30 @@ class LineReader:
 
     So a file gives full chunks, and a person or a program that writes a line and waits gets its
     answer at once. (Output does not depend on the chunks.)
+
+    Raises:
+        InputError: while iterating, after the lines before it: a line is no text.
     """
 
-    def __init__(self, file: BinaryIO, pace: Pace) -> None:
+    def __init__(self, file: BinaryIO, pace: Pace, decoder: TextDecoder) -> None:
+        self.label = decoder.label
         self._raw = getattr(file, "raw", file)
-        self._pace = pace
-        self._lines: list[bytes] = []
-        self._rest: list[bytes] = []  # blocks of a line whose end has not come yet
+        self._pace, self._decoder = pace, decoder
+        self._lines: list[str] = []
+        self._rest: list[str] = []  # parts of a line whose end has not come yet
         self._ended = False
 
-    def __iter__(self) -> Iterator[list[bytes]]:
+    def __iter__(self) -> Iterator[list[str]]:
         while True:
             while not self._ended and (not self._lines or self._more_arrived()):
                 self._read()
             if not self._lines:
-                return
+                break
             count = self._pace.lines
             chunk, self._lines = self._lines[:count], self._lines[count:]
             yield chunk
+        if self._decoder.error is not None:
+            raise self._decoder.error
 
     def _more_arrived(self) -> bool:
         if len(self._lines) >= self._pace.lines:
@@ -134,13 +147,17 @@ class LineReader:
         if block is None:  # not blocking, and nothing is there yet
             select.select([self._raw], [], [])
             return
-        if not block:
+        self._add(self._decoder.decode(block, final=not block))
+        if self._decoder.error is not None:
             self._ended = True
-            if self._rest:
-                self._lines.append(b"".join(self._rest))
-            return
-        head, *tail = block.split(b"\n")
+        elif not block:
+            self._ended = True
+            if any(self._rest):
+                self._lines.append("".join(self._rest))
+
+    def _add(self, text: str) -> None:
+        head, *tail = text.split("\n")
         self._rest.append(head)
         if tail:
-            self._lines += [b"".join(self._rest), *tail[:-1]]
-            self._rest = [tail[-1]] if tail[-1] else []
+            self._lines += ["".join(self._rest), *tail[:-1]]
+            self._rest = [tail[-1]]

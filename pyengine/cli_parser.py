@@ -100,6 +100,7 @@ def _add_translate(commands: Any) -> None:
         metavar="FILE",
         help="a file of text in UTF-8; '-' is standard input; may be repeated",
     )
+    _add_encoding(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
     parser.add_argument(
         "--split",
@@ -130,6 +131,7 @@ def _add_generate(commands: Any) -> None:
     )
     parser.add_argument("text", nargs="?", metavar="TEXT", help="the text to continue")
     parser.add_argument("-m", "--model", type=Path, required=True, help="model folder")
+    _add_encoding(parser)
     parser.add_argument("--stream", action="store_true", help="write each token as it is made")
     _add_decoding_options(parser)
     _add_engine_options(parser)
@@ -243,6 +245,14 @@ def _add_bench(commands: Any) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+
+
+def _add_encoding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="of the input: what its byte-order mark says, or UTF-8; output is always UTF-8",
+    )
 
 
 def _add_decoding_options(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import itertools
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -20,6 +22,7 @@ import pyengine
 from pyengine import Translator, cli_input, cli_translate
 from pyengine.cli_input import LineReader, Pace
 from pyengine.info import _decoding_text
+from pyengine.text_decoder import TextDecoder
 
 from .conftest import SENTENCES, Cli, elsewhere
 
@@ -70,7 +73,7 @@ def test_a_pipe_as_file(
 
 def test_lines_are_counted_in_ordinary_files_only(tmp_path: Path) -> None:
     path, pipe = tmp_path / "file", tmp_path / "pipe"
-    path.write_text("A dog.\nA cat.\n")
+    path.write_text("A dog.\nA cat.")
     os.mkfifo(pipe)
     for text, names, expected in (
         ([], [path, path], 4), ([], [path, pipe], None), ([], ["-"], None), (["a"], [], 1),
@@ -91,11 +94,6 @@ def test_n_best_and_decoding_options(
         early_stopping="never", max_length=9,
     )  # fmt: skip
     assert done.stdout.split("\n") == [*expected, "", "", ""]
-
-
-def test_bytes_that_are_no_utf8(cli: Cli, text_model: Path) -> None:
-    done = cli("translate", "-m", text_model, text=b"A dog \xff runs.\nA cat.\n")
-    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 2, "")
 
 
 def test_a_bad_line_is_named_and_what_came_before_is_kept(
@@ -357,28 +355,76 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
     assert caught.value.code == 0
 
 
+def reader(file: BinaryIO, pace: Pace | None = None) -> LineReader:
+    return LineReader(file, pace or Pace(), TextDecoder("name", None))
+
+
 def test_line_reader_cuts_lines_at_newlines_only(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    lines = [b"one", b"", b"x" * 300_000, b"a\x85b\x0cc\rd", b"last"]
-    path.write_bytes(b"\n".join(lines))
+    lines = ["one", "", "x" * 300_000, "a\x85b\x0cc\rd", "last"]
+    path.write_bytes("\n".join(lines).encode())
     with path.open("rb") as file:
-        assert [line for chunk in LineReader(file, Pace()) for line in chunk] == lines
+        assert [line for chunk in reader(file) for line in chunk] == lines
     path.write_bytes(b"a\n" * 1000)
     with path.open("rb") as file:
         pace = Pace()
         pace.lines = 300
-        assert [len(chunk) for chunk in LineReader(file, pace)] == [300, 300, 300, 100]
+        assert [len(chunk) for chunk in reader(file, pace)] == [300, 300, 300, 100]
     path.write_bytes(b"")
     with path.open("rb") as file:
-        assert list(LineReader(file, Pace())) == []
+        assert list(reader(file)) == []
 
 
 def test_a_byte_order_mark_is_no_text() -> None:
     content = b"\xef\xbb\xbfA dog.\r\n\xef\xbb\xbfA cat.\r\n"
     for stripped, kept in (("\r", ""), ("", "\r")):
-        file = ("name", io.BytesIO(content))
-        (lines,) = cli_input._chunks([file], Pace(), stripped)
+        (lines,) = cli_input._chunks([reader(io.BytesIO(content))], stripped)
         assert [line.text for line in lines] == [f"A dog.{kept}", f"\ufeffA cat.{kept}"]
+        assert [line.where for line in lines] == ["name:1", "name:2"]
+
+
+def test_lines_before_a_fault_are_translated(
+    cli: Cli, text_model: Path, text_translator: Translator, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "latin.txt", tmp_path / "out"
+    path.write_bytes("A dog.\nA caf\u00e9.\nA cat.\n".encode("latin-1"))
+    done = cli("translate", "-m", text_model, "-i", path, "-o", out)
+    assert (done.returncode, out.read_text()) == (1, f"{text_translator.translate('A dog.')}\n")
+    found = f"{path}:2: found the byte 0xe9 at offset 12 of the file, which is not utf-8"
+    assert found in done.stderr and "--encoding" in done.stderr
+    done = cli("translate", "-m", text_model, "-i", path, "--encoding", "latin-1")
+    lines = ["A dog.", "A caf\u00e9.", "A cat."]
+    assert (done.returncode, done.stdout.splitlines()) == (0, text_translator.translate(lines))
+    done = cli("translate", "-m", text_model, "--encoding", "klingon", "-i", path)
+    assert done.returncode == 2 and "--encoding: found 'klingon', expected" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_byte_order_marks_are_obeyed(
+    cli: Cli, text_model: Path, text_translator: Translator, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "text"
+    mark = "\ufeff" if encoding[-2:] in ("le", "be") else ""
+    path.write_bytes(f"{mark}A \u0a0a dog.\r\nA cat.".encode(encoding))
+    done = cli("translate", "-m", text_model, "-i", path)
+    expected = text_translator.translate(["A \u0a0a dog.", "A cat."])
+    assert (done.returncode, done.stdout.splitlines()) == (0, expected)
+
+
+def test_files_that_are_no_text(cli: Cli, text_model: Path, tmp_path: Path) -> None:
+    good, program, nul = tmp_path / "good", tmp_path / "program", tmp_path / "nul"
+    good.write_text("A dog.\n")
+    program.write_bytes(b"\x7fELF\x02\x01\x01")
+    nul.write_bytes(b"A dog.\nA\0cat.\n")
+    done = cli("translate", "-m", text_model, "-i", good, "-i", program)
+    assert (done.returncode, done.stdout) == (1, "")  # before anything is translated
+    assert f"{program}: found what seems to be a program (ELF), expected text" in done.stderr
+    done = cli("translate", "-m", text_model, "-i", nul)
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
+    assert f"{nul}:2: found a NUL character, expected text" in done.stderr
+    done = cli("translate", "-m", text_model, text=gzip.compress(b"A dog.\n"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "<stdin>: found what seems to be a gzip file, expected text; gzip -dc" in done.stderr
 
 
 def test_the_pace_grows_with_speed() -> None:
@@ -396,11 +442,11 @@ def test_the_pace_grows_with_speed() -> None:
 def test_line_reader_gives_what_has_arrived() -> None:
     receiver, sender = os.pipe()
     with os.fdopen(receiver, "rb") as file:
-        chunks = iter(LineReader(file, Pace()))
+        chunks = iter(reader(file))
         os.write(sender, b"one\ntwo\nthr")
-        assert next(chunks) == [b"one", b"two"]
+        assert next(chunks) == ["one", "two"]
         os.write(sender, b"ee\n")
-        assert next(chunks) == [b"three"]
+        assert next(chunks) == ["three"]
         os.close(sender)
         assert list(chunks) == []
 
@@ -410,7 +456,7 @@ def test_line_reader_waits_for_an_input_that_does_not_block() -> None:
     os.set_blocking(receiver, False)
     with os.fdopen(receiver, "rb") as file:
         threading.Timer(0.1, lambda: (os.write(sender, b"one\n"), os.close(sender))).start()
-        assert list(LineReader(file, Pace())) == [[b"one"]]
+        assert list(reader(file)) == [["one"]]
 
 
 class Terminal(io.StringIO):
