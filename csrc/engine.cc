@@ -40,7 +40,9 @@ class GenerateJob : public Job {
     return std::max(num_slots, static_cast<int>(prompt(index).size()));
   }
 
-  std::unique_ptr<Decoding> start(int index) override { return start_search(index); }
+  std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) override {
+    return start_search(index, memory);
+  }
 
   void finish(int index, Decoding& decoding) override {
     const auto hypotheses = static_cast<Search&>(decoding).hypotheses();
@@ -51,8 +53,8 @@ class GenerateJob : public Job {
   std::vector<std::vector<Hypothesis>> take_results() { return std::move(results_); }
 
  protected:
-  std::unique_ptr<Search> start_search(int index) const {
-    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index]};
+  std::unique_ptr<Search> start_search(int index, std::pmr::memory_resource* memory) const {
+    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index], memory};
     if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
     if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
     return std::make_unique<BeamSearch>(start);
@@ -80,8 +82,8 @@ class StreamJob : public GenerateJob {
             const Shortlist* shortlist, const Kernels& kernels, TokenQueue& tokens)
       : GenerateJob(inputs, options, config, shortlist, kernels), tokens_(tokens) {}
 
-  std::unique_ptr<Decoding> start(int index) override {
-    return std::make_unique<StreamedSearch>(start_search(index), tokens_);
+  std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) override {
+    return std::make_unique<StreamedSearch>(start_search(index, memory), tokens_);
   }
 
  private:
@@ -101,10 +103,10 @@ class ScoreTextsJob : public Job {
   int num_sentences() const override { return static_cast<int>(scored_.size()); }
   std::span<const std::int32_t> source(int) const override { return {}; }
   int max_rows(int index) const override { return static_cast<int>(texts_[scored_[index]].size()) - 1; }
-  std::unique_ptr<Decoding> start(int index) override {
+  std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) override {
     const int text = scored_[index];
     return std::make_unique<Scoring>(texts_[text][0], texts_[text].subspan(1),
-                                     log_probs_ + texts_.offsets[text] + 1);
+                                     log_probs_ + texts_.offsets[text] + 1, memory);
   }
   void finish(int, Decoding&) override {}
 
@@ -128,9 +130,9 @@ class ScoreJob : public Job {
   int num_sentences() const override { return static_cast<int>(pairs_.size()); }
   std::span<const std::int32_t> source(int index) const override { return sources_[pairs_[index]]; }
   int max_rows(int index) const override { return static_cast<int>(targets_[pairs_[index]].size()); }
-  std::unique_ptr<Decoding> start(int index) override {
+  std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) override {
     const int pair = pairs_[index];
-    return std::make_unique<Scoring>(start_, targets_[pair], log_probs_ + targets_.offsets[pair]);
+    return std::make_unique<Scoring>(start_, targets_[pair], log_probs_ + targets_.offsets[pair], memory);
   }
   void finish(int, Decoding&) override {}
 
@@ -151,8 +153,8 @@ class LogitsJob : public Job {
   int num_sentences() const override { return decoder_input_ids_.empty() ? 0 : 1; }
   std::span<const std::int32_t> source(int) const override { return source_; }
   int max_rows(int) const override { return static_cast<int>(decoder_input_ids_.size()); }
-  std::unique_ptr<Decoding> start(int) override {
-    return std::make_unique<Scoring>(decoder_input_ids_, vocab_size_, logits_);
+  std::unique_ptr<Decoding> start(int, std::pmr::memory_resource* memory) override {
+    return std::make_unique<Scoring>(decoder_input_ids_, vocab_size_, logits_, memory);
   }
   void finish(int, Decoding&) override {}
 
@@ -178,7 +180,7 @@ class EncodeJob : public Job {
   }
   EncoderResults encoder_results(int index) override { return results_of_(index); }
   int max_rows(int) const override { return 0; }
-  std::unique_ptr<Decoding> start(int) override { return nullptr; }
+  std::unique_ptr<Decoding> start(int, std::pmr::memory_resource*) override { return nullptr; }
   void finish(int, Decoding&) override {}
 
  private:

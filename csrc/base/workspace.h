@@ -52,6 +52,13 @@ class Workspace {
 
   std::size_t bytes() const { return block_.bytes(); }
 
+  // Gives its memory to the system. No piece may be in use.
+  void release() {
+    overflow_.clear();
+    block_ = AlignedBuffer<std::byte>();
+    used_ = largest_ = 0;
+  }
+
  private:
   std::byte* take_bytes(std::size_t bytes) {
     const std::size_t begin = used_;

@@ -14,9 +14,13 @@ BeamSearch::BeamSearch(const SearchStart& start)
       num_candidates_(std::max<int>(2, 1 + static_cast<int>(options_.eos_token_ids.size())) *
                       options_.num_beams),
       length_(lengths_.prompt),
-      tokens_(static_cast<std::size_t>(options_.num_beams) * lengths_.max),
-      next_tokens_(tokens_.size()),
-      rows_(prompt_rows(start.prompt)) {
+      tokens_(static_cast<std::size_t>(options_.num_beams) * lengths_.max, start.memory),
+      next_tokens_(tokens_.size(), start.memory),
+      sums_(start.memory),
+      parents_(start.memory),
+      candidates_(start.memory),
+      processors_(start.memory),
+      rows_(prompt_rows(start)) {
   const std::size_t num_beams = options_.num_beams;
   // All that a step writes to, so that none allocates.
   processors_.reserve(num_beams);

@@ -39,17 +39,17 @@ class BeamSearch : public Search {
   const GenerationOptions& options_;
   const Constraints& constraints_;
   const Lengths lengths_;
-  int num_candidates_;                     // kept at each step
-  int length_;                             // tokens of a running hypothesis, its prompt included
-  std::vector<std::int32_t> tokens_;       // [num_beams][lengths_.max] of the running hypotheses
-  std::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next
-  std::vector<float> sums_;                // [running] log-probabilities, best first
-  std::vector<int> parents_;               // [running]
-  std::vector<Candidate> candidates_;      // [running * num_candidates_], more with penalties
-  std::vector<RowProcessors> processors_;  // [num_beams]
-  std::vector<DecodingRow> rows_;          // [running], the prompt's at first
-  std::vector<Hypothesis> finished_;       // [num_beams] at most, best first
-  std::vector<Hypothesis> spare_;          // memory for those that are not finished yet
+  int num_candidates_;                          // kept at each step
+  int length_;                                  // tokens of a running hypothesis, its prompt included
+  std::pmr::vector<std::int32_t> tokens_;       // [num_beams][lengths_.max] of the running hypotheses
+  std::pmr::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next
+  std::pmr::vector<float> sums_;                // [running] log-probabilities, best first
+  std::pmr::vector<int> parents_;               // [running]
+  std::pmr::vector<Candidate> candidates_;      // [running * num_candidates_], more with penalties
+  std::pmr::vector<RowProcessors> processors_;  // [num_beams]
+  std::pmr::vector<DecodingRow> rows_;          // [running], the prompt's at first
+  std::vector<Hypothesis> finished_;            // [num_beams] at most, best first
+  std::vector<Hypothesis> spare_;               // memory for those that are not finished yet
 };
 
 }  // namespace pyengine

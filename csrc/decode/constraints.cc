@@ -9,14 +9,15 @@ bool contains(std::span<const std::int32_t> ids, std::int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
-void sort_unique(std::vector<std::int32_t>& ids) {
+template <class Ids>
+void sort_unique(Ids& ids) {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }
 
 // Appends what followed the last size - 1 of `tokens` wherever `text` holds them.
 void ban_ngrams(std::span<const std::int32_t> text, std::span<const std::int32_t> tokens, int size,
-                std::vector<std::int32_t>& banned) {
+                std::pmr::vector<std::int32_t>& banned) {
   const std::size_t prefix = size - 1;
   if (tokens.size() < prefix) return;
   const auto last = tokens.last(prefix);
@@ -63,7 +64,7 @@ std::span<const std::int32_t> Constraints::forced(int length, const Lengths& len
 }
 
 void Constraints::ban(std::span<const std::int32_t> tokens, std::span<const std::int32_t> source,
-                      const Lengths& lengths, std::vector<std::int32_t>& banned) const {
+                      const Lengths& lengths, std::pmr::vector<std::int32_t>& banned) const {
   const int length = static_cast<int>(tokens.size());
   // A forced first token takes the place that begin_suppress_tokens would hold for.
   const int begin = lengths.prompt == 1 && forces_first_ ? 2 : lengths.prompt;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <vector>
 
@@ -21,7 +22,7 @@ class Constraints {
   // Writes to `banned`, ascending, the ids that must not follow `tokens` (the prompt included). `source` is
   // what the options of the encoder speak of.
   void ban(std::span<const std::int32_t> tokens, std::span<const std::int32_t> source, const Lengths& lengths,
-           std::vector<std::int32_t>& banned) const;
+           std::pmr::vector<std::int32_t>& banned) const;
 
   // Most ids that ban() writes, repeats included, for `length` tokens.
   std::size_t max_banned(std::size_t length, std::size_t source_length) const;

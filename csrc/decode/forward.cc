@@ -127,7 +127,7 @@ void Forward::open_history(Sentence& sentence) {
   const int num_slots = sentence.decoding->num_slots();
   if (config_.decoder_kind == DecoderKind::kSsru) {
     const std::size_t size = static_cast<std::size_t>(config_.decoder_layers) * config_.hidden_size;
-    sentence.states.emplace(num_slots, size);
+    sentence.states.emplace(num_slots, size, &pages_.memory());
   } else {
     sentence.target_cache.emplace(pages_, num_slots, sentence.decoding->max_positions());
   }

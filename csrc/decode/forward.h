@@ -53,6 +53,10 @@ class Forward {
   // allocate no memory.
   void step(std::span<Sentence* const> sentences);
 
+  // Of its scratch memory.
+  std::size_t bytes() const { return workspace_.bytes(); }
+  void release_memory() { workspace_.release(); }
+
  private:
   void encode(std::span<Sentence* const> sentences);
   void hand_out(std::span<Sentence* const> sentences, const float* hidden);

@@ -15,6 +15,11 @@ namespace {
 constexpr std::size_t kMinRowsCached = 4, kMinRows = 16;
 constexpr std::size_t kCachedBytes = std::size_t{16} << 20;
 
+// What is kept while nothing is in flight, and the work after which more than that is given back. To take a
+// byte again costs 0.6 ns in small pages, 0.03 ns in huge ones (EPYC (Zen 4)).
+constexpr std::size_t kKept = std::size_t{2} << 20;
+constexpr std::chrono::nanoseconds kWorkPerByte{100};
+
 PageLayout page_layout(const ModelConfig& config, const Weights& weights) {
   const int head_dim = config.decoder_head_dim;
   const bool rounded = !std::holds_alternative<PanelsF32>(weights.lm_head.panels) && head_dim % 32 == 0;
@@ -42,6 +47,21 @@ void ForwardGroups::step(std::span<Sentence* const> sentences) {
   run(
       sentences, [](const Sentence& sentence) { return sentence.decoding->rows().size(); },
       [](Forward& forward, std::span<Sentence* const> share) { forward.step(share); });
+}
+
+void ForwardGroups::rest(std::chrono::nanoseconds worked) {
+  worked_ += worked;
+  const std::size_t held = bytes();
+  if (held <= kKept || worked_ < kWorkPerByte * held) return;
+  for (Group& group : groups_) group.forward.release_memory();
+  pages_.release_all();
+  worked_ = {};
+}
+
+std::size_t ForwardGroups::bytes() const {
+  std::size_t sum = pages_.bytes() + pages_.memory().bytes();
+  for (const Group& group : groups_) sum += group.forward.bytes();
+  return sum;
 }
 
 // Calls `pass` for each group with its share of the sentences.

@@ -1,7 +1,9 @@
 // Splits the sentences in flight over groups of threads: each runs a forward pass of its own on its share.
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <memory_resource>
 #include <span>
 #include <vector>
 
@@ -23,6 +25,16 @@ class ForwardGroups {
   void enter(std::span<Sentence* const> sentences);
   void step(std::span<Sentence* const> sentences);
 
+  // Of the sentences' searches.
+  std::pmr::memory_resource* memory() { return &pages_.memory(); }
+
+  // To be told that no sentence is in flight any more, and how long there were some. Once that adds up to so
+  // much that taking it again costs little, gives memory back to the system.
+  void rest(std::chrono::nanoseconds worked);
+
+  // Of caches and scratch memory.
+  std::size_t bytes() const;
+
  private:
   struct Group {
     Group(const ModelConfig& config, const Weights& weights, const Kernels& kernels, PagePool& pages)
@@ -39,7 +51,8 @@ class ForwardGroups {
   int split(std::span<Sentence* const> sentences, RowsOf rows_of, int num_threads);
 
   const int num_threads_;
-  const std::size_t min_rows_;  // of a group
+  const std::size_t min_rows_;          // of a group
+  std::chrono::nanoseconds worked_{0};  // since memory was given back
   PagePool pages_;
   std::deque<Group> groups_;  // [num_threads]
 };

@@ -8,8 +8,9 @@ GreedySearch::GreedySearch(const SearchStart& start)
     : options_(start.options),
       constraints_(start.constraints),
       lengths_(lengths_of(options_, start.prompt.size())),
+      tokens_(start.memory),
       processors_(start, lengths_, RowProcessors::On::kLogits),
-      rows_(prompt_rows(start.prompt)) {
+      rows_(prompt_rows(start)) {
   tokens_.reserve(lengths_.max);
   tokens_.assign(start.prompt.begin(), start.prompt.end());
   predict_last_row();

@@ -24,10 +24,10 @@ class GreedySearch : public Search {
   const GenerationOptions& options_;
   const Constraints& constraints_;
   const Lengths lengths_;
-  std::vector<std::int32_t> tokens_;  // prompt and what was generated
+  std::pmr::vector<std::int32_t> tokens_;  // prompt and what was generated
   RowProcessors processors_;
-  std::vector<DecodingRow> rows_;  // of the prompt at first, then one
-  float sum_ = 0.0f;               // of log-probabilities
+  std::pmr::vector<DecodingRow> rows_;  // of the prompt at first, then one
+  float sum_ = 0.0f;                    // of log-probabilities
   Hypothesis hypothesis_;
 };
 

@@ -11,7 +11,12 @@ RowProcessors::RowProcessors(const SearchStart& start, const Lengths& lengths, O
       source_(start.source),
       lengths_(lengths),
       on_(on),
-      penalizes_(options_.repetition_penalty != 1.0 || options_.encoder_repetition_penalty != 1.0) {
+      penalizes_(options_.repetition_penalty != 1.0 || options_.encoder_repetition_penalty != 1.0),
+      banned_(start.memory),
+      aside_(start.memory),
+      aside_ids_(start.memory),
+      aside_logits_(start.memory),
+      aside_values_(start.memory) {
   // All that a step writes to, so that none allocates.
   const std::size_t most = constraints_.max_banned(lengths.max, source_.size());
   banned_.reserve(most);

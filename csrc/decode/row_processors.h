@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory_resource>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct SearchStart {
   std::span<const std::int32_t> prompt;  // not empty, shorter than options.max_length
   std::span<const std::int32_t> source;  // what the options of the encoder speak of: the source, or the
                                          // prompt of a model without encoder
+  std::pmr::memory_resource* memory;     // of the search's state
 };
 
 // Bans are the epilogue's work. A penalty changes a logit by its sign, and in beam search a log-probability,
@@ -90,12 +92,12 @@ class RowProcessors {
   const Lengths lengths_;
   const On on_;
   const bool penalizes_;
-  std::vector<std::int32_t> banned_;
+  std::pmr::vector<std::int32_t> banned_;
   // With penalties: all ids that are banned or penalised, ascending.
-  std::vector<Aside> aside_;
-  std::vector<std::int32_t> aside_ids_;
-  std::vector<float> aside_logits_;
-  std::vector<float> aside_values_;  // set by put_back()
+  std::pmr::vector<Aside> aside_;
+  std::pmr::vector<std::int32_t> aside_ids_;
+  std::pmr::vector<float> aside_logits_;
+  std::pmr::vector<float> aside_values_;  // set by put_back()
 };
 
 }  // namespace pyengine

@@ -25,8 +25,9 @@ Sampler::Choice median(const Sampler::Choice& a, const Sampler::Choice& b, const
 
 }  // namespace
 
-Sampler::Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most)
-    : options_(options), kernels_(kernels) {
+Sampler::Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most,
+                 std::pmr::memory_resource* memory)
+    : options_(options), kernels_(kernels), choices_(memory), values_(memory), scratch_(memory) {
   choices_.reserve(most);
   values_.reserve(most);
   if (options.top_p < 1.0) scratch_.reserve(most);

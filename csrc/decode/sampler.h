@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <vector>
 
 #include "decode/options.h"
@@ -24,11 +25,12 @@ class Sampler {
   };
 
   // `most`: choices at most.
-  Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most);
+  Sampler(const GenerationOptions& options, const Kernels& kernels, std::size_t most,
+          std::pmr::memory_resource* memory);
 
   // Where draw() takes the choices from: logits above -inf. With top-k in any order, else in one that is the
   // same for the same row.
-  std::vector<Choice>& choices() { return choices_; }
+  std::pmr::vector<Choice>& choices() { return choices_; }
 
   // The choice at the quantile `uniform` in [0, 1) of those left: most probable first if there is a top-k,
   // else in the order given.
@@ -42,9 +44,9 @@ class Sampler {
 
   const GenerationOptions& options_;
   const Kernels& kernels_;
-  std::vector<Choice> choices_;
-  std::vector<float> values_;    // of the choices, for the kernel
-  std::vector<Choice> scratch_;  // of worst_of_top_p()
+  std::pmr::vector<Choice> choices_;
+  std::pmr::vector<float> values_;    // of the choices, for the kernel
+  std::pmr::vector<Choice> scratch_;  // of worst_of_top_p()
 };
 
 }  // namespace pyengine

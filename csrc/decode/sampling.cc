@@ -16,13 +16,20 @@ SamplingSearch::SamplingSearch(const SearchStart& start, int vocab_size)
       lengths_(lengths_of(options_, start.prompt.size())),
       num_candidates_(options_.top_k <= kMaxCandidates ? options_.top_k : 0),
       row_size_(num_candidates_ > 0 ? 0 : vocab_size),
-      sampler_(options_, start.kernels, row_size_ + num_candidates_ + lengths_.max + start.source.size()),
-      logits_(row_size_ * options_.num_return_sequences),
-      rows_(prompt_rows(start.prompt)),
+      sampler_(options_, start.kernels, row_size_ + num_candidates_ + lengths_.max + start.source.size(),
+               start.memory),
+      processors_(start.memory),
+      logits_(row_size_ * options_.num_return_sequences, start.memory),
+      running_(start.memory),
+      parents_(start.memory),
+      rows_(prompt_rows(start)),
       hypotheses_(options_.num_return_sequences) {
+  processors_.reserve(options_.num_return_sequences);
+  running_.reserve(options_.num_return_sequences);
   for (int i = 0; i < options_.num_return_sequences; ++i) {
     processors_.emplace_back(start, lengths_, RowProcessors::On::kLogits);
-    Sample sample{i, RandomStream(options_.seed, start.source, i), {}};
+    Sample sample{i, RandomStream(options_.seed, start.source, i),
+                  std::pmr::vector<std::int32_t>(start.memory)};
     sample.tokens.reserve(lengths_.max);
     sample.tokens.assign(start.prompt.begin(), start.prompt.end());
     running_.push_back(std::move(sample));
@@ -33,7 +40,7 @@ SamplingSearch::SamplingSearch(const SearchStart& start, int vocab_size)
 }
 
 DecodingRow SamplingSearch::predicting_row(int slot) {
-  const std::vector<std::int32_t>& tokens = running_[slot].tokens;
+  const std::span<const std::int32_t> tokens = running_[slot].tokens;
   DecodingRow row{tokens.back(), static_cast<int>(tokens.size()) - 1, slot, {}};
   processors_[slot].prepare(tokens, row.query);
   row.query.log_sum_exp = false;
@@ -75,7 +82,7 @@ bool SamplingSearch::extend(Sample& sample, const VocabularyResult& result, int 
 }
 
 void SamplingSearch::collect_choices(const VocabularyResult& result, int length, int slot) {
-  std::vector<Sampler::Choice>& choices = sampler_.choices();
+  std::pmr::vector<Sampler::Choice>& choices = sampler_.choices();
   choices.clear();
   const auto add = [&](std::int32_t id, float value) {
     if (value > -std::numeric_limits<float>::infinity()) choices.push_back({id, value});

@@ -26,8 +26,8 @@ class SamplingSearch : public Search {
   struct Sample {
     int index;
     RandomStream random;
-    std::vector<std::int32_t> tokens;  // prompt and what was drawn
-    float sum = 0.0f;                  // of log-probabilities
+    std::pmr::vector<std::int32_t> tokens;  // prompt and what was drawn
+    float sum = 0.0f;                       // of log-probabilities
   };
 
   std::span<float> logits_of(int slot) {
@@ -44,12 +44,12 @@ class SamplingSearch : public Search {
   const int num_candidates_;    // that a row is asked for; 0: the whole row
   const std::size_t row_size_;  // logits that are kept of a row
   Sampler sampler_;
-  std::vector<RowProcessors> processors_;  // [num_slots]
-  std::vector<float> logits_;              // [num_slots][row_size_]
-  std::vector<Sample> running_;            // in slot order, all in slot 0 at first
-  std::vector<int> parents_;               // [running], empty at first
-  std::vector<DecodingRow> rows_;          // [running], the prompt's at first
-  std::vector<Hypothesis> hypotheses_;     // [num_return_sequences]
+  std::pmr::vector<RowProcessors> processors_;  // [num_slots]
+  std::pmr::vector<float> logits_;              // [num_slots][row_size_]
+  std::pmr::vector<Sample> running_;            // in slot order, all in slot 0 at first
+  std::pmr::vector<int> parents_;               // [running], empty at first
+  std::pmr::vector<DecodingRow> rows_;          // [running], the prompt's at first
+  std::vector<Hypothesis> hypotheses_;          // [num_return_sequences]
 };
 
 }  // namespace pyengine

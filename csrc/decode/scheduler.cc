@@ -1,7 +1,7 @@
 #include "decode/scheduler.h"
 
 #include <algorithm>
-#include <chrono>
+#include <utility>
 
 namespace pyengine {
 namespace {
@@ -72,6 +72,7 @@ void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
 // Runs steps until `call` has ended. The lock is released while the model runs.
 void Scheduler::drive(Lock& lock, Call& call, Poll interrupted) {
   driven_ = true;
+  const auto began = std::chrono::steady_clock::now();
   const ThreadPool::Caller caller(ThreadPool::shared());
   while (call.num_left > 0) {
     try {
@@ -88,10 +89,12 @@ void Scheduler::drive(Lock& lock, Call& call, Poll interrupted) {
     poll(lock, call, interrupted);
     drop_cancelled();
   }
+  worked_ += std::chrono::steady_clock::now() - began;
   stop_driving();
 }
 
 void Scheduler::stop_driving() {
+  if (calls_.empty()) forward_.rest(std::exchange(worked_, {}));
   driven_ = false;
   changed_.notify_all();
 }
@@ -137,7 +140,7 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
     entry->sentence.token_types = call->job.token_types(index);
     entry->sentence.results = call->job.encoder_results(index);
     entry->sentence.candidates = call->job.candidates(index);
-    entry->sentence.decoding = call->job.start(index);
+    entry->sentence.decoding = call->job.start(index, forward_.memory());
     in_flight_.push_back(std::move(entry));
   } catch (...) {  // this call's failure alone
     call->error = std::current_exception();

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -29,9 +31,9 @@ class Job {
   virtual std::vector<std::int32_t> candidates(int) const { return {}; }
   // Rows that the sentence runs at once at most.
   virtual int max_rows(int index) const = 0;
-  // The state of a sentence, made when it enters the batch; null if it is only to be encoded. May be called
-  // on the thread of another caller.
-  virtual std::unique_ptr<Decoding> start(int index) = 0;
+  // The state of a sentence, made when it enters the batch, in `memory`; null if it is only to be encoded.
+  // May be called on the thread of another caller.
+  virtual std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) = 0;
   // Takes the results of a decoded sentence. May be called on the thread of another caller.
   virtual void finish(int index, Decoding& decoding) = 0;
 };
@@ -120,7 +122,8 @@ class Scheduler {
   std::size_t turn_ = 0;      // of calls_: whose sentence is admitted next
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
-  std::vector<Sentence*> sentences_;  // of in_flight_
+  std::vector<Sentence*> sentences_;              // of in_flight_
+  std::chrono::steady_clock::duration worked_{};  // by drivers since the last rest
 };
 
 }  // namespace pyengine

@@ -2,8 +2,10 @@
 
 namespace pyengine {
 
-Scoring::Scoring(std::int32_t decoder_start_token_id, std::span<const std::int32_t> target, float* log_probs)
-    : log_probs_(log_probs) {
+Scoring::Scoring(std::int32_t decoder_start_token_id, std::span<const std::int32_t> target, float* log_probs,
+                 std::pmr::memory_resource* memory)
+    : rows_(memory), log_probs_(log_probs) {
+  rows_.reserve(target.size());
   for (std::size_t i = 0; i < target.size(); ++i) {
     VocabularyQuery query;
     query.target = target[i];
@@ -11,7 +13,10 @@ Scoring::Scoring(std::int32_t decoder_start_token_id, std::span<const std::int32
   }
 }
 
-Scoring::Scoring(std::span<const std::int32_t> decoder_input_ids, int vocab_size, float* logits) {
+Scoring::Scoring(std::span<const std::int32_t> decoder_input_ids, int vocab_size, float* logits,
+                 std::pmr::memory_resource* memory)
+    : rows_(memory) {
+  rows_.reserve(decoder_input_ids.size());
   for (std::size_t i = 0; i < decoder_input_ids.size(); ++i) {
     VocabularyQuery query;
     query.logits = logits + i * vocab_size;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <vector>
 
@@ -23,9 +24,9 @@ inline float length_divisor(const GenerationOptions& options, int num_generated)
 }
 
 // The rows of a prompt in slot 0; none of them predicts yet.
-inline std::vector<DecodingRow> prompt_rows(std::span<const std::int32_t> prompt) {
-  std::vector<DecodingRow> rows;
-  for (const std::int32_t token : prompt) {
+inline std::pmr::vector<DecodingRow> prompt_rows(const SearchStart& start) {
+  std::pmr::vector<DecodingRow> rows(start.memory);
+  for (const std::int32_t token : start.prompt) {
     rows.push_back({token, static_cast<int>(rows.size()), 0, {}, false});
   }
   return rows;

@@ -70,7 +70,16 @@ void PagePool::add_slab() {
   num_pages_ += count;
 }
 
-PageList::PageList(PagePool& pool, int max_positions) : pool_(pool) {
+void PagePool::release_all() {
+  const std::lock_guard lock(mutex_);
+  PE_DCHECK(free_.size() == num_pages_);
+  free_.clear();
+  slabs_.clear();
+  num_pages_ = 0;
+  memory_.release();
+}
+
+PageList::PageList(PagePool& pool, int max_positions) : pool_(pool), pages_(&pool.memory()) {
   pages_.reserve((max_positions + kLanes - 1) / kLanes);
 }
 
@@ -82,7 +91,10 @@ void PageList::reach(int position) {
   while (static_cast<int>(pages_.size()) <= position / kLanes) pages_.push_back(pool_.acquire());
 }
 
-CrossCache::CrossCache(PagePool& pool, int num_positions) : pages_(pool, num_positions) {
+CrossCache::CrossCache(PagePool& pool, int num_positions)
+    : pages_(pool, num_positions), segments_(&pool.memory()), values_(&pool.memory()) {
+  segments_.reserve((num_positions + kLanes - 1) / kLanes);
+  values_.reserve(num_positions);
   pages_.reach(num_positions - 1);
   for (int position = 0; position < num_positions; ++position) {
     if (position % kLanes == 0) segments_.push_back({pages_.page_of(position), position / kLanes, 0xffff});
@@ -99,8 +111,9 @@ void SsruStates::reorder(std::span<const int> parents) {
 
 SelfCache::SelfCache(PagePool& pool, int num_slots, int max_positions)
     : max_positions_(max_positions),
-      ancestors_(static_cast<std::size_t>(num_slots) * max_positions),
-      previous_ancestors_(ancestors_.size()) {
+      slots_(&pool.memory()),
+      ancestors_(static_cast<std::size_t>(num_slots) * max_positions, &pool.memory()),
+      previous_ancestors_(ancestors_.size(), &pool.memory()) {
   slots_.reserve(num_slots);
   for (int slot = 0; slot < num_slots; ++slot) slots_.emplace_back(pool, max_positions);
 }

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory_resource>
 #include <mutex>
 #include <span>
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/pooled_memory.h"
 #include "base/workspace.h"
 #include "kernels/kernels.h"
 
@@ -63,10 +65,18 @@ class PagePool {
     free_.push_back(page);
   }
 
+  // Memory for what goes with the pages: tables of them, the state of a search.
+  PooledMemory& memory() { return memory_; }
+  const PooledMemory& memory() const { return memory_; }
+
+  // Of all pages, in use or not.
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
     return num_pages_ * layout_.page_bytes();
   }
+
+  // Gives the pages and that memory to the system. Nothing may be in use.
+  void release_all();
 
  private:
   void add_slab();
@@ -76,6 +86,7 @@ class PagePool {
   std::vector<AlignedBuffer<std::byte>> slabs_;
   std::size_t num_pages_ = 0;  // of all slabs
   std::vector<std::byte*> free_;
+  PooledMemory memory_;
 };
 
 // What a query sees: the key blocks and the value row of each position, as AttentionArgs takes them.
@@ -108,7 +119,7 @@ class PageList {
 
  private:
   PagePool& pool_;
-  std::vector<std::byte*> pages_;
+  std::pmr::vector<std::byte*> pages_;
 };
 
 // Keys and values of one source sentence, written once after the encoder.
@@ -121,8 +132,8 @@ class CrossCache {
 
  private:
   PageList pages_;
-  std::vector<KeySegment> segments_;
-  std::vector<const void*> values_;
+  std::pmr::vector<KeySegment> segments_;
+  std::pmr::vector<const void*> values_;
 };
 
 // The recurrent states of one sentence's hypotheses, which stand in place of a SelfCache in SSRU decoders:
@@ -130,8 +141,8 @@ class CrossCache {
 class SsruStates {
  public:
   // `state_size` floats for each of `num_slots` hypotheses, all zero.
-  SsruStates(int num_slots, std::size_t state_size)
-      : state_size_(state_size), states_(num_slots * state_size), previous_(states_.size()) {}
+  SsruStates(int num_slots, std::size_t state_size, std::pmr::memory_resource* memory)
+      : state_size_(state_size), states_(num_slots * state_size, memory), previous_(states_.size(), memory) {}
 
   // Hypothesis i becomes a continuation of hypothesis parents[i] of the step before.
   void reorder(std::span<const int> parents);
@@ -140,8 +151,8 @@ class SsruStates {
 
  private:
   std::size_t state_size_;
-  std::vector<float> states_;    // [num_slots][state_size]
-  std::vector<float> previous_;  // the same before the last reordering
+  std::pmr::vector<float> states_;    // [num_slots][state_size]
+  std::pmr::vector<float> previous_;  // the same before the last reordering
 };
 
 // Keys and values of the target positions of one sentence's hypotheses. A hypothesis writes into the slot
@@ -171,9 +182,9 @@ class SelfCache {
 
   int max_positions_;
   int num_positions_ = 0;  // positions written so far
-  std::vector<PageList> slots_;
-  std::vector<Slot> ancestors_;           // [num_slots][max_positions] slot that holds each position
-  std::vector<Slot> previous_ancestors_;  // the same before the last reordering
+  std::pmr::vector<PageList> slots_;
+  std::pmr::vector<Slot> ancestors_;           // [num_slots][max_positions] slot that holds each position
+  std::pmr::vector<Slot> previous_ancestors_;  // the same before the last reordering
 };
 
 }  // namespace pyengine

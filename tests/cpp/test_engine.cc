@@ -389,9 +389,9 @@ class FailingJob : public Job {
   int num_sentences() const override { return 3; }
   std::span<const std::int32_t> source(int) const override { return source_; }
   int max_rows(int) const override { return 1; }
-  std::unique_ptr<Decoding> start(int index) override {
+  std::unique_ptr<Decoding> start(int index, std::pmr::memory_resource* memory) override {
     if (index == 1) throw std::bad_alloc();
-    return std::make_unique<Scoring>(1, source_, log_probs_);
+    return std::make_unique<Scoring>(1, source_, log_probs_, memory);
   }
   void finish(int, Decoding&) override {}
 
@@ -416,8 +416,8 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
     ScoreOne(const std::vector<std::int32_t>& source, float* log_probs)
         : FailingJob(source), target_(source), log_probs_(log_probs) {}
     int num_sentences() const override { return 200; }
-    std::unique_ptr<Decoding> start(int) override {
-      return std::make_unique<Scoring>(1, target_, log_probs_);
+    std::unique_ptr<Decoding> start(int, std::pmr::memory_resource* memory) override {
+      return std::make_unique<Scoring>(1, target_, log_probs_, memory);
     }
 
    private:
@@ -456,4 +456,37 @@ TEST_CASE("tables that start at the same address are one only if their shapes ar
   const auto& decoder_values = std::get<PanelsF32>(weights.decoder_embedding.tokens).values;
   CHECK(encoder_values.data() != decoder_values.data());
   CHECK(decoder_values.size() == 608 * 24);  // whole panels
+}
+
+TEST_CASE("an engine that has worked for long gives its memory back when it rests") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  const Weights weights = model.weights();
+  ForwardGroups forward(config, weights, select_kernels(""), 2);
+  Scheduler scheduler(forward);
+  std::vector<std::int32_t> source(8, 3);
+  std::vector<float> expected(8), found(8);
+  class ScoreMany : public FailingJob {
+   public:
+    ScoreMany(const std::vector<std::int32_t>& source, float* log_probs)
+        : FailingJob(source), target_(source), log_probs_(log_probs) {}
+    int num_sentences() const override { return 3000; }
+    std::unique_ptr<Decoding> start(int, std::pmr::memory_resource* memory) override {
+      return std::make_unique<Scoring>(1, target_, log_probs_, memory);
+    }
+
+   private:
+    const std::vector<std::int32_t>& target_;
+    float* log_probs_;
+  };
+  ScoreMany job(source, expected.data());
+  scheduler.run(job, 3000, never);
+  forward.rest(std::chrono::seconds(0));
+  const std::size_t held = forward.bytes();
+  CHECK(held > (std::size_t{3} << 20));  // it would cost too much to take it again
+  forward.rest(std::chrono::hours(1));
+  CHECK(forward.bytes() == 0);
+  ScoreMany again(source, found.data());
+  scheduler.run(again, 3000, never);
+  CHECK(found == expected);
 }

@@ -57,7 +57,7 @@ GenerationOptions toy_options(int num_beams, int max_length) {
 SearchStart start_of(const GenerationOptions& options, const Constraints& constraints,
                      std::span<const std::int32_t> prompt = kStart,
                      std::span<const std::int32_t> source = {}) {
-  return {options, constraints, kScalarKernels, prompt, source};
+  return {options, constraints, kScalarKernels, prompt, source, std::pmr::get_default_resource()};
 }
 
 // Answers a row as the vocabulary projection would.
@@ -207,22 +207,22 @@ TEST_CASE("bans and forced tokens") {
   options.bad_words_ids = {{3}, {2}, {0, 1}, {1, 4, 0}};
   options.forced_eos_token_ids = {2};
   const Lengths lengths = lengths_of(options, 1);
-  std::vector<std::int32_t> banned;
+  std::pmr::vector<std::int32_t> banned;
 
   SUBCASE("sets are merged, ascending, without repeats") {
     const Constraints constraints(options);
     constraints.ban(std::vector<std::int32_t>{0}, {}, lengths, banned);
-    CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
+    CHECK(banned == std::pmr::vector<std::int32_t>{1, 2, 3, 4});
     constraints.ban(std::vector<std::int32_t>{0, 1, 4}, {}, lengths,
                     banned);  // {2} is the end token: let through
-    CHECK(banned == std::vector<std::int32_t>{0, 3, 4});
+    CHECK(banned == std::pmr::vector<std::int32_t>{0, 3, 4});
   }
   SUBCASE("a bad word needs its whole prefix within the target") {
     const Constraints constraints(options);
     constraints.ban(std::vector<std::int32_t>{9, 0, 3}, {}, lengths, banned);
-    CHECK(banned == std::vector<std::int32_t>{3, 4});
+    CHECK(banned == std::pmr::vector<std::int32_t>{3, 4});
     constraints.ban(std::vector<std::int32_t>{9, 3, 0}, {}, lengths, banned);
-    CHECK(banned == std::vector<std::int32_t>{1, 3, 4});
+    CHECK(banned == std::pmr::vector<std::int32_t>{1, 3, 4});
   }
   SUBCASE("first and last tokens") {
     options.forced_bos_token_id = 4;
@@ -235,10 +235,10 @@ TEST_CASE("bans and forced tokens") {
     CHECK(constraints.forced(5, lengths)[0] == 2);
     constraints.ban(std::vector<std::int32_t>{0, 4}, {}, lengths,
                     banned);  // the first free token is the second
-    CHECK(banned == std::vector<std::int32_t>{1, 2, 3});
+    CHECK(banned == std::pmr::vector<std::int32_t>{1, 2, 3});
     options.suppress_tokens = {4, 3};  // and stays the second where the forced one is suppressed
     Constraints(options).ban(std::vector<std::int32_t>{0, 4}, {}, lengths, banned);
-    CHECK(banned == std::vector<std::int32_t>{1, 2, 3, 4});
+    CHECK(banned == std::pmr::vector<std::int32_t>{1, 2, 3, 4});
   }
   SUBCASE("a forced token adds nothing to the score") {
     ToyModel model;
@@ -284,7 +284,7 @@ std::map<std::int32_t, std::pair<float, float>> processed(const GenerationOption
 
 TEST_CASE("what was generated, and what the source holds, cannot come again") {
   GenerationOptions options = toy_options(1, 20);
-  std::vector<std::int32_t> banned;
+  std::pmr::vector<std::int32_t> banned;
   const Lengths lengths = lengths_of(options, 1);
   const std::vector<std::int32_t> source{4, 3, 1, 0, 1};
   const auto ban = [&](const std::vector<std::int32_t>& tokens) {
@@ -292,21 +292,21 @@ TEST_CASE("what was generated, and what the source holds, cannot come again") {
     return banned;
   };
   options.no_repeat_ngram_size = 2;
-  CHECK(ban({0, 1, 3, 0}) == std::vector<std::int32_t>{1});
-  CHECK(ban({0, 1, 0, 3, 0}) == std::vector<std::int32_t>{1, 3});
+  CHECK(ban({0, 1, 3, 0}) == std::pmr::vector<std::int32_t>{1});
+  CHECK(ban({0, 1, 0, 3, 0}) == std::pmr::vector<std::int32_t>{1, 3});
   CHECK(ban({0}).empty());
   options.no_repeat_ngram_size = 1;
-  CHECK(ban({4, 1, 4}) == std::vector<std::int32_t>{1, 4});
+  CHECK(ban({4, 1, 4}) == std::pmr::vector<std::int32_t>{1, 4});
   options.no_repeat_ngram_size = 4;
-  CHECK(ban({1, 2, 3, 4, 1, 2, 3}) == std::vector<std::int32_t>{4});
+  CHECK(ban({1, 2, 3, 4, 1, 2, 3}) == std::pmr::vector<std::int32_t>{4});
   CHECK(ban({1, 2}).empty());
   options.no_repeat_ngram_size = 0;
   options.encoder_no_repeat_ngram_size = 2;
-  CHECK(ban({0, 1}) == std::vector<std::int32_t>{0});
-  CHECK(ban({0, 3}) == std::vector<std::int32_t>{1});
+  CHECK(ban({0, 1}) == std::pmr::vector<std::int32_t>{0});
+  CHECK(ban({0, 3}) == std::pmr::vector<std::int32_t>{1});
   options.encoder_no_repeat_ngram_size = 3;
   CHECK(ban({1}).empty());
-  CHECK(ban({2, 3, 1}) == std::vector<std::int32_t>{0});
+  CHECK(ban({2, 3, 1}) == std::pmr::vector<std::int32_t>{0});
 }
 
 TEST_CASE("penalties change logits, and in beam search log-probabilities") {
