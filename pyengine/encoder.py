@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
 from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError
-from pyengine.inputs import Ids, ItemError, ItemTruncated, Offsets
+from pyengine.inputs import (
+    Ids,
+    ItemError,
+    ItemTruncated,
+    Offsets,
+    Text,
+    checked_text,
+    checked_texts_or_pairs,
+)
 from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
+from pyengine.models.sentence_modules import SentenceModules, read_sentence_modules
+from pyengine.pooling import checked_pooling, normalized, pool
 from pyengine.warning import warn
 
 if TYPE_CHECKING:
     from pyengine.text.tokenizer import TypedIds
 
 Floats = NDArray[np.float32]
-Text = str | tuple[str, str]
-"""A text, or two that the model reads as a pair."""
-
 _CHUNK_BATCHES = 8
 """Texts whose last hidden states are held at once, in batches."""
-
-_POOLINGS: dict[str, Callable[[Floats], Floats]] = {
-    "mean": lambda hidden: hidden.sum(axis=0) / np.float32(len(hidden)),
-    "cls": lambda hidden: hidden[0],
-    "max": lambda hidden: hidden.max(axis=0),
-}
-"""One vector [hidden_size] of the last hidden states [tokens, hidden_size] of one text."""
 
 
 class _Packed(NamedTuple):
@@ -51,9 +52,14 @@ class Encoder(LoadedModel):
     an id of padding among them is a token that the others see, as in transformers without an
     attention mask. One encoder may be used from many threads at once.
 
-    Where a method takes texts, an item of a list may be a pair of texts: ``[("A dog runs.", "An
-    animal moves.")]``, which the model reads as one, with the special tokens and token types of its
-    tokenizer, as models for entailment and for ranking expect.
+    Where a method takes texts, it takes any iterable of them: a list, a tuple, a generator, a view
+    of a dict, a pandas Series, a NumPy array. An item of it may be a pair of texts, a tuple or a
+    list of two: ``[("A dog runs.", "An animal moves.")]``, which the model reads as one, with the
+    special tokens and token types of its tokenizer, as models for entailment and for ranking
+    expect. A tuple of two strings in the place of the iterable is an error: it could mean either.
+
+    A folder of sentence-transformers (one with ``modules.json``) says how a vector is made of a
+    text: pooling, length, default prompt, and after how many tokens a text is cut.
 
     Args:
         model: folder as ``optimum-cli export onnx --task feature-extraction`` or
@@ -77,31 +83,42 @@ class Encoder(LoadedModel):
 
     def encode(
         self,
-        texts: str | Sequence[Text],
+        texts: str | Iterable[Text],
         *,
-        pooling: str = "mean",
-        normalize: bool = False,
-        truncate: bool = False,
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        truncate: bool | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
     ) -> Floats:
         """A vector for each text, from the last hidden states of its tokens.
 
         Args:
             texts: one, or several, or pairs; the special tokens that the tokenizer adds count as
                 tokens.
-            pooling: ``"mean"`` of all tokens, ``"cls"``: that of the first, or ``"max"`` of each
-                entry.
-            normalize: divide each vector by its Euclidean length.
-            truncate: cut a text that is longer than the model's positions, with a
-                :class:`TruncationWarning`, instead of raising; of a pair the longer text first.
+            pooling: ``"mean"`` of all tokens, ``"cls"``: that of the first, ``"max"`` of each
+                entry, ``"lasttoken"``, ``"mean_sqrt_len_tokens"``: the sum divided by the root of
+                the number of tokens, or ``"weightedmean"``, with weights that rise by 1 from token
+                to token. ``None``: what a folder of sentence-transformers says, else the mean.
+            normalize: divide each vector by its Euclidean length; ``None``: if the folder says so.
+            truncate: cut a text that is too long, with a :class:`TruncationWarning`, instead of
+                raising; of a pair the longer text first. ``None``: if the folder says after how
+                many tokens (sentence-transformers' ``max_seq_length``).
+            prompt: goes before each text; ``None``: the folder's default prompt, if it has one.
+            prompt_name: of one of the folder's prompts, to take that.
 
         Returns:
-            float32 [hidden_size] for a string, [len(texts), hidden_size] for a list.
+            float32 [size] for a string, [len(texts), size] for several; the size is
+            ``hidden_size``, or as many times that as the folder has poolings.
 
         Raises:
             InputError: a text is longer than the model's positions; nothing was computed.
             InputTypeError: something other than text.
-            OptionError: an unknown pooling.
-            UnsupportedModelError: a pair, of which the model's tokenizer knows none.
+            OptionError: an unknown pooling or prompt.
+            UnsupportedModelError: a pair, of which the model's tokenizer knows none; a folder that
+                asks for more than pooling and normalising, such as a Dense module, or whose graph
+                holds a pooling of its own that ``pooling`` does not replace.
+            ModelFormatError: a file of sentence-transformers is damaged.
             TokenizerMissingError: the folder holds no tokenizer files.
             ClosedError: after :meth:`close`.
 
@@ -110,14 +127,15 @@ class Encoder(LoadedModel):
             encoder.encode(["A dog runs.", "Two women talk."], pooling="cls")
         """
         loaded = self._open()
-        pool = _checked_pooling(pooling)
-        packed = self._packed_texts(texts, truncate)
-        vectors = np.empty((len(packed.offsets) - 1, self.config.hidden_size), np.float32)
+        names = self._pooling(pooling)
+        prefix = self._prompt(prompt, prompt_name)
+        packed = self._packed_texts(texts, truncate, prefix)
+        size = len(names) * self.config.hidden_size
+        vectors = np.empty((len(packed.offsets) - 1, size), np.float32)
         for item, hidden in self._hidden_states(loaded, packed):
-            vectors[item] = pool(hidden)
-        if normalize:
-            lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-            vectors /= np.maximum(lengths, np.float32(1e-12))
+            vectors[item] = pool(hidden, names)
+        if self._sentence.normalize if normalize is None else normalize:
+            vectors = normalized(vectors)
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
 
     def forward(
@@ -155,15 +173,15 @@ class Encoder(LoadedModel):
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, texts: str, *, truncate: bool = ...
+        self, texts: str, *, truncate: bool | None = ...
     ) -> dict[str, float]: ...
     @overload
     def classify(
-        self, texts: Sequence[Text], *, truncate: bool = ...
+        self, texts: Iterable[Text], *, truncate: bool | None = ...
     ) -> list[dict[str, float]]: ...
 
     def classify(
-        self, texts: str | Sequence[Text], *, truncate: bool = False
+        self, texts: str | Iterable[Text], *, truncate: bool | None = None
     ) -> dict[str, float] | list[dict[str, float]]:
         """The classes of each text, the most probable first.
 
@@ -204,7 +222,7 @@ class Encoder(LoadedModel):
         """The classes by their ids; none if the model does not classify."""
         return read_labels(self._model.raw_config) if self.config.num_labels else ()
 
-    def tokenize(self, texts: Sequence[Text], *, truncate: bool = False) -> list[list[int]]:
+    def tokenize(self, texts: Iterable[Text], *, truncate: bool | None = None) -> list[list[int]]:
         """Token ids of each text or pair as :meth:`forward` takes them, with the special tokens.
 
         Raises:
@@ -216,39 +234,85 @@ class Encoder(LoadedModel):
         """
         return [list(item.ids) for item in self._typed_ids(texts, truncate)]
 
-    def _typed_ids(self, texts: Sequence[Text], truncate: bool) -> list[TypedIds]:
+    @cached_property
+    def _sentence(self) -> SentenceModules:
+        file = self._model.graph_paths["encoder"]
+        with self._snapshot.reading():
+            return read_sentence_modules(self.path, file, self._model.raw_config)
+
+    def _pooling(self, wanted: str | None) -> tuple[str, ...]:
+        names = self._sentence.pooling if wanted is None else checked_pooling(wanted)
+        if self._sentence.refused is not None:
+            raise UnsupportedModelError(
+                f"{str(self.path)!r}: {self._sentence.refused}; forward gives the hidden states"
+            )
+        if names is None:
+            raise UnsupportedModelError(
+                f"{str(self.path)!r}: its graph makes the vectors (output sentence_embedding), and "
+                "there is no modules.json that tells how; say it with pooling= and normalize="
+            )
+        return names
+
+    def _prompt(self, prompt: str | None, name: str | None) -> str:
+        prompts = self._sentence.prompts
+        if prompt is not None:
+            if name is not None:
+                raise OptionError("prompt and prompt_name: found both, expected one of them")
+            return checked_text(prompt)
+        name = self._sentence.default_prompt if name is None else name
+        if name is not None and name not in prompts:
+            known = ", ".join(map(repr, prompts)) or "none, as the folder has no prompts"
+            raise OptionError(f"prompt_name: found {name!r:.60}, expected {known}")
+        return "" if name is None else prompts[name]
+
+    @property
+    def _max_tokens(self) -> int:
+        limits = (self.config.max_positions, self._sentence.max_tokens)
+        return min(limit for limit in limits if limit is not None)
+
+    def _too_long(self, length: int) -> str:
+        if self._max_tokens == self.config.max_positions:
+            return super()._too_long(length)
+        return f"{length} tokens, the folder's max_seq_length is {self._max_tokens}"
+
+    def _typed_ids(
+        self, texts: Iterable[Text], truncate: bool | None, prompt: str = ""
+    ) -> list[TypedIds]:
         from pyengine.text.tokenizer import TypedIds
 
         self._open()
-        checked = _checked_texts(texts)
+        checked = [_prompted(prompt, text) for text in checked_texts_or_pairs(texts)]
+        cuts = self._sentence.max_tokens is not None if truncate is None else truncate
         tokenizer = self._get_tokenizer()
         single = [i for i, text in enumerate(checked) if isinstance(text, str)]
         ids = tokenizer.encode_batch([cast(str, checked[i]) for i in single])
-        fitted = self._fitted(ids, single, truncate)
+        fitted = self._fitted(ids, single, cuts)
         found = {i: TypedIds(x, [0] * len(x)) for i, x in zip(single, fitted, strict=True)}
         paired = [i for i in range(len(checked)) if i not in found]
         pairs = [cast(tuple[str, str], checked[i]) for i in paired]
         for i, pair in zip(paired, pairs, strict=True):
             (typed,) = tokenizer.encode_pairs([pair])
-            found[i] = typed if self._fits(i, typed, truncate) else self._cut(pair)
+            found[i] = typed if self._fits(i, typed, cuts) else self._cut(pair)
         return [found[i] for i in range(len(checked))]
 
     def _fits(self, item: int, pair: TypedIds, truncate: bool) -> bool:
-        """Whether a pair is within the positions; raises or warns if not."""
-        limit = self.config.max_positions
-        if len(pair.ids) <= limit:
+        """Whether a pair is within the limit; raises or warns if not."""
+        if len(pair.ids) <= self._max_tokens:
             return True
-        length = f"{len(pair.ids)} tokens, the model has {limit} positions"
+        length = self._too_long(len(pair.ids))
         if not truncate:
             raise ItemError(item, f"{length}; shorten a text, or set truncate=True")
         warn(ItemTruncated(item, f"{length}; the rest was cut"))
         return False
 
     def _cut(self, pair: tuple[str, str]) -> TypedIds:
-        return self._get_tokenizer().encode_pairs([pair], self.config.max_positions)[0]
+        return self._get_tokenizer().encode_pairs([pair], self._max_tokens)[0]
 
-    def _packed_texts(self, texts: str | Sequence[Text], truncate: bool) -> _Packed:
-        typed = self._typed_ids([texts] if isinstance(texts, str) else texts, truncate)
+    def _packed_texts(
+        self, texts: str | Iterable[Text], truncate: bool | None, prompt: str = ""
+    ) -> _Packed:
+        listed = [texts] if isinstance(texts, str) else texts
+        typed = self._typed_ids(listed, truncate, prompt)
         values, offsets = _ragged.pack([x.ids for x in typed], self.config.source_vocab_size)
         self._check_lengths(offsets)
         told = self.config.token_types > 1
@@ -301,27 +365,11 @@ class Encoder(LoadedModel):
         return dict(ranked)
 
 
+def _prompted(prompt: str, text: Text) -> Text:
+    """With a prompt before a text, or before the first of a pair."""
+    return prompt + text if isinstance(text, str) else (prompt + text[0], text[1])
+
+
 def _sigmoid(logit: float) -> float:
     power = math.exp(-abs(logit))  # never overflows
     return 1 / (1 + power) if logit >= 0 else power / (1 + power)
-
-
-def _checked_pooling(pooling: str) -> Callable[[Floats], Floats]:
-    if not isinstance(pooling, str) or pooling not in _POOLINGS:
-        known = ", ".join(map(repr, _POOLINGS))
-        raise OptionError(f"pooling: found {pooling!r:.60}, expected {known}")
-    return _POOLINGS[pooling]
-
-
-def _checked_texts(texts: Any) -> list[Text]:
-    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
-        raise InputTypeError(
-            f"text: expected text or a list of texts, found {type(texts).__name__}"
-        )
-    for item, text in enumerate(texts):
-        is_pair = isinstance(text, tuple) and len(text) == 2
-        if not all(isinstance(part, str) for part in (text if is_pair else (text,))):
-            raise InputTypeError(
-                f"item {item}: expected a string or a pair of strings, found {type(text).__name__}"
-            )
-    return list(texts)

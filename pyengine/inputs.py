@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,11 @@ from pyengine.errors import InputError, InputTypeError, TruncationWarning
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int64]
+Text = str | tuple[str, str]
+"""A text, or two that a model reads as a pair."""
+
+_NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, set, frozenset)
+"""Iterables that hold no list of texts: a mapping gives its keys, a set has no order."""
 
 
 class ItemError(InputError):
@@ -58,13 +63,65 @@ def checked_text(text: Any, name: str = "text") -> str:
 
 
 def checked_texts(texts: Any) -> list[str]:
-    """A list of strings.
+    """The strings of any iterable: a list, a tuple, a generator, a view of a dict, a pandas Series
+    or a NumPy array of one dimension.
 
     Raises:
-        InputTypeError: something else; the message names the item.
+        InputTypeError: something else, or an item that is no string; the message names it.
     """
-    if not isinstance(texts, Sequence) or isinstance(texts, (str, bytes, bytearray, memoryview)):
+    items = _items(texts)
+    for item, text in enumerate(items):
+        if not isinstance(text, str):
+            raise InputTypeError(f"item {item}: expected a string, found {type(text).__name__}")
+    return [str(text) for text in items]  # NumPy's strings too
+
+
+def checked_texts_or_pairs(texts: Any) -> list[Text]:
+    """The strings and pairs of strings of any iterable, as :func:`checked_texts` takes it.
+
+    A pair is a tuple, a list or an array of two strings, always as an item of something: two
+    strings in a tuple that is itself in the place of the iterable could mean either.
+
+    Raises:
+        InputTypeError: something else, such a tuple, or an item that is neither; the message names
+            it.
+    """
+    if isinstance(texts, tuple) and len(texts) == 2 and all(isinstance(x, str) for x in texts):
         raise InputTypeError(
-            f"text: expected text or a list of texts, found {type(texts).__name__}"
+            "text: found a tuple of two strings, which may be one pair or two texts; expected "
+            "[(a, b)] for a pair, [a, b] for two texts"
         )
-    return [checked_text(text, f"item {item}") for item, text in enumerate(texts)]
+    return [_text_or_pair(item, text) for item, text in enumerate(_items(texts, dimensions=2))]
+
+
+def _text_or_pair(item: int, text: Any) -> Text:
+    if isinstance(text, str):
+        return str(text)
+    if isinstance(text, (tuple, list, np.ndarray)) and len(text) == 2:
+        first, second = text
+        if isinstance(first, str) and isinstance(second, str):
+            return str(first), str(second)
+    raise InputTypeError(
+        f"item {item}: expected a string or a pair of strings, found {type(text).__name__}"
+    )
+
+
+def _items(texts: Any, dimensions: int = 1) -> list[Any]:
+    """What an iterable gives, if its kind may hold texts.
+
+    Args:
+        dimensions: of a NumPy array at most. Anything else that has two, such as a DataFrame,
+            would give something other than its rows.
+    """
+    most = dimensions if isinstance(texts, np.ndarray) else 1
+    if getattr(texts, "ndim", 1) > most or isinstance(texts, _NO_LISTS):
+        raise _no_texts(texts)
+    try:
+        iterator = iter(texts)
+    except TypeError:
+        raise _no_texts(texts) from None
+    return list(iterator)
+
+
+def _no_texts(texts: Any) -> InputTypeError:
+    return InputTypeError(f"text: expected text or a list of texts, found {type(texts).__name__}")

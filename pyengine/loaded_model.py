@@ -212,15 +212,24 @@ class LoadedModel:
                     self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
             return self._tokenizer
 
+    @property
+    def _max_tokens(self) -> int:
+        """Tokens of a text at most."""
+        return self.config.max_positions
+
+    def _too_long(self, length: int) -> str:
+        """What is said of a text that has more."""
+        return f"{length} tokens, the model has {self.config.max_positions} positions"
+
     def _fitted(
         self, encoded: list[list[int]], items: Sequence[int], truncate: bool
     ) -> list[list[int]]:
         """``encoded`` with each sentence within the model's positions, or an error."""
-        limit = self.config.max_positions
+        limit = self._max_tokens
         fitted = []
         for item, ids in zip(items, encoded, strict=True):
             if len(ids) > limit:
-                length = f"{len(ids)} tokens, the model has {limit} positions"
+                length = self._too_long(len(ids))
                 if not truncate:
                     raise ItemError(item, f"{length}; split the text, or set truncate=True")
                 warn(ItemTruncated(item, f"{length}; the rest was cut"))

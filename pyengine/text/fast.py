@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyengine.errors import ModelFormatError
 from pyengine.models.source_file import read_source
-from pyengine.text.fast_classes import apply_settings
+from pyengine.text.fast_classes import apply_settings, lowercase_first
 from pyengine.text.special_tokens import AddedToken, clean_up_spaces, read_special_tokens
 from pyengine.text.tokenizer import Tokenizer, TypedIds, longest_first
 
@@ -84,6 +84,9 @@ class FastTokenizer(Tokenizer):
                     part.truncate(length)
             pair = self._tokenizer.post_process(parts[0], parts[1])
         return TypedIds(pair.ids, pair.type_ids)
+
+    def lowercase(self) -> None:
+        lowercase_first(self._tokenizer)
 
     def settled(self, ids: Sequence[int], text: str) -> str:
         # If one byte of a run of them is wrong, the library makes all of them U+FFFD.

@@ -81,6 +81,24 @@ def apply_settings(tokenizer: tokenizers.Tokenizer, kind: str, folder: Path) -> 
             _mark_words_as_llama(tokenizer, add_prefix_space, settings.flag("legacy", False))
 
 
+def lowercase_first(tokenizer: tokenizers.Tokenizer) -> None:
+    """Let the normalizer begin with lowercasing, unless it lowercases already."""
+    from tokenizers import normalizers
+
+    before = tokenizer.normalizer
+    steps = [before] if before is not None else []
+    if isinstance(before, normalizers.Sequence):
+        steps = list(cast(Iterable[Any], before))
+    if not any(map(_lowercases, steps)):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+
+
+def _lowercases(step: Any) -> bool:
+    from tokenizers.normalizers import BertNormalizer, Lowercase
+
+    return isinstance(step, Lowercase) or (isinstance(step, BertNormalizer) and step.lowercase)
+
+
 class _Settings:
     """The booleans of a ``tokenizer_config.json``, which need not exist."""
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
+from pyengine.models.sentence_modules import lowercases
 from pyengine.models.source_file import is_source
 from pyengine.text import fast, m2m_100, marian, multilingual, numbered_pieces, spiece
 from pyengine.text.fast_classes import tokenizer_class
@@ -92,13 +93,17 @@ def load_tokenizer(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
     Raises:
         TokenizerMissingError: no row of the table has all its files; the message names them.
         ModelFormatError: a tokenizer file is damaged or not this model's; the message names it.
+        UnsupportedModelError: the folder asks for what its tokenizer does not do.
     """
     folder = Path(folder)
     if files := find_firefox_files(folder):
         return spiece.SpieceTokenizer(files.source_vocab, files.target_vocab, raw_config)
     for family in FAMILIES:
         if _fits(family, raw_config) and not _missing(family, folder):
-            return family.load(folder, raw_config)
+            tokenizer = family.load(folder, raw_config)
+            if lowercases(folder):
+                tokenizer.lowercase()
+            return tokenizer
     looked_for = [_account(family, folder) for family in FAMILIES if _fits(family, raw_config)]
     raise TokenizerMissingError(
         f"{folder}: no tokenizer files, so only token ids can be used; "

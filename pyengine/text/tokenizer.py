@@ -89,6 +89,15 @@ class Tokenizer(ABC):
         cleaned = [(_clean(a, item), _clean(b, item)) for item, (a, b) in enumerate(pairs)]
         return [self._encode_pair(*pair, limit) for pair in cleaned]
 
+    def lowercase(self) -> None:
+        """Lowercase every text first, as ``do_lower_case`` of sentence-transformers does; called
+        once, while the tokenizer is loaded.
+
+        Raises:
+            UnsupportedModelError: the tokenizer cannot.
+        """
+        raise UnsupportedModelError(f"{type(self).__name__} does not lowercase (do_lower_case)")
+
     @property
     def num_final(self) -> int:
         """Tokens at the end of a source that are no text."""

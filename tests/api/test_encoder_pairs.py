@@ -79,12 +79,30 @@ def test_a_pair_that_fits_is_not_cut(recwarn):
     assert not recwarn
 
 
+def test_two_strings_in_a_tuple_could_mean_either():
+    encoder = load("bert-cls")
+    for method in (encoder.encode, encoder.classify, encoder.tokenize):
+        with pytest.raises(pyengine.InputTypeError, match=r"one pair or two texts; expected \[\(a"):
+            method(("a dog", "a cat"))
+    assert len(encoder.classify(["a dog", "a cat"])) == 2
+    assert len(encoder.classify(("a dog", "a cat", "a man"))) == 3
+
+
+@pytest.mark.parametrize(
+    "pair", [("a dog", "a cat"), ["a dog", "a cat"], np.array(["a dog", "a cat"])], ids=type
+)
+def test_a_pair_is_an_item_of_two_strings(pair):
+    encoder = load("bert-cls")
+    (expected,) = encoder.tokenize([("a dog", "a cat")])
+    assert encoder.tokenize([pair]) == encoder.tokenize((pair,)) == [expected]
+    assert encoder.tokenize(np.array([["a dog", "a cat"]] * 3)) == [expected] * 3
+
+
 def test_wrong_pairs_and_types():
     encoder = load("bert-cls")
-    for wrong in (("a",), ("a", "b", "c"), ("a", 5), ["a", "b"]):
+    for wrong in (("a",), ("a", "b", "c"), ("a", 5), ["a", "b", "c"], {"a": 1, "b": 2}):
         with pytest.raises(pyengine.InputTypeError, match="item 1: expected a string or a pair"):
             encoder.encode(["a dog", wrong])
-    assert encoder.encode(("a", "b")).shape == (2, 64)  # two texts
     with pytest.raises(pyengine.InputError, match="token_types: expected one for each token"):
         encoder.forward([[5, 6]], [[0]])
     with pytest.raises(pyengine.InputError, match=r"token_types: item 0, position 1: .*2"):
