@@ -115,12 +115,14 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
         ModelFormatError, UnsupportedModelError: see ``read_tensors``.
     """
     from pyengine.models import read_tensors  # imports onnx, which takes 0.1 s
+    from pyengine.models.bounds import check_computed_tables
     from pyengine.models.quantized import dequantized
 
     graphs = list(model.graph_paths.values())
     states = file_states(model.path, graphs)
     tensors = read_tensors(model)
     states.update(file_states(model.path, tensors.files - set(graphs)))
+    check_computed_tables(model.config, sum(state.size for state in states.values()))
     try:
         values = tensors if compute_type == "int8" else dequantized(tensors)
         packed = _core.Weights.pack(

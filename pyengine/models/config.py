@@ -1,6 +1,6 @@
 """The architecture of a model in one flat record, the same fields as csrc/model/config.h."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -186,7 +186,7 @@ class ConfigFields:
     def positive(self, name: str, default: float | None = None) -> float:
         """A finite number above 0; ModelFormatError otherwise."""
         value = self._get(name, default)
-        if type(value) not in (int, float) or not 0 < value < math.inf:
+        if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
             raise self._wrong(name, value, "a positive number")
         return float(value)
 

@@ -91,13 +91,18 @@ def find_modules(graph: Graph, table: tuple[Row, ...], stack: str, config: Model
 
 
 def _check_layers(graph: Graph, stack: str, config: ModelConfig) -> None:
-    """The number of layers that node paths name, if they name any."""
+    """The number of layers that node paths name, if they name any; in any case fewer than nodes."""
     layers = {int(match[1]) for node in graph.nodes if (match := _LAYER.search(node.path))}
     expected = getattr(config, f"{stack}_layers")
     if layers and max(layers) + 1 != expected:
         raise ModelFormatError(
             f"{graph.path.name}: {stack}_layers: found {max(layers) + 1}, "
             f"expected {expected} by config.json"
+        )
+    if expected > len(graph.nodes):
+        raise ModelFormatError(
+            f"{graph.path.name}: {stack}_layers: found {len(graph.nodes)} nodes in all, "
+            f"expected {expected} layers by config.json"
         )
 
 

@@ -267,3 +267,34 @@ def test_yaml() -> None:
         "x",
         "y z",
     ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [
+        ("'<f4'", "(25,"),
+        ("'<f4'", "(25,)) ("),
+        ("'<f4'", "((25,)"),
+        ("'<f4'", "(25L,"),
+        ("'<f4", "(25,)"),
+        ("'''<f4'", "(25,)"),
+        ("'<f4'", "(" + "9" * 5000 + ",)"),
+        ("'<f4'", "(" + "9" * 4000 + "," + "9" * 4000 + ")"),
+        ("'<f4'", "(" * 400 + "25" + ")" * 400),
+        ("'<f4'", "(-25,)"),
+        ("[('a', '<f4')]", "(25,)"),
+        ("'|O'", "(25,)"),
+        ("'<U99999999999'", "(25,)"),
+        ("'" + "\\x00" * 9 + "'", "(25,)"),
+        ("None", "(25,)"),
+        ("'<f4'", "25"),
+        ("'<f4'", "{25: 1}"),
+        ("'<f4'", "(1e999,)"),
+    ],
+)
+def test_npz_headers_that_are_no_python(tmp_path: Path, dtype: str, shape: str) -> None:
+    path = tmp_path / "model.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(dtype, shape, bytes(100)))
+    with pytest.raises(ModelFormatError, match=r"model\.npz"):
+        read_marian_npz(path)
