@@ -23,6 +23,7 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
+from onnxruntime.quantization.matmul_bnb4_quantizer import MatMulBnb4Quantizer
 from onnxruntime.quantization.matmul_nbits_quantizer import (
     DefaultWeightOnlyQuantConfig,
     MatMulNBitsQuantizer,
@@ -104,6 +105,17 @@ def blocks(bits: int, symmetric: bool, qdq_format: bool = False) -> Convert:
             op_types_to_quantize=operators,
         )
         quantizer = MatMulNBitsQuantizer(onnx.load(path), bits=bits, algo_config=config)
+        quantizer.process()
+        onnx.save(quantizer.model.model, out)
+
+    return convert
+
+
+def coded(quant_type: int, block_size: int) -> Convert:
+    """MatMulBnb4, as files named bnb4 have it; `quant_type` 0: FP4, 1: NF4."""
+
+    def convert(path: Path, out: Path) -> None:
+        quantizer = MatMulBnb4Quantizer(onnx.load(path), quant_type, block_size)
         quantizer.process()
         onnx.save(quantizer.model.model, out)
 
@@ -281,11 +293,12 @@ def dequantised(path: Path) -> dict[str, np.ndarray]:
 
 
 def block_weights(path: Path) -> Iterator[np.ndarray]:
-    """What onnxruntime makes of the weights of MatMulNBits [in, out] and GatherBlockQuantized."""
+    """What onnxruntime makes of the weights of MatMulNBits and MatMulBnb4 [in, out], and of the
+    tables of GatherBlockQuantized."""
     model = onnx.load(path)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        is_product = node.op_type == "MatMulNBits"
+        is_product = node.op_type in ("MatMulNBits", "MatMulBnb4")
         if not is_product and node.op_type != "GatherBlockQuantized":
             continue
         varying = 0 if is_product else 1

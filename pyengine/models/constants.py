@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FLOAT, INT32, INT64 = 1, 6, 7  # of TensorProto.DataType
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+_MOST_SIZES = 64
+"""Of a tensor of sizes; no operator's has more."""
 MAX_RANK = 16  # No real model comes near; it bounds the work that a hostile file can cause.
 _BLOCK = 1 << 20  # stored numbers converted at once
 
@@ -149,6 +151,13 @@ class Constant:
         data = self._proto.raw_data
         values = np.frombuffer(data[-8:], "<i8") if len(data) >= 8 else self._proto.int64_data
         return int(values[-1]) if len(values) else None
+
+    def integers(self) -> list[int]:
+        """The numbers of a small int64 tensor, such as sizes; none of any other tensor."""
+        if self._proto.data_type != INT64 or self.size > _MOST_SIZES:
+            return []
+        data = self._proto.raw_data
+        return [int(x) for x in np.frombuffer(data, "<i8")] if data else [*self._proto.int64_data]
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -237,9 +237,9 @@ class Graph:
         """Nodes whose module path is `module` or ends with it, such as "layers.0/fc1"."""
         return self._by_path.get(module, [])
 
-    def consumers(self, node: Node) -> list[Node]:
-        """Nodes of the same scope that read the first output of `node`."""
-        return self._consumers.get((node.scope, node.outputs[0]), [])
+    def consumers(self, node: Node, output: int = 0) -> list[Node]:
+        """Nodes of the same scope that read that output of `node`."""
+        return self._consumers.get((node.scope, node.outputs[output]), [])
 
     def replace(
         self,

@@ -87,9 +87,7 @@ def _add_steps(
         tensors[f"{name}.weight{ZERO_POINT}"] = StoredSteps(weight, axis, 1)
 
 
-def _operands(
-    nodes: list[Node], operators: dict[str, int | None], size: int
-) -> Iterator[Operand]:
+def _operands(nodes: list[Node], operators: dict[str, int | None], size: int) -> Iterator[Operand]:
     """The constants that `nodes` take where `operators` says.
 
     Args:

@@ -15,6 +15,7 @@ import pytest
 from export_forms import (
     block_weights,
     blocks,
+    coded,
     converted,
     dequantised,
     dynamic,
@@ -27,6 +28,7 @@ from export_forms import (
 from grouped_attention import with_grouped_attention
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType
+from simplified_products import simplified
 
 import pyengine
 from pyengine.info import describe, format_info, open_model
@@ -133,6 +135,22 @@ def test_blocks_of_few_bits(
 ) -> None:
     """Expanded to float32; onnxruntime, which computes with the same numbers, is the oracle."""
     folder = converted(name, tmp_path, blocks(bits, symmetric, qdq_format))
+    check_blocks(name, folder)
+
+
+@pytest.mark.parametrize(("quant_type", "block_size"), [(0, 16), (1, 64)])
+@pytest.mark.parametrize("name", ["marian-odd", "bert-cls", "gpt2", "t5"])
+def test_blocks_of_floats_of_4_bits(
+    name: str, quant_type: int, block_size: int, tmp_path: Path
+) -> None:
+    folder = converted(name, tmp_path, coded(quant_type, block_size))
+    check_blocks(name, folder)
+    kinds = [form.operators for form in read_model(folder).forms]
+    assert frozenset({"MatMulBnb4"}) in kinds
+
+
+def check_blocks(name: str, folder: Path) -> None:
+    """Weights as onnxruntime expands them, and its outputs."""
     model = read_model(folder)
     assert model.stored_type == "float32"
     found = [model.tensors[tensor] for tensor in model.tensors]
@@ -295,6 +313,38 @@ def test_grouped_query_attention(packed: bool, tmp_path: Path) -> None:
     ids, source = some_ids("llama-tied")
     expected = expected_outputs(list(model.graph_paths.values()), ids, source)
     assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
+
+
+SIMPLIFIED = [
+    *((path.parent.name, "flatten") for path in sorted(FIXTURES.glob("*/config.json"))),
+    *(("transformer-prenorm", "join"), ("bart", "join"), ("llama-tied", "join")),
+    ("t5", "fold_factor"),
+]
+
+
+WITHOUT_BIASES = {"t5", "mt5", "llama", "mistral", "gpt2"}  # gpt2: exported as Gemm
+
+
+@pytest.mark.parametrize(("name", "how"), SIMPLIFIED)
+def test_products_that_onnxsim_rewrote(name: str, how: str, tmp_path: Path) -> None:
+    done = 0
+
+    def convert(path: Path, out: Path) -> None:
+        nonlocal done
+        done += simplified(path, out, how)
+
+    folder = converted(name, tmp_path, convert)
+    found, plain = read_model(folder).tensors, read_model(FIXTURES / name).tensors
+    assert set(found) == set(plain)
+    bound = 2e-7 if how == "fold_factor" else 0  # the factor was rounded into the weight
+    for tensor, expected in plain.items():
+        np.testing.assert_allclose(found[tensor], expected, bound, 0, err_msg=tensor)
+    assert done or name in WITHOUT_BIASES
+    if name in ("bart", "bert-cls", "t5"):
+        ids, source = some_ids(name)
+        files = list(read_model(folder).graph_paths.values())
+        expected = expected_outputs(files, ids, source)
+        assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
 
 
 def test_info_names_the_form(tmp_path: Path) -> None:

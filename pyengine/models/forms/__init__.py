@@ -20,6 +20,7 @@ from pyengine.models.forms import (
     integer_products,
     norms,
     products,
+    simplified,
 )
 from pyengine.models.forms.rewriting import Expansion, rewrite
 from pyengine.models.graph import Graph
@@ -56,7 +57,7 @@ _FUSED = {
 FORMS = (
     Form(
         "blocks of few bits",
-        frozenset({"MatMulNBits", "GatherBlockQuantized"}),
+        frozenset({"MatMulNBits", "MatMulBnb4", "GatherBlockQuantized"}),
         blocks.EXPANSIONS,
     ),
     Form(
@@ -67,6 +68,7 @@ FORMS = (
     ),
     Form("QDQ", frozenset({"QuantizeLinear"}), activation_pairs.EXPANSIONS, is_int8=True),
     Form("fused operators", frozenset(_FUSED), _FUSED, is_quantised=False),
+    Form("simplified products", frozenset(), simplified.EXPANSIONS, is_quantised=False),
 )
 """In the order in which they are rewritten."""
 

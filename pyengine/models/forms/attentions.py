@@ -17,6 +17,7 @@ from pyengine.models.forms.rewriting import (
     Rewriting,
     add_bias,
     optional,
+    slice_of,
 )
 from pyengine.models.graph import Node
 
@@ -60,7 +61,7 @@ def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
             raise rewriting.refuse(node, "a stored bias of 3 equal parts", f"{node.inputs[3]!r}")
         size = bias.shape[0] // 3
         for i, name in enumerate("qkv"):
-            part = _slice(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
+            part = slice_of(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
             projections[i] = add_bias(rewriting, node, projections[i], part)
     _mix(rewriting, node, projections, width, optional(node, 5))
 
@@ -122,22 +123,14 @@ def _projections(
     found = []
     first = 0
     for name, size in zip("qkv", sizes, strict=True):
-        part = _slice(rewriting, node, weight, f"weight_{name}", 1, first, size)
+        part = slice_of(rewriting, node, weight, f"weight_{name}", 1, first, size)
         value = rewriting.add(node, "MatMul", [x, part], f"{node.outputs[0]}/{name}", "")
         if bias:
-            part = _slice(rewriting, node, bias, f"bias_{name}", 0, first, size)
+            part = slice_of(rewriting, node, bias, f"bias_{name}", 0, first, size)
             value = rewriting.add(node, "Add", [value, part], f"{node.outputs[0]}/{name}/sum", "")
         found.append(value)
         first += size
     return found
-
-
-def _slice(
-    rewriting: Rewriting, node: Node, whole: str, name: str, axis: int, first: int, size: int
-) -> str:
-    output = f"{node.outputs[0]}/{name}"
-    bounds = {"axes": [axis], "starts": [first], "ends": [first + size]}
-    return rewriting.add(node, "Slice", [whole], output, "", **bounds)
 
 
 def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, added: str) -> None:

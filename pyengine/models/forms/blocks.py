@@ -1,7 +1,8 @@
 """Weights in blocks of few bits, each block with a scale, as MatMulNBits holds them.
 
 They become float32 weights at load. Sources: onnxruntime's ContribOperators.md (MatMulNBits,
-GatherBlockQuantized) and the ONNX operator DequantizeLinear with a `block_size`.
+GatherBlockQuantized, MatMulBnb4), the ONNX operator DequantizeLinear with a `block_size`, and for
+the numbers that codes of 4 bits stand for bitsandbytes and the paper QLoRA (NF4).
 """
 
 from __future__ import annotations
@@ -11,6 +12,18 @@ import numpy as np
 from pyengine.models.constants import Computed, Constant
 from pyengine.models.forms.rewriting import Expansion, Rewriting, optional
 from pyengine.models.graph import Node
+
+# fmt: off
+_CODES = (
+    ("fp4", (0.0, 0.0052083333, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25,
+             0.0, -0.0052083333, -0.66666667, -1.0, -0.33333333, -0.5, -0.16666667, -0.25)),
+    ("nf4", (-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+             -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+             0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+             0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0)),
+)
+# fmt: on
+"""Name and numbers of each `quant_type` of MatMulBnb4."""
 
 
 def _product(rewriting: Rewriting, node: Node) -> None:
@@ -48,6 +61,33 @@ def _product(rewriting: Rewriting, node: Node) -> None:
     name = f"{packed.name}/float32"
     weight = Computed(name, (columns, depth), sources, expand, f"int{bits} in blocks of {block}")
     _multiply(rewriting, node, weight)
+
+
+def _coded_product(rewriting: Rewriting, node: Node) -> None:
+    """MatMulBnb4(x, codes [(N K + 1) / 2], largest of each block): blocks run over rows."""
+    depth, columns = (node.attribute(name, 0) for name in ("K", "N"))
+    kind, block = node.attribute("quant_type", 0), node.attribute("block_size", 0)
+    if not 0 <= kind < len(_CODES) or block < 1 or not node.attribute("transB", 1):
+        found = f"quant_type {kind}, block_size {block}, transB {node.attribute('transB', 1)}"
+        raise rewriting.refuse(node, "quant_type 0 or 1, a block_size and transB 1", found)
+    size = depth * columns
+    packed, largest = (_stored(rewriting, node, rewriting.input(node, i)) for i in (1, 2))
+    _expect(rewriting, node, packed, "uint8", (size + 1) // 2)
+    _expect(rewriting, node, largest, "float32", -(-size // block))
+    codes, numbers = _CODES[kind]
+
+    def expand() -> np.ndarray:
+        """float32 [N, K]; of the two codes in a byte the first has the higher bits."""
+        pairs = _unpacked(packed, 1, 4).reshape(-1, 2)[:, ::-1]
+        values: np.ndarray = np.array(numbers, np.float32)[pairs.ravel()[:size]]
+        values *= np.repeat(largest.array().ravel(), block)[:size]
+        return values.reshape(columns, depth)
+
+    name = f"{packed.name}/float32"
+    stored_as = f"{codes} in blocks of {block}"
+    _multiply(
+        rewriting, node, Computed(name, (columns, depth), [packed, largest], expand, stored_as)
+    )
 
 
 def _multiply(rewriting: Rewriting, node: Node, weight: Constant) -> None:
@@ -140,6 +180,7 @@ def _expect(rewriting: Rewriting, node: Node, tensor: Constant, kind: str, size:
 
 EXPANSIONS: dict[str, Expansion] = {
     "MatMulNBits": _product,
+    "MatMulBnb4": _coded_product,
     "GatherBlockQuantized": _gathered,
     "DequantizeLinear": _dequantized,
 }

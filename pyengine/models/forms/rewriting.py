@@ -111,3 +111,12 @@ def add_bias(rewriting: Rewriting, node: Node, x: str, bias: str) -> str:
 def optional(node: Node, index: int) -> str:
     """An input of a node, "" where it has none."""
     return node.inputs[index] if index < len(node.inputs) else ""
+
+
+def slice_of(
+    rewriting: Rewriting, node: Node, whole: str, name: str, axis: int, first: int, size: int
+) -> str:
+    """A part of a stored tensor; `name` is added to that of the node's output."""
+    output = f"{node.outputs[0]}/{name}"
+    bounds = {"axes": [axis], "starts": [first], "ends": [first + size]}
+    return rewriting.add(node, "Slice", [whole], output, "", **bounds)
