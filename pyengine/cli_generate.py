@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from pyengine.cli_scores import scored
 from pyengine.errors import OptionError
 from pyengine.generator import Generator
 from pyengine.text_decoder import checked_encoding, read_text
@@ -24,13 +25,16 @@ def continue_prompt(
     """
     generator.generation_options(**options)  # what is wrong shows before anything is read
     generator.require_tokenizer()
+    if arguments.stream and arguments.scores:
+        raise OptionError("--scores: expected without --stream")
     prompt = _prompt(arguments)
     if arguments.stream:
         _write(generator.stream(prompt, **options))
         return 0
     (found,) = generator.generate([generator.encode(prompt)], **options)
     for hypothesis in found:
-        _write([generator.decode(hypothesis.ids)])
+        text = generator.decode(hypothesis.ids)
+        _write([scored(hypothesis.score, text) if arguments.scores else text])
     return 0
 
 

@@ -31,6 +31,34 @@ DECODING_NAMES = (*_DECODING, "early_stopping", "do_sample")
 """The options of decoding."""
 
 
+_OTHER_FLAGS = {  # of CTranslate2, Marian, fairseq and Argos
+    "--beam-size": "--num-beams",
+    "--beam": "--num-beams",
+    "--beams": "--num-beams",
+    "--num-hypotheses": "--num-return-sequences",
+    "--n-best": "--num-return-sequences",
+    "--nbest": "--num-return-sequences",
+    "--max-decoding-length": "--max-new-tokens",
+    "--mini-batch": "--batch-size",
+    "--max-batch-size": "--batch-size",
+    "--cpu-threads": "--threads",
+    "--intra-threads": "--threads",
+    "--inter-threads": "--threads",
+    "--quantization": "--compute-type",
+    "--source": "--from",
+    "--source-lang": "--from",
+    "--src-lang": "--from",
+    "--from-lang": "--from",
+    "--target": "--to",
+    "--target-lang": "--to",
+    "--tgt-lang": "--to",
+    "--to-lang": "--to",
+    "--src": "--input",
+    "--file": "--input",
+}
+"""What other tools call an option, and what it is called here."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors in one line, and room for the names of options."""
 
@@ -48,6 +76,9 @@ class _Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return f"found {word!r}, expected no more arguments"
         name = word.split("=")[0]
+        other = _OTHER_FLAGS.get(name)
+        if other is not None and other in self._option_string_actions:
+            return f"{name}: no such option; did you mean {other}?"
         close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.5)
         return f"{name}: no such option" + (f"; did you mean {close[0]}?" if close else "")
 
@@ -92,6 +123,7 @@ def _add_translate(commands: Any) -> None:
     parser.add_argument("--from", dest="source", **language)
     parser.add_argument("--to", dest="target", metavar="CODE", help="that of the translation")
     parser.add_argument("--prefix", default="", help="what the model wants before each text")
+    _add_scores(parser, "; with --no-split")
     parser.add_argument(
         "-i",
         "--input",
@@ -133,6 +165,7 @@ def _add_generate(commands: Any) -> None:
     parser.add_argument("-m", "--model", type=Path, required=True, help="model folder")
     _add_encoding(parser)
     parser.add_argument("--stream", action="store_true", help="write each token as it is made")
+    _add_scores(parser, "")
     _add_decoding_options(parser)
     _add_engine_options(parser)
 
@@ -245,6 +278,14 @@ def _add_bench(commands: Any) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+
+
+def _add_scores(parser: argparse.ArgumentParser, condition: str) -> None:
+    parser.add_argument(
+        "--scores",
+        action="store_true",
+        help=f"write the score of each result and a tab before it{condition}",
+    )
 
 
 def _add_encoding(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pyengine.cli_input import Line, Pace, count_inputs, open_inputs
+from pyengine.cli_scores import LineTranslator, scored_lines
 from pyengine.errors import InputError, OptionError
 from pyengine.inputs import ItemError, ItemTruncated
 from pyengine.route import Route
@@ -19,10 +20,6 @@ from pyengine.translator import Translator
 
 BAR_DELAY = 2.0
 """Seconds of work before a progress bar appears."""
-
-
-LineTranslator = Callable[[list[str]], list[list[str]]]
-"""Lines to their translations, best first."""
 
 
 def translate_lines(
@@ -63,6 +60,8 @@ def _line_translator(
     """How lines are translated: a line may hold any text."""
     if arguments.split and arguments.truncate:
         raise OptionError("--truncate: expected with --no-split: nothing is cut off a split text")
+    if arguments.scores:
+        return scored_lines(arguments, translator, options)
     manner = {"split": arguments.split, "truncate": arguments.truncate}
 
     def translate(lines: list[str]) -> list[list[str]]:
@@ -143,7 +142,7 @@ class _Bar:
                 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
             except ImportError:
                 return
-            self._bar = tqdm(total=count(), unit="line", delay=BAR_DELAY, leave=False)
+            self._bar = tqdm(total=count(), unit=" lines", delay=BAR_DELAY, leave=False)
 
     def __enter__(self) -> _Bar:
         return self

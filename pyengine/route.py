@@ -26,6 +26,11 @@ class Route:
         models = find_route(source, target)
         self._legs = [(model.source, load(model.path)) for model in models]
 
+    @property
+    def direct(self) -> Translator | None:
+        """The translator, where there is one alone."""
+        return self._legs[0][1] if len(self._legs) == 1 else None
+
     def generation_options(self, **options: Any) -> None:
         """Check the options of a call.
 

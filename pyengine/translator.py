@@ -302,12 +302,16 @@ class Translator(DecoderModel):
 
     # --- token ids -------------------------------------------------------------------------------
 
-    def generate(self, sources: Sequence[Sequence[int]], **options: Any) -> list[list[Hypothesis]]:
+    def generate(
+        self, sources: Sequence[Sequence[int]], *, target: str | None = None, **options: Any
+    ) -> list[list[Hypothesis]]:
         """Translate token ids.
 
         Args:
             sources: the ids of each sentence, exactly as the encoder sees them (so with the end
                 token); 1 to ``max_positions`` of them.
+            target: the language whose token comes first, of a model that forces one; see
+                :meth:`translate`.
             **options: see :meth:`translate`.
 
         Returns:
@@ -323,7 +327,7 @@ class Translator(DecoderModel):
             translator.generate([[12, 7, 2]], num_beams=4, num_return_sequences=2)
         """
         loaded = self._open()
-        resolved = self._resolve(options)
+        resolved = self._resolve(options, Wording(target=target))
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
         return self._search(loaded, values, offsets, resolved)

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from pyengine.cli_input import LineReader, Pace
 from pyengine.info import _decoding_text
 from pyengine.text_decoder import TextDecoder
 
-from .conftest import SENTENCES, Cli, elsewhere
+from .conftest import FIXTURES, SENTENCES, Cli, elsewhere
 
 
 def test_version(cli: Cli) -> None:
@@ -58,6 +59,43 @@ def test_files_and_output(
     lines = ["A dog runs.", "Zwei \u2028 Hunde", "A cat.", "A woman.", ""]
     expected = text_translator.translate(lines)
     assert out.read_text(encoding="utf-8").split("\n") == [*expected, ""]
+
+
+def test_scores(cli: Cli, text_model: Path, text_translator: Translator) -> None:
+    options = ("--num-beams", 3, "--num-return-sequences", 2, "--length-penalty", 0.5)
+    words = ("translate", "-m", text_model, "--no-split", "--scores", *options)
+    done = cli(*words, SENTENCES[0], " ", SENTENCES[1])
+    sources = [text_translator.encode(text) for text in SENTENCES[:2]]
+    rows = text_translator.generate(
+        sources, num_beams=3, num_return_sequences=2, length_penalty=0.5
+    )
+    first, second = (
+        [f"{found.score:.6f}\t{text_translator.decode(found.ids)}" for found in row] for row in rows
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == [*first, "", "", *second, ""]
+
+
+def test_scores_of_a_language(cli: Cli, tmp_path: Path) -> None:
+    for source in ("tokenizers/m2m", "m2m"):
+        shutil.copytree(FIXTURES / source, tmp_path / "m2m", dirs_exist_ok=True)
+    words = ("-m", tmp_path / "m2m", "--from", "fr", "--to", "de", "--no-split")
+    plain = cli("translate", *words, "the dog runs").stdout
+    done = cli("translate", *words, "--scores", "the dog runs")
+    score, text = done.stdout.split("\t")
+    assert text == plain and float(score) < 0
+
+
+def test_scores_of_a_route(
+    cli: Cli, text_model: Path, tmp_path: Path, text_translator: Translator
+) -> None:
+    for name in ("en-de", "fr-en"):
+        (tmp_path / name).symlink_to(text_model, target_is_directory=True)
+    words = ("translate", "--no-split", "--scores", SENTENCES[0], "--to", "de")
+    done = cli(*words, "--from", "en", PYENGINE_MODELS=str(tmp_path))
+    assert done.stdout.split("\t")[1] == f"{text_translator.translate(SENTENCES[0])}\n"
+    done = cli(*words, "--from", "fr", PYENGINE_MODELS=str(tmp_path))
+    assert done.returncode == 2 and "expected a model that translates directly" in done.stderr
 
 
 def test_a_pipe_as_file(
@@ -159,6 +197,10 @@ def test_info_shows_zeros() -> None:
             "did you mean --num-beams? (see pyengine translate --help)",
         ),
         (("translate", "-m", "MODEL", "--num-beam", "4"), 2, "did you mean --num-beams?"),
+        (("translate", "-m", "MODEL", "--beam-size=4"), 2, "did you mean --num-beams?"),
+        (("translate", "-m", "MODEL", "--tgt-lang", "de"), 2, "did you mean --to?"),
+        (("bench", "MODEL", "--max-batch-size", "4"), 2, "did you mean --batch-size?"),
+        (("translate", "-m", "MODEL", "--scores", "a"), 2, "--scores: expected with --no-split"),
         (("info", "MODEL", "--jsn"), 2, "did you mean --json? (see pyengine info --help)"),
         (("info", "MODEL", "--zzzz"), 2, "--zzzz: no such option (see"),
         (("info", "MODEL", "b"), 2, "found 'b', expected no more arguments"),
@@ -483,3 +525,4 @@ def test_a_bar_only_for_long_work_on_a_terminal(
         with cli_translate._Bar(lambda: 10, output) as bar:
             bar.update(5)
         assert ("5/10" in stream.getvalue()) is expected
+        assert "line/s" not in stream.getvalue()
