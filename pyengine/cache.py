@@ -80,8 +80,9 @@ def packed_path(cache_dir: Path, model: ModelFolder, compute_type: str) -> Path:
 
 
 def cache_key(model: ModelFolder, compute_type: str) -> dict[str, Any]:
-    """What decides how a model's weights are packed, but for their values."""
+    """Whose weights are packed, and what decides how, but for their values."""
     return {
+        "model": str(model.path.resolve()),
         "version": __version__,
         "layout": _core.PACKED_LAYOUT,
         "byteorder": sys.byteorder,

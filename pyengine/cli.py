@@ -1,4 +1,5 @@
-"""The command ``pyengine``: translate, generate, models, convert, info, verify, pack, bench.
+"""The command ``pyengine``: translate, generate, models, convert, info, verify, pack, cache,
+bench.
 
 Exit status: 0 done; 1 an input or a model is at fault, or ``verify`` or ``pack --check`` found a
 difference; 2 the command line is; 130 after Ctrl-C; 141 when the reader of the output went away.
@@ -162,6 +163,14 @@ def run_pack(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_cache(arguments: argparse.Namespace) -> int:
+    """``pyengine cache``."""
+    from pyengine.cli_cache import manage_cache
+
+    manage_cache(arguments)
+    return 0
+
+
 def run_bench(arguments: argparse.Namespace) -> int:
     """``pyengine bench``."""
     from pyengine.bench.runner import BenchSettings, run_benchmark
@@ -191,6 +200,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": run_info,
     "verify": run_verify,
     "pack": run_pack,
+    "cache": run_cache,
     "bench": run_bench,
 }
 

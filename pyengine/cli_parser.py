@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_verify(commands)
     _add_pack(commands)
+    _add_cache(commands)
     _add_bench(commands)
     return parser
 
@@ -245,6 +246,24 @@ def _add_pack(commands: Any) -> None:
         action="store_true",
         help="write nothing; exit status 1 unless the file there is exactly what packing the "
         "model now would give",
+    )
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser(
+        "cache",
+        help="list or remove packed weights",
+        description="List the packed weights in a cache folder, those used last at the end, or "
+        "remove them all (clear), those of one model, or those used longest ago (trim). A load "
+        "that adds some trims by itself: to 5 GiB, or the size in PYENGINE_CACHE_SIZE.",
+    )
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "clear", "trim"), default="list", help="(list)"
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="folder of the model to clear")
+    parser.add_argument("--cache-dir", metavar="DIR", help="the folder (the user's own cache)")
+    parser.add_argument(
+        "--max-size", metavar="SIZE", help="what trim leaves, such as 500M or 2G (as loads do)"
     )
 
 

@@ -138,15 +138,43 @@ def open_packed(path: Path, owners: Collection[int]) -> PackedFile | None:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         _ask_for_huge_pages(mapping)
         mapped = memoryview(mapping)
-        magic, length, checksum = _PREFIX.unpack_from(mapped)
-        text = mapped[_PREFIX.size : _PREFIX.size + length]
-        if magic != _MAGIC or len(text) != length or zlib.crc32(text) != checksum:
-            return None
-        header = Header.parse(bytes(text))
+        length = _PREFIX.unpack_from(mapped)[1]
+        text = _checked_text(bytes(mapped[: _PREFIX.size + length]))
+        header = Header.parse(text)
         data = mapped[_aligned(_PREFIX.size + length) :]
         return PackedFile(path, header, data) if len(data) == header.data_bytes else None
     except (OSError, ValueError, OverflowError, struct.error):
         return None
+
+
+def read_key(path: Path) -> dict[str, Any] | None:
+    """The key in a file, whoever wrote it.
+
+    Returns:
+        Empty if the file is damaged or of another version; ``None`` if there is none.
+    """
+    try:
+        with open(path, "rb", opener=open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            head = file.read(_PREFIX.size)
+            length = _PREFIX.unpack(head)[1]
+            text = _checked_text(head + file.read(min(length, status.st_size)))
+        return dict(json.loads(text)["key"])
+    except OSError:
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError, struct.error):
+        return {}
+
+
+def _checked_text(head: bytes) -> bytes:
+    """The JSON text that a file begins with; ValueError or struct.error for another beginning."""
+    magic, length, checksum = _PREFIX.unpack_from(head)
+    text = head[_PREFIX.size :]
+    if magic != _MAGIC or len(text) != length or zlib.crc32(text) != checksum:
+        raise ValueError("not the beginning of a packed file")
+    return text
 
 
 def is_trusted(status: os.stat_result, owners: Collection[int]) -> bool:

@@ -20,6 +20,7 @@ from pyengine.cache import (
     packed_path,
     trusted_owners,
 )
+from pyengine.cache_files import bound, note_use
 from pyengine.errors import ModelFormatError
 from pyengine.packed_file import (
     FileStates,
@@ -91,6 +92,7 @@ def map_cached(model: ModelFolder, compute_type: str, cache_dir: Path) -> ModelW
         )
     except (ValueError, TypeError):
         return None
+    note_use(file.path)
     return ModelWeights(weights, file.header.parameters, file.path, file)
 
 
@@ -144,15 +146,16 @@ def store_weights(
     files: FileStates,
     for_all: bool = False,
 ) -> ModelWeights:
-    """Put packed weights into the cache.
+    """Put packed weights into the cache, and let those go that it has no room for any more.
 
     Args:
         files: as :func:`pack_weights` found them, in the same ``Snapshot``.
-        for_all: other users may read the file and a folder made for it.
+        for_all: other users may read the file and a folder made for it, and nothing else goes.
 
     Raises:
         OSError: they cannot be written there, or other users could change them.
         ModelFormatError: a file was changed since.
+        OptionError: the environment sets no sound size for the cache.
     """
     path = packed_path(cache_dir, model, compute_type)
     mode = _FOR_ALL if for_all else _OWNER_ONLY
@@ -164,6 +167,8 @@ def store_weights(
     checksums = {name: file_checksums(model.path / name) for name in files}
     header = header_for(arrays, key, files, checksums, weights.parameters)
     write_packed(path, header, arrays, mode & 0o666)
+    if not for_all:
+        bound(cache_dir, path)
     return dataclasses.replace(weights, cache_file=path)
 
 
