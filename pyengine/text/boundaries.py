@@ -41,9 +41,12 @@ _LETTERS = re.compile(r"(?:^|[\W\d_])(?:[^\W\d_]{1,3}\.[\s-]?){2,}$")
 _INITIAL = re.compile(r"[^\W\d_]\.")
 _QUOTED = re.compile(r"[\"'\u201d\u201c\u2019\u00bb\u00ab\u300d\u300f]\s*$")
 _OPENING = re.compile(r"\s[\"'\u2018\u2019\u201c\u201e\u00ab]$")
+_SHORT = re.compile(r"[^\W\d_]{1,3}")
+_NUMERAL = re.compile(r"(?:^|\s)(?:[IVXLC]+|\d+[\u00ba\u00aa\u00b0])\.\s+$")
+_SPEAKER = re.compile(r"[\u2013\u2014]\s*[^\W\d_]")
+"""A dash and a word: who speaks, where the word is small."""
 _CLOSING = re.compile(r"(?<!\s)[)\]\u2019\u201d\u00bb\u3009\u300b\u300d\u300f\u3011\uff09]+\s*")
 _TITLE = re.compile(r"[\u3009\u300b]$")
-_DASH = re.compile(r"[\s\u2013\u2014-]+")
 _ELLIPSIS = re.compile(r"(?:\.\.\.|\u2026)[\"'\u201d\u00bb]?\s*$")
 _REMARK = re.compile(
     r"\s*(?:\([^()]{2,500}[.!?\u2026][\"'\u201d\u2019]?\)\s+"
@@ -125,11 +128,17 @@ def _corrected(line: str, cuts: Iterator[int], language: str) -> Iterator[int]:
             continue
         ends = [found.end() for found in final.finditer(line, start, cut)]
         found = [end for end in ends if line[end : end + 1].isupper()]
-        remark = _REMARK.match(line, start, cut)
-        if remark and not line[remark.end() : remark.end() + 1].islower():
-            found.append(remark.end())
+        found += _ends_of_remarks(line, start, cut)
         yield from sorted({*found, cut})
         start = cut
+
+
+def _ends_of_remarks(line: str, start: int, end: int) -> Iterator[int]:
+    """Where remarks in brackets end that a sentence begins with."""
+    while remark := _REMARK.match(line, start, end):
+        start = remark.end()
+        if not line[start : start + 1].islower():
+            yield start
 
 
 def _continues(line: str, start: int, cut: int, exceptions: Exceptions) -> bool:
@@ -158,13 +167,15 @@ def _follows_abbreviation(before: str, after: str, word: str, exceptions: Except
     last = last if len(last) == 1 else last.lower()
     if last in exceptions.inner:
         return True
-    if last in exceptions.numbered and (after[0].isdigit() or _ROMAN.match(after)):
+    if after[0].isdigit() and (_SHORT.fullmatch(last) or last in exceptions.numbered):
+        return True  # few sentences begin with a number
+    if last in exceptions.numbered and _ROMAN.match(after):
         return True
     if word[:1].isupper():
         return False
     if last in exceptions.final or last in exceptions.units:
         return True
-    return _LETTERS.search(before) is not None
+    return _LETTERS.search(before) is not None or _NUMERAL.search(before) is not None
 
 
 def _follows_number(before: str, after: str, word: str, exceptions: Exceptions) -> bool:
@@ -187,16 +198,19 @@ def _is_inside_token(before: str, after: str) -> bool:
     if before[-1].isspace():
         return False
     hangul = "\uac00" <= after[0] <= "\ud7a3"
-    return after[0] in "-'\u2019" or (hangul and _QUOTED.search(before) is not None)
+    return after[0] in "-'\u2019\u00ba\u00aa\u00b0" or (
+        hangul and _QUOTED.search(before) is not None
+    )
 
 
 def _follows_quotation(before: str, after: str, exceptions: Exceptions) -> bool:
     if _TITLE.search(before):
         return True
+    speaker = _SPEAKER.match(after)
+    if speaker and speaker[0][-1].islower():
+        return True
     if _QUOTED.search(before) is None:
         return False
-    dash = _DASH.match(after)
-    rest = after[dash.end() :] if dash else after
-    if rest[:1].islower():
+    if after[0].islower():
         return True
     return exceptions.continues is not None and exceptions.continues.match(after) is not None
