@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
@@ -24,7 +23,7 @@ from pyengine.inputs import (
 from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
-from pyengine.models.sentence_modules import SentenceModules, read_sentence_modules
+from pyengine.models.sentence_modules import SentenceModules
 from pyengine.pooling import checked_pooling, normalized, pool
 from pyengine.warning import warn
 
@@ -222,6 +221,11 @@ class Encoder(LoadedModel):
         """The classes by their ids; none if the model does not classify."""
         return read_labels(self._model.raw_config) if self.config.num_labels else ()
 
+    @property
+    def pooling(self) -> tuple[str, ...] | None:
+        """What :meth:`encode` pools by where it is not told; ``None``: it asks to be told."""
+        return self._sentence.pooling
+
     def tokenize(self, texts: Iterable[Text], *, truncate: bool | None = None) -> list[list[int]]:
         """Token ids of each text or pair as :meth:`forward` takes them, with the special tokens.
 
@@ -234,11 +238,9 @@ class Encoder(LoadedModel):
         """
         return [list(item.ids) for item in self._typed_ids(texts, truncate)]
 
-    @cached_property
+    @property
     def _sentence(self) -> SentenceModules:
-        file = self._model.graph_paths["encoder"]
-        with self._snapshot.reading():
-            return read_sentence_modules(self.path, file, self._model.raw_config)
+        return self._model.sentence
 
     def _pooling(self, wanted: str | None) -> tuple[str, ...]:
         names = self._sentence.pooling if wanted is None else checked_pooling(wanted)

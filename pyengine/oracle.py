@@ -34,6 +34,7 @@ from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.sentences import random_ids, random_sources
 from pyengine.errors import OptionError
 from pyengine.models.onnx_files import find_model_file
+from pyengine.pooling import pool
 
 if TYPE_CHECKING:
     from pyengine.encoder import Encoder
@@ -58,9 +59,11 @@ class Oracle(ABC):
     Attributes:
         compared: of what each text gives: "tokens" (logits of each position), "hidden states" (of
             each token) or "classes" (logits of each text).
+        pooling: names of the poolings that make a vector of hidden states.
     """
 
     compared = TOKENS
+    pooling: tuple[str, ...] = ("mean",)
 
     @abstractmethod
     def encoded(self, texts: Sequence[str]) -> Sequence[Ids]:
@@ -73,6 +76,11 @@ class Oracle(ABC):
     @abstractmethod
     def compare(self, ids: Ids) -> tuple[Floats, Floats]:
         """What the engine and onnxruntime make of one text, both [rows, entries]."""
+
+    def cosine(self, actual: Floats, expected: Floats) -> float:
+        """Of the vectors of two versions of one text's hidden states [tokens, hidden_size]."""
+        a, b = (pool(hidden, self.pooling).astype(np.float64) for hidden in (actual, expected))
+        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
 def open_oracle(model: AnyModel, max_new_tokens: int) -> Oracle:
@@ -160,11 +168,12 @@ class _EncoderOracle(Oracle):
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self.compared = CLASSES if encoder.config.classifies else HIDDEN_STATES
+        self.pooling = encoder.pooling or self.pooling
         file = find_model_file(encoder.path, encoder.variant)
         self._peer = OnnxRuntimeEncoder(file, encoder.threads, exact_session)
 
     def encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._encoder.tokenize(texts)
+        return self._encoder.tokenize(list(texts))
 
     def random_ids(self) -> list[list[int]]:
         config, rng = self._encoder.config, random.Random(_SEED)

@@ -272,7 +272,7 @@ class OnnxRuntimeEncoder:
         [num_labels] of a file with a head for classes. The batch is padded and masked."""
         ids, mask = _padded(texts, pad)
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        (output,) = self._graph.run(feeds)
+        output = self._graph.run(feeds)[0]
         if output.ndim == 2:
             return list(output)
         return [row[: len(text)] for row, text in zip(output, texts, strict=True)]
@@ -292,15 +292,25 @@ def _padded(
     return padded, mask
 
 
+_FIRST = ("logits", "last_hidden_state", "token_embeddings")
+"""Outputs that a model is run for, in case it has others too."""
+
+
+def _place(output: Any) -> tuple[int, bool]:
+    """Behind them, those of the shape of hidden states come first."""
+    place = _FIRST.index(output.name) if output.name in _FIRST else len(_FIRST)
+    return place, len(output.shape) != 3
+
+
 class _Graph:
     """A session with its names at hand: asking for them at every step costs 0.1 ms."""
 
     def __init__(self, session: Any) -> None:
         shapes = {node.name: node.shape for node in session.get_inputs()}
-        outputs = [node.name for node in session.get_outputs()]
+        outputs = sorted(session.get_outputs(), key=_place)
         self._session = session
         self._inputs = tuple(shapes)
-        self._outputs = sorted(outputs, key=lambda name: name != "logits")  # logits first
+        self._outputs = [node.name for node in outputs]
         self.is_merged = "use_cache_branch" in shapes
         self.past = {name: shape for name, shape in shapes.items() if name.startswith(_PAST)}
         self.present = [
@@ -308,7 +318,7 @@ class _Graph:
         ]
 
     def run(self, feeds: Tensors) -> list[NDArray[Any]]:
-        """The outputs, ``logits`` first; what the graph has no input for is left out."""
+        """The outputs, those of `_FIRST` first; what the graph has no input for is left out."""
         wanted = {name: feeds[name] for name in self._inputs}
         outputs: list[NDArray[Any]] = self._session.run(self._outputs, wanted)
         return outputs

@@ -23,6 +23,7 @@ from pyengine.models.modules import Modules, find_modules
 from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
 from pyengine.models.quantized import holds_int8
 from pyengine.models.resolve import resolve_tensors
+from pyengine.models.sentence_modules import SentenceModules, read_sentence_modules
 from pyengine.models.storage import output_names
 from pyengine.models.stored import ArrayTensors, StoredSteps, StoredTensor, StoredTensors
 
@@ -53,6 +54,7 @@ class ModelFolder:
         firefox: the files of a Firefox Translations model; None for an ONNX folder.
         shortlist: the file of a lexical shortlist, not read; None without one.
         variant: which variant of the ONNX files was asked for; None: the plain one, or the first.
+        sentence: how an encoder makes a vector of a text.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class ModelFolder:
     firefox: FirefoxFiles | None = None
     shortlist: Path | None = None
     variant: str | None = None
+    sentence: SentenceModules = dataclasses.field(default_factory=SentenceModules)
 
     @property
     def graph_paths(self) -> dict[str, Path]:
@@ -143,8 +146,12 @@ def _with_files(model: ModelFolder, family: Family) -> ModelFolder:
     """The same with the files of the family's stacks."""
     if family.stacks == ENCODER_ONLY:
         file = find_model_file(model.path, model.variant)
+        outputs = output_names(file)
         return dataclasses.replace(
-            model, encoder_path=file, config=_with_head(model.config, model.raw_config, file)
+            model,
+            encoder_path=file,
+            config=_with_head(model.config, model.raw_config, outputs),
+            sentence=read_sentence_modules(model.path, outputs, model.raw_config),
         )
     if family.stacks == DECODER_ONLY:
         return dataclasses.replace(model, decoder_path=find_model_file(model.path, model.variant))
@@ -169,9 +176,9 @@ def _with_forms(model: ModelFolder) -> ModelFolder:
     return dataclasses.replace(model, forms=forms, stored_type=stored_type, config=config)
 
 
-def _with_head(config: ModelConfig, raw_config: dict[str, Any], file: Path) -> ModelConfig:
+def _with_head(config: ModelConfig, raw_config: dict[str, Any], outputs: list[str]) -> ModelConfig:
     """The same with the classes of the head, where the export has one."""
-    if "logits" not in output_names(file):
+    if "logits" not in outputs:
         return config
     return dataclasses.replace(config, num_labels=len(read_labels(raw_config)))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 from pyengine.errors import ModelFormatError
 from pyengine.models.folder import read_json_object
 from pyengine.models.source_file import is_source, read_source
-from pyengine.models.storage import output_names
 from pyengine.pooling import POOLINGS
 
 MODULES = "modules.json"
@@ -72,20 +71,20 @@ def is_sentence_transformer(folder: Path) -> bool:
 
 
 def read_sentence_modules(
-    folder: Path, graph: Path, raw_config: Mapping[str, Any]
+    folder: Path, outputs: Sequence[str], raw_config: Mapping[str, Any]
 ) -> SentenceModules:
     """What a model folder says of vectors; the mean where it says nothing.
 
     Args:
         folder: of the model.
-        graph: its ONNX file.
+        outputs: names of those of its graph.
         raw_config: its ``config.json``.
 
     Raises:
         ModelFormatError: a file is damaged, or has a value that cannot be.
     """
     if not is_sentence_transformer(folder):
-        pooled = _POOLED in output_names(graph)
+        pooled = _POOLED in outputs
         return SentenceModules(pooling=None if pooled else ("mean",))
     settings, path = _settings(folder)
     found = SentenceModules(

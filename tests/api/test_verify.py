@@ -114,13 +114,61 @@ def test_a_tampered_model_is_not(cli: Cli, ids_model: Path, tmp_path: Path, tamp
         assert "NOT FAITHFUL" in done.stdout
 
 
-def change_a_weight(path: Path) -> None:
+@pytest.mark.parametrize(("compute_type", "bound"), [("int8", 0.98), ("bfloat16", 0.999)])
+def test_vectors_of_rounded_weights_are_compared_by_their_cosine(
+    tmp_path: Path, compute_type: str, bound: float
+) -> None:
+    folder = Path(shutil.copytree(FIXTURES / "roberta", tmp_path / "model"))
+    with Encoder(folder, compute_type, threads=1) as encoder:
+        report = verify_model(encoder, SENTENCES[:3])
+        assert report.faithful
+        assert bound < report.min_cosine < 1
+        assert f"of a text's vectors (allowed: {bound})" in report.format()
+        assert report.to_dict()["cosine_bound"] == bound
+        # What all-MiniLM-L6-v2 shows in int8, whose rounding is finer than onnxruntime's own.
+        assert dataclasses.replace(report, max_difference=0.261).faithful
+        for cosine in (bound - 0.001, float("nan")):
+            assert not dataclasses.replace(report, min_cosine=cosine).faithful
+        change_a_weight(folder / "model.onnx", factor=0.0)
+        tampered = verify_model(encoder, SENTENCES[:3])
+    assert not tampered.faithful
+    assert tampered.min_cosine < 0.98
+    assert "NOT FAITHFUL" in tampered.format()
+
+
+def test_hidden_states_of_float32_are_compared_by_their_difference() -> None:
+    with Encoder(FIXTURES / "roberta", threads=1) as encoder:
+        report = verify_model(encoder, SENTENCES[:1])
+    assert report.cosine_bound is None
+    assert report.min_cosine == pytest.approx(1, abs=1e-6)
+    assert not dataclasses.replace(report, max_difference=2e-4).faithful
+
+
+@pytest.mark.parametrize("name", ["last_hidden_state", "token_embeddings", "output"])
+def test_an_encoder_with_more_outputs(tmp_path: Path, name: str) -> None:
+    import onnx
+
+    folder = Path(shutil.copytree(FIXTURES / "roberta", tmp_path / "model"))
+    model = onnx.load(folder / "model.onnx")
+    (output,) = model.graph.output
+    for node in model.graph.node:
+        node.output[:] = [name if x == output.name else x for x in node.output]
+    output.name = name
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", [name], ["a"], keepdims=0))
+    shape = onnx.helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [])
+    model.graph.output.insert(0, shape)
+    onnx.save(model, folder / "model.onnx")
+    with Encoder(folder, threads=1, cache_dir=False) as encoder:
+        assert verify_model(encoder, SENTENCES[:2]).faithful
+
+
+def change_a_weight(path: Path, factor: float = 1.02) -> None:
     import onnx
     from onnx import numpy_helper
 
     model = onnx.load(path)
     weights = [t for t in model.graph.initializer if len(t.dims) == 2 and t.dims[0] > 30]
-    values = numpy_helper.to_array(weights[-1]) * np.float32(1.02)
+    values = numpy_helper.to_array(weights[-1]) * np.float32(factor)
     weights[-1].CopyFrom(numpy_helper.from_array(values, weights[-1].name))
     onnx.save(model, path)
 
