@@ -13,11 +13,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pyengine
-from pyengine import ModelFormatError, OptionError, Translator, _core, cache, weights
+from pyengine import (
+    ModelFormatError,
+    OptionError,
+    Translator,
+    _core,
+    cache,
+    packed_file,
+    weights,
+)
+from pyengine.loading import Settings
 from pyengine.models import read_folder
+from pyengine.pack import pack_model
 from pyengine.packed_file import SECTION
 
 from .conftest import FIXTURES, elsewhere, run_python
@@ -422,6 +433,42 @@ def test_weights_outside_the_file_are_refused(
         shutil.rmtree(cache_dir)
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"encoder_num_heads": 1 << 16, "encoder_head_dim": 1 << 16},
+        {"decoder_num_heads": 1 << 16, "decoder_head_dim": 1 << 16},
+        {"decoder_num_heads": 1 << 24, "decoder_head_dim": 1 << 24},
+        {"hidden_size": 1 << 24, "vocab_size": 1 << 24, "source_vocab_size": 1 << 24},
+        {"max_positions": 1 << 24, "token_types": 1 << 24},
+        {"max_positions": 1 << 24, "position_offset": 2**31 - 1},
+        {"encoder_layers": 1 << 24},
+        {"decoder_layers": 2**31 - 1},
+        {"encoder_ffn_dim": 2**31 - 1, "decoder_ffn_dim": 2**31 - 1},
+        {"num_labels": 2**31 - 1},
+    ],
+)
+@pytest.mark.parametrize("compute_type", TYPES)
+def test_a_configuration_whose_sizes_overflow(
+    ids_model: Path, compute_type: str, sizes: dict[str, int]
+) -> None:
+    """As a forged packed file beside a forged config.json asks for it."""
+    packed, _ = weights.pack_weights(read_folder(ids_model), compute_type)
+    arrays = packed.packed.arrays()
+    header = packed_file.header_for(arrays, {}, {}, {}, 1)
+    data = memoryview(b"".join(bytes(part) for part in packed_file._parts(arrays)))
+    aligned = np.zeros(len(data) + 64, np.uint8)
+    start = -aligned.ctypes.data % 64
+    aligned[start : start + len(data)] = data
+    buffer = memoryview(aligned)[start : start + len(data)]
+    config = weights.core_config(read_folder(ids_model).config)
+    _core.Weights.map(config, buffer, header.offsets, compute_type)
+    for name, size in sizes.items():
+        setattr(config, name, size)
+    with pytest.raises(ValueError, match=r"expected|ends beyond"):
+        _core.Weights.map(config, buffer, header.offsets, compute_type)
+
+
 def test_only_bytes_one_after_another_are_mapped(ids_model: Path) -> None:
     config = weights.core_config(read_folder(ids_model).config)
     data = memoryview(bytes(1 << 20))
@@ -531,6 +578,24 @@ def test_processes_that_load_at_once(ids_model: Path, cache_dir: Path) -> None:
     lines = {line for output in outputs for line in output.splitlines()}
     assert len(lines) == 1
     assert [path.name for path in cache_dir.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_a_file_that_is_written_again_and_again_while_it_is_loaded(
+    model: Path, cache_dir: Path
+) -> None:
+    expected = results(Translator(model, "int8", cache_dir=cache_dir))
+    settings = Settings.checked("int8", cache_dir=cache_dir)
+
+    def load(_: int) -> bool:
+        translator = Translator(model, "int8", cache_dir=cache_dir)
+        return results(translator) == expected and translator.from_cache
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(pack_model, model, settings, False) for _ in range(6)]
+        assert all(pool.map(load, range(12)))
+        for writer in writers:
+            writer.result()
+    assert len(list(cache_dir.iterdir())) == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
