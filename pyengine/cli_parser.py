@@ -143,6 +143,12 @@ def _add_translate(commands: Any) -> None:
         "line is put to the model as it is",
     )
     parser.add_argument(
+        "--keep-spans",
+        action=argparse.BooleanOptionalAction,
+        help="whether placeholders, tags, addresses, and signs that the model does not know stay "
+        "as they are (yes, unless --no-split)",
+    )
+    parser.add_argument(
         "--truncate",
         action="store_true",
         help="with --no-split, cut a line longer than the model's positions and warn, instead of "

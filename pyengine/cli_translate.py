@@ -62,7 +62,11 @@ def _line_translator(
         raise OptionError("--truncate: expected with --no-split: nothing is cut off a split text")
     if arguments.scores:
         return scored_lines(arguments, translator, options)
-    manner = {"split": arguments.split, "truncate": arguments.truncate}
+    manner = {
+        "split": arguments.split,
+        "truncate": arguments.truncate,
+        "keep_spans": arguments.keep_spans,
+    }
 
     def translate(lines: list[str]) -> list[list[str]]:
         results: list[Any] = translator.translate(lines, **manner, **options)

@@ -83,6 +83,12 @@ class SentenceSplitter:
         return split_text(text, self._language(), fits)
 
 
+def check_boolean(name: str, value: object, expected: str = "True or False") -> None:
+    """Raises OptionError for a value that is neither."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
+
+
 def checked_splitter(
     translator: Translator, wording: Wording, split: bool, truncate: bool, language: str | None
 ) -> SentenceSplitter | None:
@@ -92,9 +98,8 @@ def checked_splitter(
         InputTypeError, OptionError: one of the last three arguments.
         InputError: the prefix leaves no room for a text.
     """
-    for name, value in (("split", split), ("truncate", truncate)):
-        if not isinstance(value, bool):
-            raise OptionError(f"{name}: found {value!r:.60}, expected True or False")
+    check_boolean("split", split)
+    check_boolean("truncate", truncate)
     rules = partial(sentence_language, translator.path, language, wording.source)
     if language is not None:
         rules()  # an error shows at once; else the folder's files are asked where it matters

@@ -57,20 +57,21 @@ class Route:
         split: bool = True,
         truncate: bool = False,
         language: str | None = None,
+        keep_spans: bool | None = None,
         **options: Any,
     ) -> list[Any]:
         """Texts of any length; see :meth:`Translator.translate`.
 
         Args:
             texts: what to translate.
-            prefix, split, truncate: of each translator.
+            prefix, split, truncate, keep_spans: of each translator.
             language: of the texts; ``None``: the language that is translated from.
             **options: of each translator.
         """
         self.generation_options(**options)
-        manner = {"prefix": prefix, "split": split, "truncate": truncate}
+        manner = {"split": split, "truncate": truncate, "keep_spans": keep_spans}
         for source, translator in self._legs:
             spoken = source if language is None else language
-            texts = translator.translate(texts, language=spoken, **manner, **options)
+            texts = translator.translate(texts, prefix=prefix, language=spoken, **manner, **options)
             language = None
         return texts

@@ -1,4 +1,4 @@
-"""From texts to their translations: split, encode, search, decode, join."""
+"""From texts to their translations: split, protect, encode, search, decode, restore, join."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pyengine.kept_spans import ProtectedSentence, has_letters
 from pyengine.layout import Layout, SentenceSplitter, WholeText
+from pyengine.text.spans import find_spans, may_hold_spans
 
 if TYPE_CHECKING:
     from pyengine import _core
@@ -22,16 +24,24 @@ Fit = Callable[[list[int], int], list[int]]
 
 
 @dataclass(frozen=True)
-class EncodedText:
-    """A text that is ready for the engine.
+class EncodedSentence:
+    """A sentence that is ready for the engine.
 
     Attributes:
-        layout: its sentences, and what stands between them.
-        sources: the ids of each sentence, as the encoder sees them.
+        ids: as the encoder sees them.
+        protected: the sentence once more, if it holds spans that stay as they are.
     """
 
+    ids: list[int]
+    protected: ProtectedSentence | None
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text that is ready for the engine: its sentences, and what stands between them."""
+
     layout: Layout
-    sources: list[list[int]]
+    sentences: list[EncodedSentence]
 
 
 class TextPipeline:
@@ -40,6 +50,7 @@ class TextPipeline:
     Args:
         splitter: of texts that are translated sentence by sentence; ``None``: a text is put to the
             model as it is.
+        keep_spans: whether placeholders and the like stay as they are.
         tokenizer: gives the tokenizer, once a text holds something to translate.
         wording: how sentences are put to the model.
         fit: applied to the ids of each sentence.
@@ -50,13 +61,15 @@ class TextPipeline:
     def __init__(
         self,
         splitter: SentenceSplitter | None,
+        keep_spans: bool,
         tokenizer: Callable[[], Tokenizer],
         wording: Wording,
         fit: Fit,
         search: Search,
         num_results: int,
     ) -> None:
-        self._splitter, self._tokenizer, self._wording = splitter, tokenizer, wording
+        self._splitter, self._keep_spans = splitter, keep_spans
+        self._tokenizer, self._wording = tokenizer, wording
         self._fit, self._search, self.num_results = fit, search, num_results
 
     def translate(self, texts: list[str]) -> list[list[str]]:
@@ -64,7 +77,7 @@ class TextPipeline:
         return self.translate_encoded([self.encode(text, i) for i, text in enumerate(texts)])
 
     def encode(self, text: str, item: int) -> EncodedText:
-        """Split and encode the text with this number in the call.
+        """Split, protect and encode the text with this number in the call.
 
         Raises:
             InputError: a sentence is longer than the model's positions.
@@ -79,21 +92,55 @@ class TextPipeline:
             layout: Layout = WholeText(text)
         else:
             layout = self._splitter.split(text, count_tokens)
-        ids = (known.get(sentence) or self._ids(sentence) for sentence in layout.sentences)
-        return EncodedText(layout, [self._fit(source, item) for source in ids])
+        sentences = []
+        for sentence in layout.sentences:
+            ids = self._fit(known.get(sentence) or self._ids(sentence), item)
+            sentences.append(EncodedSentence(ids, self._protected(sentence, ids)))
+        return EncodedText(layout, sentences)
 
     def translate_encoded(
         self, texts: list[EncodedText], stop: _core.StopFlag | None = None
     ) -> list[list[str]]:
         """For each text its translations, best first; all sentences share one search."""
-        sources = [source for text in texts for source in text.sources]
-        translations = iter(self._translate_sentences(sources, stop))
+        sentences = [sentence for text in texts for sentence in text.sentences]
+        translations = iter(self.translate_sentences(sentences, stop))
         return [self._joined(text.layout, translations) for text in texts]
+
+    def translate_sentences(
+        self, sentences: list[EncodedSentence], stop: _core.StopFlag | None = None
+    ) -> list[list[str]]:
+        """For each sentence its translations, best first."""
+        plain = [i for i, sentence in enumerate(sentences) if sentence.protected is None]
+        attempts = {i: s.protected.attempts() for i, s in enumerate(sentences) if s.protected}
+        results: dict[int, list[str]] = {}
+        sources = [sentences[i].ids for i in plain]
+        while len(results) < len(sentences):
+            tried = {i: attempts[i].pop(0) for i in attempts if i not in results}
+            texts = [text for attempt in tried.values() for text in attempt.texts]
+            rows = iter(self._translate_ids([*sources, *map(self._ids, texts)], stop))
+            results.update(zip(plain, rows, strict=False))
+            for i, attempt in tried.items():
+                parts = list(islice(rows, len(attempt.texts)))
+                restored = [attempt.restore(ranked) for ranked in self._ranks(parts)]
+                kept = [text for text in restored if text is not None]
+                if len(kept) == self.num_results:
+                    results[i] = kept
+            plain, sources = [], []
+        return [results[i] for i in range(len(sentences))]
 
     def _ids(self, sentence: str) -> list[int]:
         return self._wording.encode_batch(self._tokenizer(), [sentence])[0]
 
-    def _translate_sentences(
+    def _protected(self, sentence: str, ids: list[int]) -> ProtectedSentence | None:
+        if not self._keep_spans:
+            return None
+        unknown = self._tokenizer().unknown_characters(sentence, ids)
+        spans = find_spans(sentence, unknown) if unknown or may_hold_spans(sentence) else []
+        if not spans and has_letters(sentence):
+            return None
+        return ProtectedSentence(sentence, spans, unknown)
+
+    def _translate_ids(
         self, sources: list[list[int]], stop: _core.StopFlag | None
     ) -> list[list[str]]:
         if not sources:
@@ -105,4 +152,8 @@ class TextPipeline:
     def _joined(self, layout: Layout, translations: Iterator[list[str]]) -> list[str]:
         """The results of a text: the i-th is made of the i-th of each sentence."""
         rows = list(islice(translations, len(layout.sentences)))
-        return [layout.join([row[i] for row in rows]) for i in range(self.num_results)]
+        return [layout.join(ranked) for ranked in self._ranks(rows)]
+
+    def _ranks(self, rows: list[list[str]]) -> list[list[str]]:
+        """The best of each row, the second best of each, and so on."""
+        return [[row[rank] for row in rows] for rank in range(self.num_results)]

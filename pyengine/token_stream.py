@@ -8,7 +8,7 @@ from functools import partial
 
 from pyengine import _core, background
 from pyengine.text import Tokenizer
-from pyengine.text_pipeline import EncodedText
+from pyengine.text_pipeline import EncodedSentence, EncodedText
 
 _WAIT = 0.05
 """Seconds after which a reader looks for a Ctrl-C again."""
@@ -62,7 +62,7 @@ def text_of(batches: Iterator[list[int]], tokenizer: Tokenizer) -> Generator[str
 
 
 def stream_text(
-    text: EncodedText, stream: Callable[[list[int]], Generator[str, None, None]]
+    text: EncodedText, stream: Callable[[EncodedSentence], Generator[str, None, None]]
 ) -> Generator[str, None, None]:
     """Pieces of a text's translation, which together are what its layout joins.
 
@@ -71,9 +71,9 @@ def stream_text(
         stream: gives the pieces of one sentence's translation.
     """
     before = ""
-    for index, source in enumerate(text.sources):
+    for index, sentence in enumerate(text.sentences):
         translation = handed_out = ""
-        with closing(stream(source)) as pieces:
+        with closing(stream(sentence)) as pieces:
             for piece in pieces:
                 translation += piece
                 placed = text.layout.placed(index, before, translation)
@@ -81,5 +81,5 @@ def stream_text(
                     yield placed[len(handed_out) :]
                     handed_out = placed
         before = translation
-    if rest := text.layout.placed(len(text.sources), before, ""):
+    if rest := text.layout.placed(len(text.sentences), before, ""):
         yield rest

@@ -19,7 +19,7 @@ from pyengine.options import GenerationOptions, one_hypothesis, resolve_options
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
-    from pyengine.text_pipeline import EncodedText, TextPipeline
+    from pyengine.text_pipeline import EncodedSentence, EncodedText, TextPipeline
 
 
 class Translator(DecoderModel):
@@ -87,6 +87,7 @@ class Translator(DecoderModel):
         split: bool = True,
         truncate: bool = False,
         language: str | None = None,
+        keep_spans: bool | None = None,
         **options: Any,
     ) -> str | list[str] | list[list[str]]:
         """Translate one text, or a list of texts, of any length.
@@ -109,6 +110,11 @@ class Translator(DecoderModel):
                 with a :class:`TruncationWarning`, instead of raising.
             language: code of the texts' language, whose rules say where sentences end; ``None``:
                 ``source``, else the model's source language if its folder tells, else English.
+            keep_spans: whether what means something to a program, or is unknown to the model, stays
+                as it is: placeholders (``{name}``, ``%s``, ``${x}``, ...), tags, entities,
+                addresses, times of subtitles, and characters that the vocabulary lacks, such as
+                emoji; ``None``: where texts are split. Translations of sentences without any do not
+                change; one that loses some is made again.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``.
 
@@ -133,7 +139,7 @@ class Translator(DecoderModel):
             nllb.translate("Un chien court.", source="fra_Latn", target="deu_Latn")
         """
         wording = Wording(source, target, prefix)
-        pipeline = self._pipeline(wording, split, truncate, language, options)
+        pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
         results = pipeline.translate([text] if isinstance(text, str) else checked_texts(text))
         if pipeline.num_results > 1:
             return cast("list[str]", results[0] if isinstance(text, str) else results)
@@ -149,6 +155,7 @@ class Translator(DecoderModel):
         split: bool = True,
         truncate: bool = False,
         language: str | None = None,
+        keep_spans: bool | None = None,
         **options: Any,
     ) -> Generator[Any, None, None]:
         """Translate texts as they are asked for, also of an input without end.
@@ -161,7 +168,7 @@ class Translator(DecoderModel):
 
         Args:
             texts: any iterable of strings.
-            source, target, prefix, split, truncate, language: see :meth:`translate`.
+            source, target, prefix, split, truncate, language, keep_spans: see :meth:`translate`.
             **options: see :meth:`translate`; fixed for the whole stream.
 
         Returns:
@@ -185,7 +192,7 @@ class Translator(DecoderModel):
                     print(translation, end="")  # each line keeps its break
         """
         wording = Wording(source, target, prefix)
-        pipeline = self._pipeline(wording, split, truncate, language, options)
+        pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
         self.require_tokenizer()
         if isinstance(texts, (str, bytes, bytearray)) or not isinstance(texts, Iterable):
             found = type(texts).__name__
@@ -212,6 +219,7 @@ class Translator(DecoderModel):
         split: bool = True,
         truncate: bool = False,
         language: str | None = None,
+        keep_spans: bool | None = None,
         **options: Any,
     ) -> Generator[str, None, None]:
         """Translate one text, greedy or sampling, and hand out its translation as it is made.
@@ -222,7 +230,7 @@ class Translator(DecoderModel):
 
         Args:
             text: a text of any length.
-            source, target, prefix, split, truncate, language: see :meth:`translate`.
+            source, target, prefix, split, truncate, language, keep_spans: see :meth:`translate`.
             **options: see :meth:`translate`; ``num_beams`` is 1, whatever the folder says, unless
                 the call says otherwise.
 
@@ -243,13 +251,16 @@ class Translator(DecoderModel):
         loaded = self._open()
         wording = Wording(source, target, prefix)
         options = {"num_beams": 1, **options}
-        pipeline = self._pipeline(wording, split, truncate, language, options)
+        pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
         resolved = one_hypothesis(self._resolve(options, wording))
         tokenizer = self._get_tokenizer()
 
-        def pieces(source: list[int]) -> Generator[str, None, None]:
-            values, _ = _ragged.pack([source], self.config.source_vocab_size)
-            return text_of(self._stream(loaded, values, resolved), tokenizer)
+        def pieces(sentence: EncodedSentence) -> Generator[str, None, None]:
+            if sentence.protected is not None:  # whether its spans are there shows at its end
+                yield pipeline.translate_sentences([sentence])[0][0]
+                return
+            values, _ = _ragged.pack([sentence.ids], self.config.source_vocab_size)
+            yield from text_of(self._stream(loaded, values, resolved), tokenizer)
 
         return stream_text(pipeline.encode(checked_text(text), 0), pieces)
 
@@ -417,10 +428,11 @@ class Translator(DecoderModel):
         split: bool,
         truncate: bool,
         language: str | None,
+        keep_spans: bool | None,
         options: dict[str, Any],
     ) -> TextPipeline:
         """The steps from texts to translations, for the arguments of a call."""
-        from pyengine.layout import checked_splitter
+        from pyengine.layout import check_boolean, checked_splitter
         from pyengine.text_pipeline import TextPipeline
 
         loaded = self._open()
@@ -436,4 +448,7 @@ class Translator(DecoderModel):
             return [[hypothesis.ids for hypothesis in row] for row in rows]
 
         count = resolved.num_return_sequences
-        return TextPipeline(splitter, self._get_tokenizer, wording, fit, search, count)
+        if keep_spans is None:
+            keep_spans = splitter is not None
+        check_boolean("keep_spans", keep_spans, "None, True or False")
+        return TextPipeline(splitter, keep_spans, self._get_tokenizer, wording, fit, search, count)

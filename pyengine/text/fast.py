@@ -52,6 +52,8 @@ class FastTokenizer(Tokenizer):
         self._clean_up = special.clean_up_spaces_of_bpe if is_bpe else special.clean_up_spaces
         tokens = (f"<0x{byte:02X}>" for byte in range(256))
         self._bytes = {self._tokenizer.token_to_id(token) for token in tokens}
+        unknown = self._tokenizer.token_to_id(special.roles.get("unk_token", "<unk>"))
+        self.unknown_ids = frozenset(i for i in (unknown, *self._bytes) if i is not None)
 
     def _add_missing(self, added: list[AddedToken], named: tuple[AddedToken, ...]) -> None:
         """Tell the library of tokens that only the configuration knows, or flags differently."""

@@ -75,6 +75,7 @@ class PieceTokenizer(Tokenizer):
         self._added: dict[str, AddedToken] = added
         self._ids = ids
         self._unknown_id = vocab[special.roles["unk_token"]]
+        self.unknown_ids = frozenset((self._unknown_id,))
         self._end_id = ids.get(special.roles["eos_token"], self._unknown_id)
         split_at = () if special.split_special_tokens else added.values()
         self._splitter = AddedTokenSplitter(split_at)

@@ -54,6 +54,14 @@ class SentencePieceModel:
         model = self._processor
         return {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
 
+    @property
+    def unknown_ids(self) -> frozenset[int]:
+        """The unknown token, and the pieces of single bytes, if the model has such."""
+        unknown = self._processor.unk_id()
+        if self.id_of("<0x00>") == unknown:
+            return frozenset((unknown,))
+        return frozenset((unknown, *(self.id_of(f"<0x{byte:02X}>") for byte in range(256))))
+
     def id_of(self, piece: str) -> int:
         """The id of a piece, that of the unknown token if there is no such piece."""
         return int(self._processor.piece_to_id(piece))

@@ -59,7 +59,13 @@ class SplitText:
         """
         line = " ".join(translation.splitlines())  # a line stays a line
         gap = self.gaps[index]
-        return f"{gap} {line}" if not gap and _need_a_space(before, line) else gap + line
+        touch = not gap and not self._are_parted_by_a_tag(index)
+        return f" {line}" if touch and _need_a_space(before, line) else gap + line
+
+    def _are_parted_by_a_tag(self, index: int) -> bool:
+        """Whether the sentences around a gap touch because of a tag, as in "It rains.</b>"."""
+        before, after = self.sentences[:index][-1:], self.sentences[index:][:1]
+        return "".join(before).endswith(">") or "".join(after).startswith("<")
 
 
 def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitText:

@@ -32,6 +32,7 @@ class SpieceTokenizer(Tokenizer):
         self._source = SentencePieceModel(source)
         self._target = self._source if target == source else SentencePieceModel(target)
         self._end_id = self._source.end_id
+        self.unknown_ids = self._source.unknown_ids
         if self._end_id < 0:
             raise ModelFormatError(f"{source}: expected a model with an end token, found none")
         size = raw_config.get("vocab_size")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from pyengine import _ragged
@@ -12,6 +14,9 @@ from pyengine.text.language_tokens import Languages
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
+
+_NOT_BY_THEMSELVES = ("Cf", "Mn", "Mc", "Me")
+"""Categories of joiners, variation selectors and accents."""
 
 _CLEANED = 8
 """Last characters that cleaning up may change: a rule takes four, and one may feed the next."""
@@ -32,9 +37,12 @@ class Tokenizer(ABC):
 
     Attributes:
         languages: of a multilingual model's tokenizer; ``None`` for any other.
+        unknown_ids: ids that stand for text which the vocabulary lacks: the unknown token, and
+            tokens of single bytes.
     """
 
     languages: Languages | None = None
+    unknown_ids: frozenset[int] = frozenset()
     _clean_up = False  # whether decoding removes spaces before English punctuation
 
     def encode(self, text: str) -> list[int]:
@@ -135,6 +143,28 @@ class Tokenizer(ABC):
             InputTypeError, InputError: as :meth:`decode`; the message names item and position.
         """
         return self._decode(_ragged.unpack(*_ragged.pack(sequences, _ANY_ID)))
+
+    def unknown_characters(self, text: str, ids: Sequence[int]) -> frozenset[str]:
+        """The characters of a text that the vocabulary lacks.
+
+        Args:
+            text: any string.
+            ids: what :meth:`encode` gives for it.
+        """
+        if self.unknown_ids.isdisjoint(ids):
+            return frozenset()
+        words = filter(self._is_unknown, text.split())
+        return frozenset(x for word in words for x in word if self._lacks(x))
+
+    @cached_property
+    def _lacks(self) -> Callable[[str], bool]:
+        """Whether a character is unknown by itself; joiners and accents are no characters."""
+        return cache(
+            lambda x: unicodedata.category(x) not in _NOT_BY_THEMSELVES and self._is_unknown(x)
+        )
+
+    def _is_unknown(self, word: str) -> bool:
+        return not self.unknown_ids.isdisjoint(self._encode([_clean(word, 0)])[0])
 
     def _encode_pair(self, first: str, second: str, limit: int | None) -> TypedIds:
         """:meth:`encode_pairs` for one pair of texts that encode in UTF-8."""

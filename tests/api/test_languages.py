@@ -65,8 +65,8 @@ def test_whole_texts_and_the_one_shot_call(translator: Translator, folder: Path)
 
 
 def test_prefix(translator: Translator) -> None:
-    prefixed = translator.translate(TEXTS, prefix="they say: ")
-    assert prefixed == translator.translate([f"they say: {text}" for text in TEXTS])
+    prefixed = translator.translate(TEXTS, prefix="they say: ", split=False)
+    assert prefixed == translator.translate([f"they say: {text}" for text in TEXTS], split=False)
     assert translator.translate(["", " "], prefix="they say: ") == ["", " "]
     with pytest.raises(InputTypeError, match="prefix: expected a string, found int"):
         translator.translate("x", prefix=3)

@@ -1,0 +1,151 @@
+"""What counts as a span that stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyengine.kept_spans import AsItIs, Attempt, Masked, ProtectedSentence
+from pyengine.text.spans import find_spans, may_hold_spans
+
+
+def spans_of(text: str, unknown: str = "") -> list[str]:
+    return [text[span.start : span.end] for span in find_spans(text, frozenset(unknown))]
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        *(
+            "{name}",
+            "{0}",
+            "{}",
+            "{0:.2f}",
+            "{user.name!r:>10}",
+            "{{x}}",
+            "{{ item.price }}",
+            "${x}",
+        ),
+        *("{n, plural, one {# file} other {# files}}", "${x}", "%{count}", "$t(key)", "[[x]]"),
+        *("%s", "%d", "%1$s", "%(name)s", "%-5.2f", "%lld", "%@", "%1", "%%", "%NAME%", "$name"),
+        *(
+            ":name",
+            ":smile:",
+            "@anna",
+            "#news",
+            "__NAME__",
+            "`pip install`",
+            "<b>",
+            "</b>",
+            "<br/>",
+        ),
+        *(
+            '<a href="x. Y">',
+            "<1>",
+            "</1>",
+            "<!-- note -->",
+            "<%= name %>",
+            "&amp;",
+            "&#39;",
+            "&#x27;",
+        ),
+        *(
+            "https://example.com/a?b=c&d=1#e",
+            "http://x.org/{id}",
+            "www.example.com/a",
+            "example.com",
+        ),
+        *(
+            "a.b+c@example.co.uk",
+            "mailto:a@b.org",
+            "00:01:02,345",
+            "01:02.345",
+            "\\n",
+            "\U0001f600",
+        ),
+        *("00:01:02,345 --> 00:01:04,000", "❤\ufe0f", "1\ufe0f\u20e3", "\U0001f44d\U0001f3fd"),
+        *("\U0001f469\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea"),
+    ],
+)
+def test_a_span_is_found_whole(span: str) -> None:
+    for text in (span, f"The {span} is here.", f"Take ({span}), please: {span}!"):
+        assert may_hold_spans(text)
+        assert spans_of(text) == [span] * text.count(span)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I paid $5 for 100% of 3 < 4 and 7 > 2, R&D; 50% off.",
+        "At 10:30, see the note: it is 1,000.50 (a/b) and/or c.",
+        "He said: 'no'. A 5% rise - in Mr. Smith's view... \"Yes\"?",
+    ],
+)
+def test_ordinary_text_has_none(text: str) -> None:
+    assert spans_of(text) == []
+
+
+def test_neighbours_are_one_span() -> None:
+    assert spans_of("Hi {a} {b}, <b>{c}</b>!") == ["{a} {b}", "<b>{c}</b>"]
+
+
+def test_characters_that_a_vocabulary_lacks() -> None:
+    assert spans_of("Zoë is in 東京.", "ë東京") == [
+        "Zoë",
+        "東京",
+    ]
+    assert spans_of("東京で", "京") == ["京"]
+    assert spans_of("a → b→c", "→") == ["→", "→"]
+
+
+def protected(text: str, unknown: str = "") -> ProtectedSentence:
+    return ProtectedSentence(text, find_spans(text, frozenset(unknown)), frozenset(unknown))
+
+
+def kinds(attempts: list[Attempt]) -> list[str]:
+    return [type(attempt).__name__ for attempt in attempts]
+
+
+def test_attempts() -> None:
+    assert kinds(protected("Hi {a}.").attempts()) == ["AsItIs", "Masked", "Apart"]
+    assert kinds(protected("Hi {a}.", "{").attempts()) == ["Masked", "Apart"]
+    assert kinds(protected("<b>Hi</b>").attempts()) == ["AsItIs"]
+    assert kinds(protected("{a} 5, {b}.").attempts()) == ["Apart"]
+
+
+def test_marks_at_the_ends_stand_beside_the_sentence() -> None:
+    sentence = protected("<i> Hi {a}! </i>\U0001f600")
+    assert (sentence.before, sentence.after) == ("<i> ", " </i>\U0001f600")
+    as_it_is = sentence.attempts()[0]
+    assert as_it_is.texts == ["Hi {a}!"]
+    assert as_it_is.restore(["{a} ho!"]) == "<i> {a} ho! </i>\U0001f600"
+    for wrong in ("ho!", "{a} {a}", "{A}", "{a} and {b}"):
+        assert as_it_is.restore([wrong]) is None
+
+
+def test_masks() -> None:
+    masked = Masked(protected("The <b>big</b> dog, {a}."))
+    assert masked.texts == ["The XYZ1 big XYZ2 dog, XYZ3."]
+    assert masked.restore(["XYZ3: der XYZ1 große XYZ2 Hund."]) == "{a}: der <b>große</b> Hund."
+    for wrong in (
+        "XYZ1 XYZ2",
+        "XYZ1 XYZ2 XYZ3 XYZ3",
+        "XYZ1 XYZ2 XYZ 3",
+        "XYZ2 XYZ1 XYZ3",
+        "XYZ1 XYZ2 XYZ34",
+    ):
+        assert masked.restore([wrong]) is None
+    assert masked.restore(["XYZ1 XYZ2 XYZ 3"]) is None
+    assert Masked(protected("XYZ is {a}.")).texts == ["XYZ is QXZ1."]
+
+
+def test_pieces() -> None:
+    apart = protected('Hi, "{a}": it rains, 5{b}.').attempts()[-1]
+    assert apart.texts == ["Hi", "it rains, 5"]
+    assert apart.restore(["Hallo.", "es regnet 5"]) == 'Hallo, "{a}": es regnet 5{b}.'
+    assert apart.restore(["Hallo {c}", "%s"]) == 'Hi, "{a}": it rains, 5{b}.'
+
+
+def test_a_sentence_of_spans_alone_needs_no_model() -> None:
+    (apart,) = protected("{a}: {b} - <b>").attempts()
+    assert (apart.texts, apart.restore([])) == ([], "{a}: {b} - <b>")
+    assert isinstance(protected("a <b>").attempts()[0], AsItIs)
