@@ -77,6 +77,9 @@ class Engine {
   // model does not classify.
   void classify(const TypedTexts& texts, int batch_size, float* class_logits, Poll interrupted);
 
+  // Whether the process is a child, forked while the engine was at work: every call throws ForkedAtWork.
+  bool is_lost() const { return scheduler_.is_lost(); }
+
   const ModelConfig& config() const { return config_; }
   const char* isa() const { return kernels_.name; }
   int num_threads() const { return num_threads_; }

@@ -10,6 +10,8 @@ cached. ``Encoder`` runs encoder-only models, ``Generator`` decoder-only ones. E
 from ``Error``. Nothing here imports onnx before a model is read.
 """
 
+from pyengine import interpreters as interpreters  # refuses one that the extension cannot be in
+
 try:
     from pyengine import _core as _core
 except ImportError as error:

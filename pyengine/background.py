@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pyengine import _core
+from pyengine import _core, exits, forks
 from pyengine.errors import ForkedError
 
 Result = TypeVar("Result")
@@ -53,6 +53,7 @@ class Call(threading.Thread, Generic[Result]):
         """Wait for the result, or raise what the work raised."""
         self.wait()
         if self._error is not None:
+            exits.end_daemon()
             raise self._error
         if not self._results:  # the thread does not exist in a forked child
             raise ForkedError("the process forked while this stream was at work; start another")
@@ -62,9 +63,13 @@ class Call(threading.Thread, Generic[Result]):
 _at_work: set[Call[Any]] = set()
 
 
+forks.in_child(_at_work.clear)
+
+
 @atexit.register
 def _end_all() -> None:
     """End what runs for streams that nobody closed, while threads can still end."""
+    exits.begin()
     end(tuple(_at_work))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pyengine import _core
+from pyengine import _core, forks
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
 from pyengine.loading import Loaded, Settings, checked, checked_batch_size, load
@@ -55,7 +54,7 @@ class LoadedModel:
         self._snapshot = self._loaded.snapshot
         self._batch_size = settings.batch_size
         self._tokenizer: Tokenizer | None = None
-        self._lock = threading.Lock()
+        self._lock = forks.ForkSafeLock()
 
     def close(self) -> None:
         """Let the model go; its memory is free once calls in other threads end. May be repeated."""
@@ -172,6 +171,14 @@ class LoadedModel:
         return self._open().engine.isa
 
     @property
+    def lost_at_fork(self) -> bool:
+        """Whether this is a forked child, and the parent was computing with the model at the fork.
+
+        Its calls raise ForkedError then: load it again.
+        """
+        return self._loaded is not None and self._loaded.engine.lost_at_fork
+
+    @property
     def engine(self) -> _core.Engine:
         """The C++ engine, for verification and tests: arrays in, arrays out, nothing checked."""
         return self._open().engine
@@ -204,9 +211,10 @@ class LoadedModel:
         return sound
 
     def _get_tokenizer(self) -> Tokenizer:
-        with self._lock:
+        with self._lock.held():
             if self._tokenizer is None:
-                from pyengine.text import load_tokenizer
+                with forks.held_off:
+                    from pyengine.text import load_tokenizer
 
                 with self._snapshot.reading():
                     self._tokenizer = load_tokenizer(self.path, self._model.raw_config)

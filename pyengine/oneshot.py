@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from pyengine import forks
 from pyengine.errors import OptionError
 from pyengine.inputs import checked_texts
 from pyengine.loading import checked_folder
@@ -32,16 +32,16 @@ class TranslatorCache:
     def __init__(self, capacity: int = MAX_TRANSLATORS) -> None:
         self._capacity = capacity
         self._translators: OrderedDict[_Key, Translator] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = forks.ForkSafeLock()
 
     def get(self, model: str | os.PathLike[str], settings: dict[str, Any]) -> Translator:
         """Return the translator of a folder, loading it the first time."""
         # By what is written, since a wrong setting may be unhashable.
         chosen = repr([settings.get(name) for name in SETTING_NAMES])
         key = (checked_folder(model).resolve(), chosen)
-        with self._lock:  # held while loading: two threads must not load the same model twice
+        with self._lock.held():  # also while loading: two threads must not load a model twice
             translator = self._translators.get(key)
-            if translator is None:
+            if translator is None or translator.lost_at_fork:
                 translator = Translator(model, **settings)
                 self._translators[key] = translator
             self._translators.move_to_end(key)
@@ -51,17 +51,11 @@ class TranslatorCache:
 
     def clear(self) -> None:
         """Forget every translator."""
-        with self._lock:
+        with self._lock.held():
             self._translators.clear()
-
-    def renew_lock(self) -> None:
-        """In a forked child, where another thread of the parent may hold the lock for ever."""
-        self._lock = threading.Lock()
 
 
 cache = TranslatorCache()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=cache.renew_lock)
 
 
 @overload

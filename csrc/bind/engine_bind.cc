@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "bind/weights_bind.h"
+#include "bind/without_gil.h"
 #include "cpu/isa.h"
 #include "engine.h"
 
@@ -21,21 +22,6 @@ namespace {
 using Ids = py::array_t<std::int32_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Floats = py::array_t<float, py::array::c_style>;
-
-// Runs `work` without the interpreter's lock. Not with pybind11's guard: taking the lock back while the
-// interpreter exits ends the thread by unwinding it, which a destructor would turn into an abort.
-template <class Work>
-void without_gil(Work work) {
-  PyThreadState* state = PyEval_SaveThread();
-  std::exception_ptr error;
-  try {
-    work();
-  } catch (...) {
-    error = std::current_exception();
-  }
-  PyEval_RestoreThread(state);
-  if (error) std::rethrow_exception(error);
-}
 
 // Set by one thread to end the call of another, which then raises RuntimeError.
 class StopFlag {
@@ -293,6 +279,7 @@ void bind_engine(py::module_& m) {
            py::arg("token_types") = Ids(0))
       .def("classify", &classify_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
            py::arg("token_types") = Ids(0))
+      .def_property_readonly("lost_at_fork", &Engine::is_lost)
       .def_property_readonly("isa", &Engine::isa)
       .def_property_readonly("num_threads", &Engine::num_threads)
       .def_property_readonly("weight_bytes", &Engine::weight_bytes);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "bind/without_gil.h"
 #include "model/mapped_weights.h"
 #include "model/shortlist.h"
 
@@ -121,8 +122,7 @@ py::array_t<std::uint32_t> checksums(const py::buffer& buffer, std::size_t secti
   const std::size_t num_sections = (bytes.size() + section_bytes - 1) / section_bytes;
   py::array_t<std::uint32_t> found(static_cast<py::ssize_t>(num_sections));
   const std::span<std::uint32_t> sums(found.mutable_data(), num_sections);
-  const py::gil_scoped_release unlocked;
-  crc32c_of_sections(bytes, section_bytes, num_threads, sums);
+  without_gil([&] { crc32c_of_sections(bytes, section_bytes, num_threads, sums); });
   return found;
 }
 

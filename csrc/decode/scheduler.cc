@@ -41,10 +41,12 @@ Scheduler::Inside::Inside(std::atomic<Callers>& callers) : callers_(callers) {
   const auto now = static_cast<std::uint32_t>(fork_count());
   Callers seen = callers_.load(), next;
   do {
-    if (seen.fork_count != now && seen.count > 0) throw ForkedAtWork();
+    if (seen.lost(now)) throw ForkedAtWork();
     next = {now, seen.count + 1};
   } while (!callers_.compare_exchange_weak(seen, next));
 }
+
+bool Scheduler::is_lost() const { return callers_.load().lost(static_cast<std::uint32_t>(fork_count())); }
 
 Scheduler::Inside::~Inside() {
   Callers seen = callers_.load();

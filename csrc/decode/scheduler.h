@@ -66,6 +66,9 @@ class Scheduler {
   // job.start() threw. Throws ForkedAtWork in such a child.
   void run(Job& job, int batch_size, Poll interrupted);
 
+  // Whether every call throws ForkedAtWork.
+  bool is_lost() const;
+
  private:
   struct Call {
     Job& job;
@@ -86,6 +89,9 @@ class Scheduler {
   struct Callers {
     std::uint32_t fork_count;
     std::uint32_t count;
+
+    // Whether they were inside when this process was forked from theirs.
+    bool lost(std::uint32_t now) const { return fork_count != now && count > 0; }
   };
 
   // Its thread counts as inside while it exists. Throws ForkedAtWork where the process forked while others

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pyengine import forks
 from pyengine.errors import InputTypeError, OptionError
 
 _BRACKETS = re.compile(r"(?:>>|<2|__)?([\w-]+?)(?:<<|>|__)?", re.ASCII)
@@ -49,7 +50,8 @@ def language_tag(code: str) -> str | None:
     """
     if code in _PLAIN:
         return code
-    import langcodes  # 0.1 s, most of it tables
+    with forks.held_off:
+        import langcodes  # 0.1 s, most of it tables
 
     plain = _BRACKETS.fullmatch(code.strip())
     if plain is None:
@@ -92,7 +94,8 @@ def nearest_tag(tag: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if tag in known:
         return tag
-    import langcodes
+    with forks.held_off:
+        import langcodes
 
     language = primary_language(tag)
     near = {other: langcodes.tag_distance(tag, other) for other in known}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from pyengine import forks
 from pyengine.errors import ModelFormatError
 from pyengine.models.source_file import open_source
 
@@ -87,7 +88,8 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
     Raises:
         ModelFormatError: the file is truncated, or no ONNX file.
     """
-    import onnx  # ~100 ms, paid only when a model is read
+    with forks.held_off:
+        import onnx  # ~100 ms, paid only when a model is read
 
     try:
         with open_source(path) as file:

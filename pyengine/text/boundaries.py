@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from pyengine import forks
 from pyengine.text.sentence_exceptions import Exceptions, exceptions_of, final_pattern
 
 WINDOW = 2048
@@ -93,7 +94,8 @@ def _library_cuts(line: str, language: str) -> Iterator[int]:
 
 def _segment(window: str, language: str) -> Iterator[int]:
     """The ends of the sentences of a window, as the library sees them."""
-    import sentencex
+    with forks.held_off:
+        import sentencex
 
     end = 0
     for sentence in sentencex.segment(language, window):

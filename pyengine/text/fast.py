@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyengine import forks
 from pyengine.errors import ModelFormatError
 from pyengine.models.source_file import read_source
 from pyengine.text.fast_classes import apply_settings, lowercase_first
@@ -36,7 +37,8 @@ class FastTokenizer(Tokenizer):
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
-        import tokenizers  # 3 MB, which the other kinds do without
+        with forks.held_off:
+            import tokenizers  # 3 MB, which the other kinds do without
 
         self._path = folder / "tokenizer.json"
         special = read_special_tokens(folder, {})

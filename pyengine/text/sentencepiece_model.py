@@ -13,6 +13,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor
 
 from pyengine.errors import ModelFormatError
+from pyengine.exits import guarded_calls
 from pyengine.models.binary_file import read_file
 
 
@@ -30,8 +31,8 @@ class SentencePieceModel:
 
     def __init__(self, path: Path, overrides: bytes = b"") -> None:
         self.path = path
-        self._processor = SentencePieceProcessor()
         with self._naming_the_file():
+            self._processor = SentencePieceProcessor()
             self._processor.LoadFromSerializedProto(read_file(path) + overrides)
 
     def __len__(self) -> int:
@@ -83,8 +84,10 @@ class SentencePieceModel:
 
     @contextmanager
     def _naming_the_file(self) -> Iterator[None]:
+        """Around every call of the library, whose wrapper lets the interpreter's lock go."""
         try:
-            yield
+            with guarded_calls:
+                yield
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
             raise ModelFormatError(
                 f"{self.path}: expected a SentencePiece model, but: {error}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import warnings
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from pyengine import (
     TruncationWarning,
     _core,
     loading,
-    oneshot,
 )
 
 from .conftest import SENTENCES, run_python
@@ -330,16 +328,6 @@ def test_doctests() -> None:
         path = Path(pyengine.__file__).with_name(f"{module}.py")
         done = run_python(["-m", "doctest", str(path)])
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_a_child_forked_while_a_model_loads_can_use_the_cache(ids_model: Path) -> None:
-    with oneshot.cache._lock:  # as while another thread loads
-        child = os.fork()
-        if child == 0:
-            signal.alarm(600)  # rather than wait for ever
-            translator = oneshot.cache.get(ids_model, {"threads": 1})
-            os._exit(0 if translator.generate([[12, 7, 0]]) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_more_cores_than_the_core_can_use(ids_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
