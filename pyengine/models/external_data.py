@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     import onnx
 
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
-_HASH = re.compile(r"(?=[A-Za-z]*[0-9])[0-9A-Za-z]{30,}")
-"""In the name of a file or folder of a store. MD5 has 32 hexadecimal digits, of which DVC takes
-two for a folder; Nix writes 32 of base 32; SHA-1 has 40, SHA-256 has 64. Nobody can point such a
-name at a file whose content they do not know."""
+_ADDRESS = (
+    r"(?:[^/]{1,3}/){0,2}[^/]*(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{30,}[^/]*(?:/.*)?"
+)
+"""Where a store keeps a file: under a hash, perhaps in folders of its first digits. MD5 has 32
+hexadecimal digits, of which DVC takes two for a folder; Nix writes 32 of base 32; SHA-1 has 40,
+SHA-256 has 64. Nobody can aim such a name at a file whose content they do not know."""
+_IN_STORE = re.compile(_ADDRESS)
+_KNOWN_STORE = re.compile(
+    rf".*/(?:\.git/annex/objects|\.dvc/cache|files/md5|(?:nix|gnu)/store)/{_ADDRESS}"
+)
+"""Of git-annex, DVC, Nix and Guix, where the ONNX file may be a plain one: it is small."""
 
 
 def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:
@@ -82,16 +89,17 @@ def _find(location: str, model_path: Path) -> Path | None:
 
 def _is_own(real_path: Path, model_path: Path) -> bool:
     """Whether a file, links followed, is the model's: it lies in its folder, or beside or below
-    the real ONNX file, or both of them lie in one store under hashes.
+    the real ONNX file, or in a store.
     """
     real_model = model_path.resolve()
     folders = (model_path.parent.resolve(), real_model.parent)
     if any(real_path.is_relative_to(folder) for folder in folders):
         return True
+    if _KNOWN_STORE.fullmatch(real_path.as_posix()):
+        return True
     store = os.path.commonpath([real_path, real_model])
-    return all(
-        any(map(_HASH.search, path.relative_to(store).parts)) for path in (real_path, real_model)
-    )
+    addresses = (path.relative_to(store).as_posix() for path in (real_path, real_model))
+    return all(map(_IN_STORE.fullmatch, addresses))
 
 
 def _number(text: str, what: str) -> int:

@@ -128,6 +128,18 @@ STORES = {
     ),
     "Nix, a folder": (f"store/{SHA256[:32]}-opus/m.onnx", f"store/{SHA256[:32]}-opus/weights.bin"),
     "Nix, files": (f"store/{SHA256[:32]}-encoder.onnx", f"store/{SHA256_OTHER[:32]}-w/weights.bin"),
+    "git-annex, the data alone": (
+        "model/encoder_model.onnx",
+        f".git/annex/objects/f5a/0b1/SHA256E-s9--{SHA256}.bin/SHA256E-s9--{SHA256}.bin",
+    ),
+    "DVC, the data alone": (
+        "model/encoder_model.onnx",
+        f"model/../.dvc/cache/files/md5/{SHA256[:2]}/{SHA256[2:32]}",
+    ),
+    "a cache of DVC elsewhere, the data alone": (
+        "model/encoder_model.onnx",
+        f"shared/files/md5/{SHA256[:2]}/{SHA256[2:32]}",
+    ),
     "plain folder": ("real/encoder.onnx", "real/below/weights.bin"),
 }
 
@@ -150,6 +162,11 @@ def test_external_data_in_a_folder_of_links(tmp_path: Path, places: tuple[str, s
         (f"a/{SHA256}/m.onnx", ".ssh/id_rsa"),
         ("a/m.onnx", f"b/{SHA256}"),
         ("store/a/m.onnx", "store/b/weights.bin"),
+        (f"R/{SHA256}/m.onnx", f".gnupg/private-keys-v1.d/{SHA256[:40]}.key"),
+        ("model/encoder_model.onnx", f".gnupg/private-keys-v1.d/{SHA256[:40]}.key"),
+        ("model/encoder_model.onnx", f"blobs/{SHA256}"),
+        ("model/encoder_model.onnx", ".git/annex/objects/config"),
+        ("model/encoder_model.onnx", f".git/config/{'a' * 40}"),
     ],
 )
 def test_external_data_in_a_folder_of_links_and_outside(
