@@ -29,6 +29,16 @@ _PLAIN = frozenset(
 )
 """The codes of two letters that are tags as they stand: for most calls, langcodes stays out."""
 
+GROUPS = frozenset(
+    "aav afa alg alv apa aqa aql art ath auf aus awd azc bad bai bat ber bih bnt btk cai cau cba "
+    "ccn ccs cdc cdd cel cmc cpe cpf cpp crp csu cus day dmn dra egx esx euq fiu fox gem gme gmq "
+    "gmw grk hmx hok hyx iir ijo inc ine ira iro itc jpx kar kdo khi kro map mkh mno mul mun myn "
+    "nah nai ngf nic nub omq omv oto paa phi plf poz pqe pqw pra qwe roa sai sal sdv sem sgn sio "
+    "sit sla smi son sqj ssa syd tai tbq trk tup tut tuw urj wak wen xgn xnd ypk zhx zle zls zlw "
+    "znd".split()
+)
+"""ISO 639-5's codes of groups of languages, which OPUS-MT's names hold, and that of several."""
+
 _NO_REGION = "-xx"
 """At the end of mBART's codes of languages that it gives no country."""
 

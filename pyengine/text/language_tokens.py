@@ -15,9 +15,11 @@ class Languages(ABC):
     Attributes:
         codes: of all languages, sorted.
         num_final: tokens at the end of a source that truncation keeps.
+        tells_source: whether the model is told the source language, not only the target.
     """
 
     num_final = 1
+    tells_source = False
 
     def __init__(self, codes: Iterable[str]) -> None:
         self.codes = tuple(sorted(codes))
@@ -58,6 +60,8 @@ class LanguageTokens(Languages):
         default: the source language where none is given.
         language_first: ``[language] X </s>``; otherwise ``X </s> [language]``.
     """
+
+    tells_source = True
 
     def __init__(
         self, ids: Mapping[str, int], end_id: int, default: str, language_first: bool

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyengine.errors import TokenizerMissingError
 from pyengine.models.firefox_files import find_firefox_files
+from pyengine.models.languages import languages_of
 from pyengine.models.sentence_modules import lowercases
 from pyengine.models.source_file import is_source
 from pyengine.text import fast, m2m_100, marian, multilingual, numbered_pieces, spiece
@@ -95,7 +96,12 @@ def load_tokenizer(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
         ModelFormatError: a tokenizer file is damaged or not this model's; the message names it.
         UnsupportedModelError: the folder asks for what its tokenizer does not do.
     """
-    folder = Path(folder)
+    tokenizer = _load(Path(folder), raw_config)
+    tokenizer.pair = languages_of(Path(folder))
+    return tokenizer
+
+
+def _load(folder: Path, raw_config: dict[str, Any]) -> Tokenizer:
     if files := find_firefox_files(folder):
         return spiece.SpieceTokenizer(files.source_vocab, files.target_vocab, raw_config)
     for family in FAMILIES:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pyengine import _ragged
 from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError
+from pyengine.models.language_codes import GROUPS, checked_language, nearest_tag
 from pyengine.text.language_tokens import Languages
 from pyengine.text.surrogates import replace_lone_surrogates
 
@@ -37,11 +38,13 @@ class Tokenizer(ABC):
 
     Attributes:
         languages: of a multilingual model's tokenizer; ``None`` for any other.
+        pair: source and target language, where the folder's files or name say.
         unknown_ids: ids that stand for text which the vocabulary lacks: the unknown token, and
             tokens of single bytes.
     """
 
     languages: Languages | None = None
+    pair: tuple[str, str] | None = None
     unknown_ids: frozenset[int] = frozenset()
     _clean_up = False  # whether decoding removes spaces before English punctuation
 
@@ -112,15 +115,37 @@ class Tokenizer(ABC):
         return 1 if self.languages is None else self.languages.num_final
 
     def check_languages(self, source: str | None, target: str | None) -> None:
-        """Raises OptionError for a language that the model does not know, or is not told."""
-        for name, code in (("source", source), ("target", target)):
-            if code is None:
-                continue
+        """Raises OptionError for a language that the model does not translate from, or into.
+
+        A model that is not told a language has one of its own, or those of a group.
+        """
+        told = self.languages
+        if source is not None:
+            if told is not None and told.tells_source:
+                told.check("source", source)
+            else:
+                self._check_own("source", source)
+        if target is not None:
+            if told is not None:
+                told.check("target", target)
+            else:
+                self._check_own("target", target)
+
+    def _check_own(self, name: str, code: str) -> None:
+        tag = checked_language(name, code)
+        if self.pair is None:
             if self.languages is None:
                 raise OptionError(
-                    f"{name}: found {code!r:.40}, expected None: the model is not told languages"
+                    f"{name}: found {code!r:.40}, expected None: the model is not told languages, "
+                    "and its folder names none"
                 )
-            self.languages.check(name, code)
+            return
+        own = self.pair[0 if name == "source" else 1]
+        if own not in GROUPS and nearest_tag(tag, [own]) is None:
+            raise OptionError(
+                f"{name}: found {code!r:.40}, expected {own!r}: "
+                f"the model translates {self.pair[0]} to {self.pair[1]}"
+            )
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, without special tokens (end, padding, unknown and so on).

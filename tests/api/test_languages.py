@@ -11,6 +11,7 @@ import pytest
 import pyengine
 from pyengine import Translator
 from pyengine.errors import InputTypeError, OptionError
+from pyengine.text import load_tokenizer
 
 from .conftest import FIXTURES, Cli
 
@@ -98,11 +99,65 @@ def test_a_language_that_the_model_lacks(
         translator.translate("the dog", source=3)
 
 
-def test_a_model_that_is_not_told_languages(text_translator: Translator) -> None:
+def test_a_model_of_two_languages_takes_its_own(text_translator: Translator, cli: Cli) -> None:
+    text = "A dog runs. Two women talk."
     assert text_translator.languages == ()
-    for languages in ({"source": "en"}, {"target": "de"}):
-        with pytest.raises(OptionError, match="the model is not told languages"):
-            text_translator.translate("A dog runs.", **languages)
+    expected = text_translator.translate(text)
+    assert text_translator.encode(text, source="en") == text_translator.encode(text)
+    for languages in (
+        {"source": "en", "target": "de"},
+        {"source": "eng_Latn"},
+        {"target": "de-AT"},
+        {"source": "en_GB", "target": "deu"},
+    ):
+        assert text_translator.translate(text, **languages) == expected
+        assert list(text_translator.translate_iter([text], **languages)) == [expected]
+        assert pyengine.translate(text, model=text_translator.path, **languages) == expected
+    own = ("--from", "en", "--to", "de")
+    done = cli("translate", "--model", text_translator.path, *own, text)
+    assert (done.returncode, done.stdout) == (0, f"{expected}\n")
+
+
+@pytest.mark.parametrize(
+    ("languages", "message"),
+    [
+        ({"source": "fr"}, "source: found 'fr', expected 'en': the model translates en to de"),
+        ({"target": "fr_FR"}, "target: found 'fr_FR', expected 'de': the model translates en to"),
+        ({"source": "de", "target": "en"}, "source: found 'de', expected 'en'"),
+        ({"source": "klingon"}, "source: found 'klingon', expected the code of a language"),
+    ],
+)
+def test_a_model_of_two_languages_refuses_others(
+    text_translator: Translator, languages: dict[str, str], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        text_translator.translate("A dog runs.", **languages)
+    with pytest.raises(OptionError, match=message):
+        text_translator.encode("A dog runs.", **languages)
+
+
+def test_a_model_that_is_told_its_target_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "opus-mt-en-roa"
+    shutil.copytree(FIXTURES / "tokenizers" / "marian-multi", folder)
+    tokenizer = load_tokenizer(folder, {})
+    assert tokenizer.languages is not None
+    code = tokenizer.languages.codes[0]
+    assert tokenizer.pair is not None
+    source = tokenizer.pair[0]
+    assert tokenizer.encode_batch(["a"], source, code) == tokenizer.encode_batch(["a"], None, code)
+    with pytest.raises(OptionError, match=f"source: found 'ja', expected '{source}'"):
+        tokenizer.check_languages("ja", code)
+    with pytest.raises(OptionError, match="target: found 'zz', expected one of the model's"):
+        tokenizer.check_languages(None, "zz")
+
+
+def test_a_model_whose_folder_names_no_languages(text_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").symlink_to(text_model)
+    with (
+        Translator(tmp_path / "mine", threads=1) as translator,
+        pytest.raises(OptionError, match="not told languages, and its folder names none"),
+    ):
+        translator.translate("A dog runs.", source="en")
 
 
 def test_command_line(translator: Translator, folder: Path, cli: Cli) -> None:
