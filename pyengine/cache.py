@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import sys
+import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _SECOND = 10**9
 _BLOCK = 1 << 21  # bytes read at once, a multiple of a section
+_DAY = 86_400  # seconds
 _NOTE = ".files"
 _NOTE_SIZE = 1 << 20  # bytes; far more than the names of a model's files take
 
@@ -160,6 +162,13 @@ def is_current(file: PackedFile, model: ModelFolder) -> bool:
 def note_of(packed: Path) -> Path:
     """The file beside a packed one with other states of the model's files that have its content."""
     return packed.with_name(f"{packed.name}{_NOTE}")
+
+
+def note_use(path: Path) -> None:
+    """Remember the day on which a packed file was used, as its modification time."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _DAY:
+            os.utime(path)
 
 
 def _may_be_same(packed: FileState, found: FileState) -> bool:

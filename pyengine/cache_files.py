@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ _UNLIMITED = "unlimited"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*(?:([KMGT])i?)?B?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _NAME = re.compile(r".+-[0-9a-f]{8}\.packed")
-_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,6 @@ def bound(cache_dir: Path, newest: Path) -> None:
     limit = cache_limit()
     room = None if limit is None else max(0, limit - sum(file.size for file in own))
     remove(beyond([file for file in files if file.path != newest], room))
-
-
-def note_use(path: Path) -> None:
-    """Remember the day on which a packed file was used, as its modification time."""
-    with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime > _DAY:
-            os.utime(path)
 
 
 def cache_limit() -> int | None:

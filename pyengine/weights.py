@@ -17,10 +17,10 @@ from pyengine.cache import (
     is_current,
     is_safe,
     needs_candidate_table,
+    note_use,
     packed_path,
     trusted_owners,
 )
-from pyengine.cache_files import bound, note_use
 from pyengine.errors import ModelFormatError
 from pyengine.packed_file import (
     FileStates,
@@ -168,6 +168,8 @@ def store_weights(
     header = header_for(arrays, key, files, checksums, weights.parameters)
     write_packed(path, header, arrays, mode & 0o666)
     if not for_all:
+        from pyengine.cache_files import bound  # not for a load that finds what it looks for
+
         bound(cache_dir, path)
     return dataclasses.replace(weights, cache_file=path)
 

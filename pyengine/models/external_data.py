@@ -19,18 +19,15 @@ from pyengine.models.storage import Span
 if TYPE_CHECKING:
     import onnx
 
-_INTEGER = re.compile(r"-?[0-9]{1,30}")
+_INTEGER = r"-?[0-9]{1,30}"
 _ADDRESS = (
     r"(?:[^/]{1,3}/){0,2}[^/]*(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{30,}[^/]*(?:/.*)?"
 )
 """Where a store keeps a file: under a hash, perhaps in folders of its first digits. MD5 has 32
 hexadecimal digits, of which DVC takes two for a folder; Nix writes 32 of base 32; SHA-1 has 40,
 SHA-256 has 64. Nobody can aim such a name at a file whose content they do not know."""
-_IN_STORE = re.compile(_ADDRESS)
-_KNOWN_STORE = re.compile(
-    rf".*/(?:\.git/annex/objects|\.dvc/cache|files/md5|(?:nix|gnu)/store)/{_ADDRESS}"
-)
-"""Of git-annex, DVC, Nix and Guix, where the ONNX file may be a plain one: it is small."""
+_IN_KNOWN_STORE = rf".*/(?:\.git/annex/objects|\.dvc/cache|files/md5|(?:nix|gnu)/store)/{_ADDRESS}"
+"""That of git-annex, DVC, Nix and Guix, where the ONNX file may be a plain one: it is small."""
 
 
 def external_span(tensor: onnx.TensorProto, model_path: Path, num_bytes: int) -> Span:
@@ -95,14 +92,14 @@ def _is_own(real_path: Path, model_path: Path) -> bool:
     folders = (model_path.parent.resolve(), real_model.parent)
     if any(real_path.is_relative_to(folder) for folder in folders):
         return True
-    if _KNOWN_STORE.fullmatch(real_path.as_posix()):
+    if re.fullmatch(_IN_KNOWN_STORE, real_path.as_posix()):
         return True
     store = os.path.commonpath([real_path, real_model])
     addresses = (path.relative_to(store).as_posix() for path in (real_path, real_model))
-    return all(map(_IN_STORE.fullmatch, addresses))
+    return all(re.fullmatch(_ADDRESS, address) for address in addresses)
 
 
 def _number(text: str, what: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    if not re.fullmatch(_INTEGER, text):
         raise ModelFormatError(f"{what} cannot be read ({text!r:.40} is no number of bytes)")
     return int(text)
