@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pyengine.errors import InputError, OptionError
 from pyengine.inputs import is_blank
-from pyengine.models.languages import sentence_language
+from pyengine.models.languages import told_language
 from pyengine.text.sentences import SplitText, split_text
 
 if TYPE_CHECKING:
@@ -100,13 +99,15 @@ def checked_splitter(
     """
     check_boolean("split", split)
     check_boolean("truncate", truncate)
-    rules = partial(sentence_language, translator.path, language, wording.source)
-    if language is not None:
-        rules()  # an error shows at once; else the folder's files are asked where it matters
+    told = told_language(language, wording.source)
     if not split or _reads_whole_texts(translator, wording):
         return None
     if truncate:
         raise OptionError("truncate: found True, expected False unless split=False")
+
+    def rules() -> str:
+        return told or translator.source_language  # which asks the folder's files
+
     return SentenceSplitter(rules, _max_tokens(translator, wording))
 
 

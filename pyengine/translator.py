@@ -13,7 +13,7 @@ from pyengine import _core, _ragged, stream
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError, InputTypeError
 from pyengine.inputs import checked_text, checked_texts, packed
-from pyengine.models.languages import languages_of
+from pyengine.models.languages import languages_of, source_language_of
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, one_hypothesis, resolve_options
 from pyengine.wording import Wording
@@ -394,6 +394,11 @@ class Translator(DecoderModel):
     def folder_languages(self) -> tuple[str, str] | None:
         """Codes of the source and the target language, where the folder's files or name say."""
         return languages_of(self.path)
+
+    @cached_property
+    def source_language(self) -> str:
+        """The language that the model reads unless a call says otherwise, such as "en"."""
+        return source_language_of(self.path)
 
     @property
     def max_source_length(self) -> int:

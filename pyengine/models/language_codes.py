@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from pyengine import forks
@@ -46,6 +47,7 @@ MAX_DISTANCE = 5
 """Between tags that stand for one another: en-GB and en-US, or no and nb; sr and hr are 9 apart."""
 
 
+@lru_cache(maxsize=256)
 def language_tag(code: str) -> str | None:
     """The tag of a code: "de" for ``deu_Latn``, "zh-Hant" for ``zho_Hant``, "pt-BR" for ``pt_br``.
 

@@ -40,29 +40,34 @@ def languages_of(folder: Path) -> tuple[str, str] | None:
     )
 
 
-def sentence_language(folder: Path, language: Any, source: str | None) -> str:
-    """The language, without region and script, whose rules say where the sentences of a text end.
+def source_language_of(folder: Path) -> str:
+    """The language, without region and script, that a folder's model reads unless told otherwise.
+
+    The first that is there: ``src_lang`` of ``tokenizer_config.json``, as multilingual folders have
+    it, its ``source_lang``, the source of :func:`languages_of`, "en".
+    """
+    settings = _tokenizer_settings(folder)
+    for code in (settings.get("src_lang"), settings.get("source_lang")):
+        if isinstance(code, str) and (tag := language_tag(code)):
+            return primary_language(tag)
+    source, _ = languages_of(folder) or ("en", "")
+    return primary_language(source)
+
+
+def told_language(language: Any, source: str | None) -> str | None:
+    """The language, without region and script, that a call says its texts are in.
 
     Args:
-        folder: of the model.
-        language: what a call says of the text, in any form of code; ``None``: nothing.
-        source: what a call says to the model, as the model calls it.
-
-    Returns:
-        The first that is there: ``language``, ``source``, ``src_lang`` of the folder's
-        ``tokenizer_config.json``, its ``source_lang``, the source of :func:`languages_of`, "en".
+        language: what the call says of the text, in any form of code; ``None``: nothing.
+        source: what it says to the model, as the model calls it.
 
     Raises:
         InputTypeError, OptionError: ``language`` is no language's code.
     """
     if language is not None:
         return primary_language(checked_language("language", language))
-    settings = _tokenizer_settings(folder)
-    for code in (source, settings.get("src_lang"), settings.get("source_lang")):
-        if isinstance(code, str) and (tag := language_tag(code)):
-            return primary_language(tag)
-    source, _ = languages_of(folder) or ("en", "")
-    return primary_language(source)
+    tag = language_tag(source) if source else None
+    return primary_language(tag) if tag else None
 
 
 def _tokenizer_settings(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 from pyengine.errors import InputTypeError, OptionError
+from pyengine.models.language_codes import language_tag, nearest_tag
 
 
 class Languages(ABC):
@@ -30,12 +31,21 @@ class Languages(ABC):
             found = type(code).__name__
             raise InputTypeError(f"{name}: expected the code of a language, found {found}")
         if code not in self.codes:
-            near = difflib.get_close_matches(code, self.codes, n=3, cutoff=0.4)
-            known = f"such as {', '.join(near or self.codes[:3])}"
+            known = f"such as {', '.join(self._near(code))}"
             raise OptionError(
                 f"{name}: found {code!r:.40}, expected one of the model's {len(self.codes)} "
                 f"languages, {known}"
             )
+
+    def _near(self, code: str) -> list[str]:
+        """What the model may call a language: the same one, those written alike, or any."""
+        tags = {language_tag(own) or own: own for own in reversed(self.codes)}
+        tag = language_tag(code)
+        same = nearest_tag(tag, tags) if tag else None
+        if same is not None:
+            return [tags[same]]
+        alike = difflib.get_close_matches(code, self.codes, n=3, cutoff=0.4)
+        return alike or list(self.codes[:3])
 
     @abstractmethod
     def prefixed(self, text: str, target: str | None) -> str:

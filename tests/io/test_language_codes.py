@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 from itertools import product
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 import langcodes
 import pytest
 
+from pyengine import translator
 from pyengine.errors import InputTypeError, OptionError
 from pyengine.models import language_codes
 from pyengine.models.firefox_files import FirefoxFiles
 from pyengine.models.language_codes import checked_language, language_tag, nearest_tag
-from pyengine.models.languages import languages_of, sentence_language
+from pyengine.models.languages import languages_of, source_language_of, told_language
 from pyengine.text import load_tokenizer
 
-TOKENIZERS = Path(__file__).parents[1] / "fixtures" / "tokenizers"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+TOKENIZERS = FIXTURES / "tokenizers"
 
 ALPHA_2 = {  # of NLLB's codes, those whose ISO 639-1 code is not that of their own ISO 639-3 code
     "als": "sq", "arb": "ar", "ayr": "ay", "azj": "az", "gaz": "om", "khk": "mn", "kmr": "ku",
@@ -95,6 +98,28 @@ def test_codes_that_need_no_library_are_those_that_it_leaves_alone() -> None:
     assert plain == language_codes._PLAIN
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "own"),
+    [
+        ("nllb", "de", "deu_Latn"),
+        ("nllb", "zh", "zho_Hans"),
+        ("nllb", "zh_TW", "zho_Hant"),
+        ("nllb", "ar", "arb_Arab"),
+        ("nllb", "fa", "pes_Arab"),
+        ("nllb", "no", "nob_Latn"),
+        ("nllb", "klingon", "[a-z]{3}_[A-Z][a-z]{3}"),
+        ("mbart50", "fra_Latn", "fr_XX"),
+        ("m2m", "por_Latn", "pt"),
+        ("m2m", "nso", "ns"),
+    ],
+)
+def test_an_error_says_what_the_model_calls_a_language(name: str, code: str, own: str) -> None:
+    config = json.loads((TOKENIZERS / name / "config.json").read_text("utf-8"))
+    tokenizer = load_tokenizer(TOKENIZERS / name, config)
+    with pytest.raises(OptionError, match=f"source: found '{code}', .* such as {own}"):
+        tokenizer.check_languages(code, None)
+
+
 def test_nearest() -> None:
     assert nearest_tag("pt", ["en", "pt-BR"]) == "pt-BR"
     assert nearest_tag("pt-PT", ["pt-BR", "pt"]) == "pt"
@@ -148,13 +173,35 @@ def test_the_language_of_the_rules(tmp_path: Path) -> None:
 
     def told(settings: dict[str, object]) -> str:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-        return sentence_language(folder, None, None)
+        return source_language_of(folder)
 
     assert told({}) == "fr"
     assert told({"src_lang": "deu_Latn"}) == "de"
     assert told({"source_lang": "pt_br", "target_lang": "ROMANCE"}) == "pt"
     assert told({"source_lang": "ROMANCE", "target_lang": "en"}) == "fr"
-    told({"src_lang": "deu_Latn"})
-    assert sentence_language(folder, None, "rus_Cyrl") == "ru"
-    assert sentence_language(folder, "zho_Hant", "rus_Cyrl") == "zh"
-    assert sentence_language(tmp_path, None, None) == "en"
+    assert source_language_of(tmp_path) == "en"
+
+
+def test_the_language_that_a_call_tells() -> None:
+    assert told_language("zho_Hant", "rus_Cyrl") == "zh"
+    assert told_language(None, "rus_Cyrl") == "ru"
+    assert told_language(None, None) is told_language(None, "romance") is None
+    with pytest.raises(OptionError, match="language: found 'klingon'"):
+        told_language("klingon", "rus_Cyrl")
+
+
+def test_the_folder_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(
+        translator, "source_language_of", lambda folder: asked.append(folder) or "de"
+    )
+    shutil.copytree(FIXTURES / "multi30k-en-de", tmp_path / "model")
+    with translator.Translator(tmp_path / "model", cache_dir=False, threads=1) as model:
+        texts = ["Am 3. Mai. Ja.", "Der 2. Zug. Ja."]
+        found = model.translate(texts)
+        assert found == [model.translate(text) for text in texts]
+        assert found == [
+            " ".join(model.translate([first, "Ja."], split=False))
+            for first in ("Am 3. Mai.", "Der 2. Zug.")
+        ]
+    assert asked == [tmp_path / "model"]
