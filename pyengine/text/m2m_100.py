@@ -7,12 +7,14 @@ Source: ``M2M100Tokenizer`` in transformers 4.57.6.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 from pyengine.errors import ModelFormatError
 from pyengine.text.language_tokens import LanguageTokens
-from pyengine.text.pieces import PieceTokenizer, read_settings, read_side
+from pyengine.text.pieces import DEFAULT_TOKENS, PieceTokenizer, read_settings, read_side
+from pyengine.text.special_tokens import SpecialTokens, read_special_tokens
 
 FILES = ("sentencepiece.bpe.model", "vocab.json")
 
@@ -35,7 +37,7 @@ class M2M100Tokenizer(PieceTokenizer):
     def __init__(self, folder: Path) -> None:
         settings = read_settings(folder)
         side = read_side(folder, *FILES)
-        super().__init__(folder, side, side)
+        super().__init__(folder, side, side, _with_languages_first(folder))
         ids = {
             code[1]: self._ids[token]
             for token in self._added
@@ -51,3 +53,11 @@ class M2M100Tokenizer(PieceTokenizer):
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return [list(self._encode_one(text)) for text in texts]
+
+
+def _with_languages_first(folder: Path) -> SpecialTokens:
+    """The special tokens in the order of their ids: languages follow the vocabulary, whatever other
+    tokens a folder lists before them."""
+    special = read_special_tokens(folder, DEFAULT_TOKENS)
+    named = sorted(special.named, key=lambda token: not _LANGUAGE.fullmatch(token.content))
+    return dataclasses.replace(special, named=tuple(named))

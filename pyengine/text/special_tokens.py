@@ -7,7 +7,8 @@ Two files of the folder speak of them, and which one counts depends on the age o
   the text, come from ``added_tokens.json`` and from the ``added_tokens`` of ``tokenizer.json``.
 
 Special tokens without a role of their own are a list ``additional_special_tokens`` (until version
-4), a list ``extra_special_tokens`` (from version 5 on), or an object of that name (both).
+4), a list ``extra_special_tokens`` (from version 5 on), or an object of that name (both); also any
+other text whose key ends as that of a role, such as ``image_token`` (from version 5 on).
 
 Source: ``PreTrainedTokenizerBase._from_pretrained`` in transformers 4.57.6 and 5.24.0.
 """
@@ -139,11 +140,17 @@ def _override(config: dict[str, Any], path: Path) -> None:
 
 def _additional_tokens(config: dict[str, Any], path: Path) -> list[Any]:
     """The special tokens without a role: those with a name of their own, then the others."""
+    named = [
+        text
+        for key, text in config.items()
+        if key.endswith("_token") and key not in ROLES and isinstance(text, str)
+    ]
     extra = config.get("extra_special_tokens") or []
     if isinstance(extra, dict):
-        return [*extra.values(), *_token_list("additional_special_tokens", config, path)]
+        named += extra.values()
+        return named + _token_list("additional_special_tokens", config, path)
     extra = _token_list("extra_special_tokens", config, path)
-    return extra or _token_list("additional_special_tokens", config, path)
+    return named + (extra or _token_list("additional_special_tokens", config, path))
 
 
 def _token_list(name: str, config: dict[str, Any], path: Path) -> list[Any]:

@@ -254,6 +254,7 @@ def test_null_settings_count_as_unset(copy: Any, cases: Any) -> None:
     [
         {"extra_special_tokens": ["<new>"]},
         {"extra_special_tokens": {"image_token": "<new>"}},
+        {"image_token": "<new>"},
         {"extra_special_tokens": {}, "additional_special_tokens": ["<new>"]},
         {"extra_special_tokens": None, "additional_special_tokens": ["<new>"]},
     ],
@@ -272,6 +273,17 @@ def test_special_tokens_without_a_role(
     ids = tokenizer.encode("a<new>b")
     assert len(ids) < len(cases[name].tokenizer.encode("a<new>b"))
     assert "<new>" not in tokenizer.decode(ids)
+
+
+def test_added_tokens_do_not_move_the_languages(copy: Any, cases: Any) -> None:
+    folder = copy("m2m")
+    path = folder / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text("utf-8")), "extra_special_tokens": ["<new>"]}
+    path.write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(folder, cases["m2m"].config)
+    text = "the dog runs"
+    assert tokenizer.encode(text) == cases["m2m"].tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode(f"{text}<new>")) == text
 
 
 def test_sampling_is_refused(copy: Any) -> None:
