@@ -129,10 +129,11 @@ class Encoder(LoadedModel):
         names = self._pooling(pooling)
         prefix = self._prompt(prompt, prompt_name)
         packed = self._packed_texts(texts, truncate, prefix)
+        skipped = self._unpooled(prefix, packed.offsets)
         size = len(names) * self.config.hidden_size
         vectors = np.empty((len(packed.offsets) - 1, size), np.float32)
         for item, hidden in self._hidden_states(loaded, packed):
-            vectors[item] = pool(hidden, names)
+            vectors[item] = pool(hidden[skipped:], names)
         if self._sentence.normalize if normalize is None else normalize:
             vectors = normalized(vectors)
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
@@ -266,6 +267,18 @@ class Encoder(LoadedModel):
             known = ", ".join(map(repr, prompts)) or "none, as the folder has no prompts"
             raise OptionError(f"prompt_name: found {name!r:.60}, expected {known}")
         return "" if name is None else prompts[name]
+
+    def _unpooled(self, prompt: str, offsets: Offsets) -> int:
+        """Tokens at the beginning of each text that do not count in its vector: those of a prompt
+        where the folder says so."""
+        if not prompt or self._sentence.pools_prompt:
+            return 0
+        tokenizer = self._get_tokenizer()
+        length = len(tokenizer.encode(prompt)) - tokenizer.num_final
+        short = np.flatnonzero(np.diff(offsets) <= length)
+        if len(short):
+            raise ItemError(int(short[0]), f"found no token behind the {length} of the prompt")
+        return length
 
     @property
     def _max_tokens(self) -> int:

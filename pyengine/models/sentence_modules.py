@@ -53,6 +53,7 @@ class SentenceModules:
         lowercase: whether texts are lowercased first.
         prompts: texts to put before another, by name.
         default_prompt: the name of that which is put there where none is asked for.
+        pools_prompt: whether the tokens of the prompt count in the vector.
         refused: what of it pyengine does not run, as an error says it; ``None``: nothing.
     """
 
@@ -62,6 +63,7 @@ class SentenceModules:
     lowercase: bool = False
     prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default_prompt: str | None = None
+    pools_prompt: bool = True
     refused: str | None = None
 
 
@@ -151,9 +153,7 @@ def _with_pooling(found: SentenceModules, path: Path) -> SentenceModules:
     found = dataclasses.replace(found, pooling=names)
     if unknown := [name for name in names if name not in POOLINGS]:
         return _refuse(found, f"{path.parent.name}: pooling_mode {unknown[0]!r:.60} is not run")
-    if config.get("include_prompt") is False and any(found.prompts.values()):
-        return _refuse(found, f"{path.parent.name}: include_prompt false is not run with prompts")
-    return found
+    return dataclasses.replace(found, pools_prompt=config.get("include_prompt") is not False)
 
 
 def _refuse(found: SentenceModules, message: str) -> SentenceModules:

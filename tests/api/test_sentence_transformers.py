@@ -228,10 +228,17 @@ def test_a_setting_that_is_not_run_is_named(folder: Folder, file: str, content: 
 
 def test_prompts_that_the_pooling_leaves_out(folder: Folder):
     folder.modules("Pooling", include_prompt=False)
-    folder.load().encode(TEXTS[0])
-    folder.write("config_sentence_transformers.json", {"prompts": {"query": "find: "}})
-    with pytest.raises(pyengine.UnsupportedModelError, match="include_prompt false"):
-        folder.load().encode(TEXTS[0])
+    encoder = folder.write("config_sentence_transformers.json", {"prompts": {"q": "a dog "}}).load()
+    (hidden,) = encoder.forward(encoder.tokenize(["a dog runs ."]))
+    found = encoder.encode("runs .", prompt_name="q")
+    assert difference(found[None], hidden[3:].mean(axis=0)[None]) < 1e-6  # start, a, dog
+    assert difference(encoder.encode("a dog runs .")[None], hidden.mean(axis=0)[None]) < 1e-6
+    encoder = folder.write("sentence_bert_config.json", {"max_seq_length": 3}).load()
+    with (
+        pytest.warns(pyengine.TruncationWarning),
+        pytest.raises(pyengine.InputError, match="item 0: found no token behind the 3"),
+    ):
+        encoder.encode(["runs ."], prompt_name="q")
 
 
 @pytest.mark.parametrize(
