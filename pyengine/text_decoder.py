@@ -18,6 +18,7 @@ _MARKS = {  # that of UTF-32 before that of UTF-16 which it begins with
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _MARK = "\ufeff"
+_BLOCK = 1 << 20  # bytes read at once
 
 
 def checked_encoding(name: str | None) -> str | None:
@@ -147,10 +148,14 @@ def read_text(file: BinaryIO, label: str, encoding: str | None = None) -> str:
         InputError: it is no text, or not in its encoding; the message names line and byte.
     """
     decoder = TextDecoder(label, encoding)
-    text = decoder.decode(file.read()) + decoder.decode(b"", final=True)
-    if decoder.error is not None:
-        raise decoder.error
-    return text
+    parts, is_final = [], False
+    while not is_final:  # and no more than that of /dev/zero
+        block = file.read(_BLOCK)
+        is_final = not block
+        parts.append(decoder.decode(block, is_final))
+        if decoder.error is not None:
+            raise decoder.error
+    return "".join(parts)
 
 
 def check_head(file: BinaryIO, label: str) -> None:

@@ -23,7 +23,7 @@ import pyengine
 from pyengine import Translator, cli_input, cli_translate
 from pyengine.cli_input import LineReader, Pace
 from pyengine.info import _decoding_text
-from pyengine.text_decoder import TextDecoder
+from pyengine.text_decoder import TextDecoder, read_text
 
 from .conftest import FIXTURES, SENTENCES, Cli, elsewhere
 
@@ -451,6 +451,17 @@ def test_byte_order_marks_are_obeyed(
     done = cli("translate", "-m", text_model, "-i", path)
     expected = text_translator.translate(["A \u0a0a dog.", "A cat."])
     assert (done.returncode, done.stdout.splitlines()) == (0, expected)
+
+
+def test_a_device_without_an_end_is_not_read_to_its_end() -> None:
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert size > 0
+            return bytes(size)
+
+    with pytest.raises(pyengine.InputError, match=r"/dev/zero:1: found a NUL character"):
+        read_text(Endless(), "/dev/zero")
 
 
 def test_files_that_are_no_text(cli: Cli, text_model: Path, tmp_path: Path) -> None:
