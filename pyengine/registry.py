@@ -82,7 +82,10 @@ def find_route(source: str, target: str) -> list[InstalledModel]:
 
 
 def _model_for(models: list[InstalledModel], source: str, target: str) -> InstalledModel | None:
-    """The first of the models whose languages are the nearest to the two tags."""
+    """The first of the models whose languages are the two tags, or else the nearest to them."""
+    for model in models:
+        if (model.source, model.target) == (source, target):
+            return model  # without langcodes, which takes longer to import than a model to load
     readers = [model for model in models if nearest_tag(source, [model.source])]
     into = nearest_tag(target, [model.target for model in readers])
     pairs = [model for model in readers if model.target == into]

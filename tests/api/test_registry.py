@@ -45,10 +45,13 @@ def test_models_of_the_folder(models: Path) -> None:
     ]
 
 
-def test_routes(models: Path) -> None:
+def test_routes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [model.path.name for model in find_route("en", "de")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("EN_gb", "de-AT")] == ["opus-mt-en-de"]
     assert [model.path.name for model in find_route("fr", "de")] == ["fr-en", "opus-mt-en-de"]
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "nearest_tag", None)  # not called, and langcodes not imported
+        assert [model.path.name for model in find_route("en", "de")] == ["opus-mt-en-de"]
     with pytest.raises(ModelNotFoundError, match=r"'de' to 'fr'.*installed: fr-en, en-cs, en-de"):
         find_route("de", "fr")
     (models / "second_en-fr").symlink_to(models / "fr-en")
