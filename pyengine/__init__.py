@@ -64,3 +64,8 @@ __all__ = [
     "__version__",
     "translate",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names: what completion offers."""
+    return __all__

@@ -179,7 +179,7 @@ class Generator(DecoderModel):
 
             generator.generation_options(max_new_tokens=50).max_added_tokens
         """
-        if options.get("decoder_start_token_id") is not None:
+        if options.get("decoder_start_token_id"):  # 0 stands for none in GenerationOptions
             raise OptionError("decoder_start_token_id: found one, expected none: the prompt starts")
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions, prompted=True)
         return resolve_options(self._model.generation_config, options, limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pyengine import _core, forks
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
 from pyengine.loading import Loaded, Settings, checked, checked_batch_size, load
+from pyengine.option_names import check_settings
 from pyengine.warning import warn
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class LoadedModel:
         cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
         shortlist: bool | None = None,
         variant: str | None = None,
+        **unknown: NoReturn,
     ) -> None:
+        check_settings(type(self).__name__, unknown)
         settings = Settings.checked(
             compute_type, threads, batch_size, isa, cache_dir, shortlist, variant
         )

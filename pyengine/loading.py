@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pyengine.models.source_file import Snapshot
 from pyengine.shortlist import load_shortlist
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+|[A-Za-z][\w.-]*-[\w.-]+")
 
 DEFAULT_BATCH_SIZE = 32
 """Measured, greedy, one thread of an AMD EPYC with AVX-512, tokens/s at 8, 16, 32, 64 and 128: the
@@ -33,6 +36,13 @@ CLASS_NAMES = {
     ("decoder",): "Generator",
 }
 """The class that runs the models which consist of these stacks."""
+
+TASKS = {
+    ("encoder", "decoder"): "text2text-generation-with-past",
+    ("encoder",): "feature-extraction",
+    ("decoder",): "text-generation-with-past",
+}
+"""What Optimum's exporter calls the task of such models."""
 
 COMPUTE_TYPES = ("default", "auto", "float32", "bfloat16", "int8")
 """Values of ``compute_type``."""
@@ -132,6 +142,7 @@ def load(folder: str | os.PathLike[str], settings: Settings, stacks: tuple[str, 
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
+    _check_not_of_hub(checked_folder(folder), TASKS[stacks])
     path = checked_folder(folder)
     snapshot = Snapshot(path)
     with snapshot.reading():
@@ -184,6 +195,18 @@ def _shortlist_of(model: ModelFolder, wanted: bool | None) -> Path | None:
             f"{str(model.path)!r} lacks a lexical shortlist (lex*.bin or lex*.s2t)"
         )
     return None if wanted is False else model.shortlist
+
+
+def _check_not_of_hub(folder: Path, task: str) -> None:
+    """Raises ModelNotFoundError, with what to do, for a name of the Hugging Face Hub."""
+    name = folder.as_posix()
+    is_path = "/" in name and folder.parent.exists()
+    if _HUB_NAME.fullmatch(name) and not is_path and not folder.exists():
+        raise ModelNotFoundError(
+            f"model folder {name!r} does not exist; pyengine downloads nothing: a model of this "
+            "name on the Hugging Face Hub is exported with "
+            f"'optimum-cli export onnx --model {name} --task {task} DIR'"
+        )
 
 
 def checked_folder(folder: Any) -> Path:

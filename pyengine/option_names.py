@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyengine.errors import UnknownOptionError
@@ -58,10 +58,23 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "sampling_topp": "top_p",
     "sampling_temperature": "temperature",
     "truncation": "truncate",
+    **dict.fromkeys(("src_lang", "source_lang", "from_code", "from_lang"), "source"),
+    **dict.fromkeys(("tgt_lang", "target_lang", "to_code", "to_lang"), "target"),
+    "target_prefix": "target",
 }
+TEXT_ARGUMENTS = ("source", "target", "prefix", "split", "truncate", "language", "keep_spans")
+"""Keywords that translate takes beside the options."""
+
 SETTING_NAMES = (
     *("compute_type", "threads", "batch_size", "isa", "cache_dir", "shortlist", "variant"),
 )
+_OTHER_SETTINGS = {  # of CTranslate2, transformers and sentence-transformers
+    **dict.fromkeys(("intra_threads", "inter_threads", "num_threads", "cpu_threads"), "threads"),
+    **dict.fromkeys(("dtype", "torch_dtype", "quantization", "load_in_8bit"), "compute_type"),
+    **dict.fromkeys(("cache_folder", "cache_path"), "cache_dir"),
+    **dict.fromkeys(("revision", "file_name", "model_file_name"), "variant"),
+}
+_DEVICES = ("device", "device_index", "device_map", "provider", "providers")
 
 
 def check_names(call: Mapping[str, Any]) -> None:
@@ -74,12 +87,38 @@ def check_names(call: Mapping[str, Any]) -> None:
 def _nearest(name: str) -> str:
     if name in SETTING_NAMES:
         return "it is a setting of Translator(...)"
-    if name in _OTHER_NAMES:
-        return f"did you mean {_OTHER_NAMES[name]}?"
-    close = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"the options are {', '.join(OPTION_NAMES)}"
+    if name in TEXT_ARGUMENTS:
+        return "it is an argument of translate(...)"
+    known = (*OPTION_NAMES, *TEXT_ARGUMENTS)
+    if close := _close(name, _OTHER_NAMES, known):
+        return f"did you mean {close}?"
+    return (
+        f"the options are {', '.join(OPTION_NAMES)}; "
+        f"translate(...) takes {', '.join(TEXT_ARGUMENTS)} too"
+    )
+
+
+def _close(name: str, other_names: Mapping[str, str], known: Sequence[str]) -> str | None:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return other_names.get(name) or (close[0] if close else None)
+
+
+def check_settings(kind: str, unknown: Mapping[str, Any]) -> None:
+    """Raises UnknownOptionError for a keyword of a model's class that is no setting.
+
+    Args:
+        kind: name of the class.
+        unknown: the keywords that it does not have.
+    """
+    for name in unknown:
+        hint = f"the settings are {', '.join(SETTING_NAMES)}"
+        if name in _DEVICES:
+            hint = "pyengine computes on the CPU"
+        elif close := _close(name, _OTHER_SETTINGS, SETTING_NAMES):
+            hint = f"did you mean {close}?"
+        elif name in _KNOWN or name in TEXT_ARGUMENTS:
+            hint = "it is an option of each call"
+        raise UnknownOptionError(f"{name}: no such setting of {kind}(...); {hint}")
 
 
 def check_supported(given: Given, do_sample: bool) -> None:

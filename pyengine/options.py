@@ -148,6 +148,7 @@ def resolve_options(
         ...
         pyengine.errors.UnknownOptionError: num_beam: no such option; did you mean num_beams?
     """
+    call = _without_added_tokens(call, limits)
     check_names(call)
     given = _overridden(file, call)
     do_sample: bool = given.value("do_sample", optional(boolean, False), limits)
@@ -244,6 +245,19 @@ _SAME_IN_CORE = (
 
 _TOP_K = 50
 """Where nobody says one, as transformers' GenerationConfig has it."""
+
+
+def _without_added_tokens(call: Mapping[str, Any], limits: ModelLimits) -> dict[str, Any]:
+    """The keywords, where they are the fields of :class:`GenerationOptions`, in options' names.
+
+    Without a prompt, the lengths say the same.
+    """
+    values = dict(call)
+    for name in ("max_added_tokens", "min_added_tokens"):
+        value = values.pop(name, None)
+        if limits.prompted and value:
+            values.setdefault(name.replace("added", "new"), value)
+    return values
 
 
 def _overridden(file: Mapping[str, Any], call: Mapping[str, Any]) -> Given:

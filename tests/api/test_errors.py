@@ -231,3 +231,57 @@ def test_every_error_is_an_error() -> None:
     kinds = {name for name in pyengine.__all__ if name.endswith("Error")} - {"Error"}
     assert len(kinds) >= 9
     assert all(issubclass(getattr(pyengine, name), Error) for name in kinds)
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("device", "pyengine computes on the CPU"),
+        ("inter_threads", "did you mean threads"),
+        ("torch_dtype", "did you mean compute_type"),
+        ("compute_typ", "did you mean compute_type"),
+        ("num_beams", "it is an option of each call"),
+        ("xyz", "the settings are compute_type, threads"),
+    ],
+)
+def test_an_unknown_setting_names_the_class(setting: str, hint: str, text_model: Path) -> None:
+    for kind in (Translator, pyengine.Encoder, pyengine.Generator):
+        message = rf"^{setting}: no such setting of {kind.__name__}\(\.\.\.\); {hint}"
+        with pytest.raises(UnknownOptionError, match=message):
+            kind(text_model, **{setting: 1})
+
+
+def test_an_unknown_option_of_a_text_lists_its_arguments(text_translator: Translator) -> None:
+    for name, hint in {
+        "sorce": "did you mean source",
+        "tgt_lang": "did you mean target",
+        "xyz": r"the options are .*num_beams.*; translate\(...\) takes source, target, prefix",
+    }.items():
+        with pytest.raises(UnknownOptionError, match=f"{name}: no such option; {hint}"):
+            text_translator.translate("A dog.", **{name: 1})
+    with pytest.raises(UnknownOptionError, match="source: no such option; it is an argument of"):
+        text_translator.generate([], source="en")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "task"),
+    [
+        (Translator, "Helsinki-NLP/opus-mt-en-de", "text2text-generation-with-past"),
+        (pyengine.Encoder, "all-MiniLM-L6-v2", "feature-extraction"),
+        (pyengine.Generator, "openai-community/gpt2", "text-generation-with-past"),
+    ],
+)
+def test_a_name_of_the_hub_says_how_to_export(kind: Any, name: str, task: str) -> None:
+    command = f"optimum-cli export onnx --model {name} --task {task} DIR"
+    with pytest.raises(ModelNotFoundError, match=command):
+        kind(name)
+
+
+def test_a_path_that_is_not_there_is_no_name_of_the_hub(tmp_path: Path) -> None:
+    for path in (tmp_path / "a" / "b-c", Path("tests") / "opus-mt-en-de"):
+        with pytest.raises(ModelNotFoundError, match=r"does not exist$"):
+            Translator(path)
+
+
+def test_completion_offers_public_names() -> None:
+    assert dir(pyengine) == sorted(pyengine.__all__)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pyengine import GenerationOptions, OptionError, UnknownOptionError
+from pyengine import GenerationOptions, Generator, OptionError, Translator, UnknownOptionError
 from pyengine.option_values import OPTION_NAMES, ModelLimits
 from pyengine.options import resolve_options, to_core
+
+from .conftest import FIXTURES
 
 LIMITS = ModelLimits(vocab_size=100, max_positions=64)
 START = {"decoder_start_token_id": 99, "eos_token_id": 0}
@@ -253,3 +256,23 @@ def test_core_options_carry_those_of_sampling() -> None:
     assert (core.top_p, core.min_p, core.seed) == (0.8, 0.1, 2**64 - 1)
     fresh = {to_core(resolve(do_sample=True)).seed for _ in range(9)}
     assert len(fresh) == 9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_beams": 3, "max_new_tokens": 7, "min_length": 4},
+        {"num_beams": 2, "max_length": 20, "min_new_tokens": 2, "bad_words_ids": [[5, 6]]},
+        {"num_beams": 1, "do_sample": True, "top_p": 0.5, "seed": 3},
+    ],
+)
+def test_complete_options_are_options(options: dict[str, Any], ids_translator: Translator) -> None:
+    resolved = ids_translator.generation_options(**options)
+    assert ids_translator.generation_options(**asdict(resolved)) == resolved
+    sources = [[12, 7, 0]]
+    found = ids_translator.generate(sources, **asdict(resolved))
+    assert found == ids_translator.generate(sources, **options)
+    with Generator(FIXTURES / "gpt2", threads=1) as generator:
+        resolved = generator.generation_options(**options)
+        assert generator.generation_options(**asdict(resolved)) == resolved
