@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ DEFAULT_LIMIT = 5 << 30
 """Bytes: some sixty models of OPUS-MT's shape in int8. ccache has the same."""
 
 _UNLIMITED = "unlimited"
+_UNKNOWN = "unknown"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*(?:([KMGT])i?)?B?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_DAY = 86_400  # seconds
 _NAME = re.compile(r".+-[0-9a-f]{8}\.packed")
 
 
@@ -41,6 +44,11 @@ class CachedFile:
     model: str
     compute_type: str
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether the model's folder has gone."""
+        return self.model != _UNKNOWN and not os.path.isdir(self.model)
+
 
 def cached_files(cache_dir: Path) -> list[CachedFile]:
     """The files in a folder that are named as packed ones are, the one used last at the end; none
@@ -54,7 +62,7 @@ def cached_files(cache_dir: Path) -> list[CachedFile]:
         key = read_key(path)
         if key is not None:
             status = path.stat()
-            place, kind = (str(key.get(field, "unknown")) for field in ("model", "compute_type"))
+            place, kind = (str(key.get(field, _UNKNOWN)) for field in ("model", "compute_type"))
             found.append(CachedFile(path, status.st_size, status.st_mtime, place, kind))
     return sorted(found, key=lambda file: (file.used, file.path))
 
@@ -71,16 +79,16 @@ def remove(files: Iterable[CachedFile]) -> None:
 
 
 def beyond(files: list[CachedFile], limit: int | None) -> list[CachedFile]:
-    """Which files must go, those that were not used for longest, so that the others take at most
-    `limit` bytes; none for ``None``.
+    """Which files must go: those whose models have gone for a day, and of the others those that
+    were not used for longest, so that the rest takes at most `limit` bytes; ``None``: any.
     """
-    left = sum(file.size for file in files)
-    going = []
-    for file in files:
-        if limit is None or left <= limit:
-            break
-        going.append(file)
-        left -= file.size
+    yesterday = time.time() - _DAY
+    going = [file for file in files if file.is_orphan and file.used < yesterday]
+    staying = [file for file in files if file not in going]
+    left = sum(file.size for file in staying)
+    while limit is not None and left > limit:
+        going.append(staying.pop(0))
+        left -= going[-1].size
     return going
 
 
@@ -93,9 +101,9 @@ def bound(cache_dir: Path, newest: Path) -> None:
         OSError: a file cannot be removed.
     """
     files = cached_files(cache_dir)
-    own = [file for file in files if file.path == newest]
+    own = sum(file.size for file in files if file.path == newest)
     limit = cache_limit()
-    room = None if limit is None else max(0, limit - sum(file.size for file in own))
+    room = None if limit is None else max(0, limit - own)
     remove(beyond([file for file in files if file.path != newest], room))
 
 

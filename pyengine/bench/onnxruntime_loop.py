@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pyengine.bench.dequantised import dequantised
 from pyengine.bench.widened import widened
-from pyengine.errors import Error
+from pyengine.errors import Error, UnsupportedModelError
 from pyengine.option_values import NO_PENALTIES
 
 if TYPE_CHECKING:
@@ -405,9 +405,9 @@ def onnxruntime_session(path: Path, threads: int) -> Any:
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
+        UnsupportedModelError: it does not load the file.
     """
-    ort, settings = import_onnxruntime(), _settings(threads)
-    return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    return _session(path, _settings(threads))
 
 
 def exact_session(path: Path, threads: int) -> Any:
@@ -415,10 +415,20 @@ def exact_session(path: Path, threads: int) -> Any:
     onnxruntime may multiply its int8 weight with activations that it quantises, which is faster.
     So are weights of 16 bits, whatever the graph says, and products of integers.
     """
-    ort, settings = import_onnxruntime(), _settings(threads)
+    settings = _settings(threads)
     settings.add_session_config_entry("session.disable_quant_qdq", "1")
     with widened(path) as wide, dequantised(wide) as file:
+        return _session(file, settings)
+
+
+def _session(file: Path, settings: Any) -> Any:
+    ort = import_onnxruntime()
+    try:
         return ort.InferenceSession(str(file), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds have no common base
+        raise UnsupportedModelError(
+            f"{file.name}: onnxruntime does not load it ({error})"
+        ) from error
 
 
 def _settings(threads: int) -> Any:

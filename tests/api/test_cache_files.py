@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -121,6 +122,18 @@ def test_a_load_keeps_the_folder_below_its_bound(
     monkeypatch.setenv("PYENGINE_CACHE_SIZE", "1K")
     load("marian-external")
     assert left(cache_dir) == ["marian-external"]  # larger than the bound, and just made
+
+
+def test_what_belongs_to_folders_that_have_gone_goes_after_a_day(
+    cache_dir: Path, tmp_path: Path
+) -> None:
+    for days_ago in (0.5, 2):
+        folder = shutil.copytree(FIXTURES / "marian-split", tmp_path / f"model-{days_ago}")
+        load(str(folder), days_ago)
+        shutil.rmtree(folder)
+    load("marian-split", days_ago=5)
+    load("marian-merged")
+    assert left(cache_dir) == ["marian-split", "model-0.5", "marian-merged"]
 
 
 def test_what_is_packed_for_others_displaces_nothing(

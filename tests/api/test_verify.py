@@ -35,6 +35,22 @@ from pyengine.verify import VerifyReport, _Tally, verify_model
 from .conftest import FIXTURES, SENTENCES, Cli
 
 
+def test_a_file_that_onnxruntime_does_not_load(cli: Cli, tmp_path: Path) -> None:
+    """It refuses the links of git-annex."""
+    folder = tmp_path / "model"
+    shutil.copytree(FIXTURES / "marian-external", folder)
+    for i, path in enumerate(sorted(folder.iterdir())):
+        key = f"SHA256E-s1--{i}{'a' * 63}{path.suffix}"
+        stored = tmp_path / ".git" / "annex" / "objects" / f"{i:03d}" / "abc" / key / key
+        stored.parent.mkdir(parents=True)
+        path.rename(stored)
+        path.symlink_to(stored)
+    done = cli("verify", folder)
+    assert done.returncode == 1
+    assert "encoder_model.onnx: onnxruntime does not load it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("model", ["marian-split", "marian-merged", "marian-external"])
 def test_random_models_are_faithful(model: str) -> None:
     with Translator(FIXTURES / model, threads=2) as translator:
