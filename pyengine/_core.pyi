@@ -110,6 +110,7 @@ class GenerationOptions:
     min_length: int
     max_new_tokens: int
     min_new_tokens: int
+    max_length_factor: float
     length_penalty: float
     early_stopping: EarlyStopping
     renormalize_logits: bool

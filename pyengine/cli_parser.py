@@ -17,6 +17,7 @@ _DECODING: dict[str, tuple[type, str]] = {
     "num_return_sequences": (int, "results of each input, one a line, best first"),
     "max_length": (int, "tokens of a result at most, start and end token or prompt included"),
     "max_new_tokens": (int, "the same without start token or prompt"),
+    "max_length_factor": (float, "the same for each token of the input, as Marian has it"),
     "min_length": (int, "tokens of a result at least, counted as for --max-length"),
     "length_penalty": (float, "a score is divided by (tokens ** this)"),
     "no_repeat_ngram_size": (int, "sequences of so many tokens occur once at most"),

@@ -45,7 +45,7 @@ _WITHOUT_EFFECT = (  # without padding, with finite logits
     "remove_invalid_values",
 )
 _KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_SAMPLING_NOT_SUPPORTED, *_WITHOUT_EFFECT))
-NAMES_IN_FILES = _KNOWN - {"seed"}
+NAMES_IN_FILES = _KNOWN - {"seed", "max_length_factor"}
 """Those of transformers' GenerationConfig that change what is generated, supported or not."""
 
 _OTHER_NAMES = {  # of CTranslate2 and fairseq

@@ -127,6 +127,13 @@ def _positive(value: Any, limits: ModelLimits) -> float:
     return number
 
 
+def _factor(value: Any, limits: ModelLimits) -> float:
+    number = _real(value, limits)
+    if not 0 <= number <= 1e6:
+        raise _BadValue("a number from 0 to 1e6")
+    return number
+
+
 def _share(value: Any, limits: ModelLimits) -> float:
     number = _real(value, limits)
     if not 0 <= number <= 1:
@@ -191,6 +198,7 @@ CHECKS: dict[str, Check] = {
     "suppress_tokens": optional(_tokens, ()),
     "begin_suppress_tokens": optional(_tokens, ()),
     "bad_words_ids": optional(_words, ()),
+    "max_length_factor": optional(_factor, 0.0),
     "no_repeat_ngram_size": optional(at_least(0), 0),
     "encoder_no_repeat_ngram_size": optional(at_least(0), 0),
     "repetition_penalty": optional(_positive, 1.0),

@@ -79,6 +79,9 @@ class GenerationOptions:
             :class:`~pyengine.Generator` is, whose tokens the lengths above count; ``None``: as many
             as these allow.
         min_added_tokens: tokens generated before an end token is allowed, as above.
+        max_length_factor: generated tokens at most for each token of the source, or of a prompt, as
+            Marian has it and Firefox folders say it; 0: any number. A length in a call replaces
+            that of the folder.
 
     Source: transformers 4.57, ``GenerationConfig``.
 
@@ -116,6 +119,7 @@ class GenerationOptions:
     seed: int | None = None
     max_added_tokens: int | None = None
     min_added_tokens: int = 0
+    max_length_factor: float = 0.0
 
     @property
     def max_new_tokens(self) -> int:
@@ -225,6 +229,7 @@ _SAME_IN_CORE = (
     "num_return_sequences",
     "max_length",
     "min_length",
+    "max_length_factor",
     "length_penalty",
     "renormalize_logits",
     "decoder_start_token_id",
@@ -265,6 +270,9 @@ def _overridden(file: Mapping[str, Any], call: Mapping[str, Any]) -> Given:
     for length, new_tokens in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
         if call.get(length) is not None and new_tokens not in call:
             values.pop(new_tokens, None)
+    given_length = any(call.get(name) is not None for name in ("max_length", "max_new_tokens"))
+    if given_length and "max_length_factor" not in call:
+        values.pop("max_length_factor", None)
     return Given(values, frozenset(call))
 
 

@@ -228,6 +228,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("min_length", &GenerationOptions::min_length)
       .def_readwrite("max_new_tokens", &GenerationOptions::max_new_tokens)
       .def_readwrite("min_new_tokens", &GenerationOptions::min_new_tokens)
+      .def_readwrite("max_length_factor", &GenerationOptions::max_length_factor)
       .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
       .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
       .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)

@@ -9,7 +9,7 @@ namespace pyengine {
 BeamSearch::BeamSearch(const SearchStart& start)
     : options_(start.options),
       constraints_(start.constraints),
-      lengths_(lengths_of(options_, start.prompt.size())),
+      lengths_(lengths_of(options_, start.prompt.size(), start.source.size())),
       // Enough that num_beams candidates are left when every end token is among them.
       num_candidates_(std::max<int>(2, 1 + static_cast<int>(options_.eos_token_ids.size())) *
                       options_.num_beams),

@@ -7,7 +7,7 @@ namespace pyengine {
 GreedySearch::GreedySearch(const SearchStart& start)
     : options_(start.options),
       constraints_(start.constraints),
-      lengths_(lengths_of(options_, start.prompt.size())),
+      lengths_(lengths_of(options_, start.prompt.size(), start.source.size())),
       tokens_(start.memory),
       processors_(start, lengths_, RowProcessors::On::kLogits),
       rows_(prompt_rows(start)) {

@@ -23,6 +23,7 @@ struct GenerationOptions {
   int min_length = 0;
   int max_new_tokens = std::numeric_limits<int>::max();  // beyond the prompt
   int min_new_tokens = 0;
+  double max_length_factor = 0.0;  // tokens beyond the prompt at most, for each of the source; 0: any number
   double length_penalty = 1.0;
   EarlyStopping early_stopping = EarlyStopping::kHeuristic;
   bool renormalize_logits = false;
@@ -53,6 +54,9 @@ struct Lengths {
   int max;
 };
 
-Lengths lengths_of(const GenerationOptions& options, std::size_t prompt_size);
+// Args:
+//   prompt_size: tokens of the prompt.
+//   source_size: tokens of the source, or of the prompt of a model without encoder.
+Lengths lengths_of(const GenerationOptions& options, std::size_t prompt_size, std::size_t source_size);
 
 }  // namespace pyengine

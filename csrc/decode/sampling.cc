@@ -13,7 +13,7 @@ constexpr int kMaxCandidates = 256;
 SamplingSearch::SamplingSearch(const SearchStart& start, int vocab_size)
     : options_(start.options),
       constraints_(start.constraints),
-      lengths_(lengths_of(options_, start.prompt.size())),
+      lengths_(lengths_of(options_, start.prompt.size(), start.source.size())),
       num_candidates_(options_.top_k <= kMaxCandidates ? options_.top_k : 0),
       row_size_(num_candidates_ > 0 ? 0 : vocab_size),
       sampler_(options_, start.kernels, row_size_ + num_candidates_ + lengths_.max + start.source.size(),

@@ -17,6 +17,7 @@ from pyengine.models import transformer
 from pyengine.models.config import ModelConfig
 from pyengine.models.firefox_config import raw_config_of
 from pyengine.models.firefox_files import FirefoxFiles
+from pyengine.models.firefox_options import read_decoding_options
 from pyengine.models.marian_binary import MarianFile, MarianTensor, read_marian_binary
 from pyengine.models.marian_npz import read_marian_npz
 
@@ -72,6 +73,7 @@ def read_firefox(files: FirefoxFiles) -> FirefoxModel:
         "pad_token_id": vocab_size - 1,
         "suppress_tokens": [UNKNOWN_ID],
         "max_length": config.max_positions,
+        **read_decoding_options(files.model.parent),
     }
     return FirefoxModel(config, raw_config, generation_config, tensors.canonical)
 

@@ -84,6 +84,17 @@ def test_min_length(file: dict[str, Any], call: dict[str, Any], min_length: int)
     assert resolve(file, **call).min_length == min_length
 
 
+def test_a_length_of_the_call_replaces_the_folders_factor() -> None:
+    file = {"max_length_factor": 2.5}
+    assert resolve(file).max_length_factor == 2.5
+    assert resolve(file, max_new_tokens=9).max_length_factor == 0
+    assert resolve(file, max_length=9).max_length_factor == 0
+    assert resolve(file, max_length=9, max_length_factor=2).max_length_factor == 2
+    assert resolve(file, max_length_factor=None).max_length_factor == 0
+    with pytest.raises(OptionError, match="max_length_factor: found -1, expected a number from 0"):
+        resolve(max_length_factor=-1)
+
+
 def test_none_switches_off_what_the_file_sets() -> None:
     file = {
         "bad_words_ids": [[5]], "suppress_tokens": [1], "begin_suppress_tokens": [2],
@@ -229,6 +240,7 @@ def test_core_options_carry_every_value() -> None:
         forced_eos_token_id=9, suppress_tokens=[3, 4], begin_suppress_tokens=[5],
         bad_words_ids=[[6, 7], [0], [9], [1]], no_repeat_ngram_size=3,
         encoder_no_repeat_ngram_size=2, repetition_penalty=1.2, encoder_repetition_penalty=0.9,
+        max_length_factor=1.5,
     )  # fmt: skip
     core = to_core(options)
     assert (core.num_beams, core.num_return_sequences) == (3, 2)
@@ -241,7 +253,7 @@ def test_core_options_carry_every_value() -> None:
     assert core.bad_words_ids == [[6, 7], [0], [9], [1]]
     assert (core.no_repeat_ngram_size, core.encoder_no_repeat_ngram_size) == (3, 2)
     assert (core.repetition_penalty, core.encoder_repetition_penalty) == (1.2, 0.9)
-    assert core.do_sample is False
+    assert (core.do_sample, core.max_length_factor) == (False, 1.5)
     for value, name in ((True, "IMMEDIATE"), (False, "HEURISTIC")):
         assert to_core(resolve(early_stopping=value)).early_stopping.name == name
     assert to_core(resolve()).forced_bos_token_id == -1

@@ -138,6 +138,19 @@ float best_score(ToyModel& model, std::vector<std::int32_t> prefix, float sum,
 
 }  // namespace
 
+TEST_CASE("a factor bounds the tokens beyond the prompt by those of the source") {
+  GenerationOptions options;
+  options.max_length = 40;
+  CHECK(lengths_of(options, 1, 5).max == 40);
+  options.max_length_factor = 2.5;
+  CHECK(lengths_of(options, 1, 5).max == 1 + 13);
+  CHECK(lengths_of(options, 1, 90).max == 40);
+  options.max_length_factor = 2.2;  // 11 in float32, as Marian has it; 12 in double
+  CHECK(lengths_of(options, 1, 5).max == 1 + 11);
+  options.max_length_factor = 1e-6;
+  CHECK(lengths_of(options, 1, 1).max == 2);
+}
+
 TEST_CASE("a beam as wide as the whole tree finds the best of all targets") {
   for (const double length_penalty : {0.0, 0.6, 1.0, 2.0}) {
     ToyModel model;
@@ -206,7 +219,7 @@ TEST_CASE("bans and forced tokens") {
   options.begin_suppress_tokens = {1};
   options.bad_words_ids = {{3}, {2}, {0, 1}, {1, 4, 0}};
   options.forced_eos_token_ids = {2};
-  const Lengths lengths = lengths_of(options, 1);
+  const Lengths lengths = lengths_of(options, 1, 1);
   std::pmr::vector<std::int32_t> banned;
 
   SUBCASE("sets are merged, ascending, without repeats") {
@@ -264,7 +277,7 @@ std::map<std::int32_t, std::pair<float, float>> processed(const GenerationOption
                                                           const std::vector<float>& logits,
                                                           RowProcessors::On on) {
   const Constraints constraints(options);
-  RowProcessors processors(start_of(options, constraints, kStart, source), lengths_of(options, 1), on);
+  RowProcessors processors(start_of(options, constraints, kStart, source), lengths_of(options, 1, 1), on);
   VocabularyQuery query;
   processors.prepare(tokens, query);
   query.top_k = kVocab;
@@ -285,7 +298,7 @@ std::map<std::int32_t, std::pair<float, float>> processed(const GenerationOption
 TEST_CASE("what was generated, and what the source holds, cannot come again") {
   GenerationOptions options = toy_options(1, 20);
   std::pmr::vector<std::int32_t> banned;
-  const Lengths lengths = lengths_of(options, 1);
+  const Lengths lengths = lengths_of(options, 1, 1);
   const std::vector<std::int32_t> source{4, 3, 1, 0, 1};
   const auto ban = [&](const std::vector<std::int32_t>& tokens) {
     Constraints(options).ban(tokens, source, lengths, banned);

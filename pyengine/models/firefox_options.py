@@ -1,0 +1,102 @@
+"""How a Firefox folder wants its model decoded: the options in its ``config*.yml``.
+
+They are options of Marian's decoder and of Bergamot, which Firefox runs. Each is used, refused
+where it asks for what pyengine does not do, or known to change no translation.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.binary_file import read_file
+from pyengine.models.flat_yaml import read_flat_yaml
+
+MAX_LENGTH_FACTOR = 3.0
+"""Where no file says one: Marian's and Bergamot's default."""
+
+# Option -> its name here and the smallest value.
+_USED = {
+    "beam-size": ("num_beams", 1.0),
+    "normalize": ("length_penalty", 0.0),
+    "max-length-factor": ("max_length_factor", 1e-6),
+}
+_INTEGERS = ("beam-size",)
+# Options that change translations, and the values that do not.
+_OFF = ("false", "off", "no", "0", "")
+_SWITCHED_OFF: dict[str, tuple[str, ...]] = {
+    **{"word-penalty": ("0", "0.0"), "allow-unk": _OFF, "allow-special": _OFF},
+    **{"force-decode": _OFF, "no-spm-decode": _OFF, "no-spm-encode": _OFF},
+    **{"output-sampling": _OFF, "output-approx-knn": _OFF, "max-length-crop": _OFF},
+    **{"tsv": _OFF, "right-left": _OFF},
+}
+_WITHOUT_INFLUENCE = {
+    *("relative-paths", "models", "vocabs", "shortlist", "input", "output", "quality"),
+    "interpolate-env-vars",  # which files: the folder shows its own
+    *("mini-batch", "mini-batch-words", "maxi-batch", "maxi-batch-sort", "workspace", "devices"),
+    *("num-devices", "cpu-threads", "data-threads", "cache-size", "max-length"),
+    *("max-length-break", "ssplit-mode", "ssplit-prefix-file", "seed"),  # how texts are cut and run
+    *("gemm-precision", "gemm-type", "int8", "fp16", "precision", "optimize", "quantize-range"),
+    "clip-gemm",  # how integers are multiplied: here always exactly
+    *("skip-cost", "quiet", "quiet-translation", "alignment", "n-best", "word-scores", "stat-freq"),
+    *("log", "log-level", "check-bytearray", "bytearray", "version"),  # what is said beside
+}
+
+
+def read_decoding_options(folder: Path) -> dict[str, Any]:
+    """The generation options of a Firefox folder, in pyengine's names.
+
+    Args:
+        folder: may hold ``config*.yml``.
+
+    Raises:
+        ModelFormatError: a value is none, or two files say different things.
+        UnsupportedModelError: an option that pyengine does not know or do.
+    """
+    found: dict[str, Any] = {"max_length_factor": MAX_LENGTH_FACTOR}
+    paths = sorted(path for path in folder.glob("config*.yml") if path.is_file())
+    read = [_options(path) for path in paths]
+    for path, options in zip(paths[1:], read[1:], strict=True):
+        if options != read[0]:
+            raise ModelFormatError(
+                f"{str(folder)!r}: {paths[0].name} and {path.name} differ in how the model is "
+                "decoded, expected one of them"
+            )
+    return found | (read[0] if read else {})
+
+
+def _options(path: Path) -> dict[str, Any]:
+    try:
+        text = read_file(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"{path.name}: not UTF-8 ({error})") from error
+    found: dict[str, Any] = {}
+    for option, value in read_flat_yaml(text).items():
+        if option in _USED:
+            name, least = _USED[option]
+            found[name] = _number(path, option, value, least)
+        elif option in _SWITCHED_OFF:
+            if value and value not in _SWITCHED_OFF[option]:
+                raise UnsupportedModelError(
+                    f"{path.name}: {option} is {value!r:.60}, supported is "
+                    f"{_SWITCHED_OFF[option][0]}"
+                )
+        elif option not in _WITHOUT_INFLUENCE:
+            raise UnsupportedModelError(f"{path.name}: {option} is no option that pyengine knows")
+    return found
+
+
+def _number(path: Path, option: str, value: str | list[str], least: float) -> float | int:
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        number = math.nan
+    is_whole = option not in _INTEGERS or number == round(number, 0)
+    if not least <= number <= 1e6 or not is_whole:
+        kind = "an integer" if option in _INTEGERS else "a number"
+        raise ModelFormatError(
+            f"{path.name}: {option} is {value!r:.60}, expected {kind} from {least:g} to 1e6"
+        )
+    return int(number) if option in _INTEGERS else number
