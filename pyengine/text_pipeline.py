@@ -29,10 +29,12 @@ class EncodedSentence:
 
     Attributes:
         ids: as the encoder sees them.
+        lead: what its text begins with, to tell the target language of all its sentences.
         protected: the sentence once more, if it holds spans that stay as they are.
     """
 
     ids: list[int]
+    lead: str
     protected: ProtectedSentence | None
 
 
@@ -83,19 +85,20 @@ class TextPipeline:
             InputError: a sentence is longer than the model's positions.
         """
         known: dict[str, list[int]] = {}  # each sentence is tokenised once
+        lead = "" if self._splitter is None else self._lead(text)
 
         def count_tokens(sentence: str) -> int:
-            known[sentence] = self._ids(sentence)
+            known[sentence] = self._ids(sentence, lead)
             return len(known[sentence])
 
         if self._splitter is None:
             layout: Layout = WholeText(text)
         else:
-            layout = self._splitter.split(text, count_tokens)
+            layout = self._splitter.split(text[len(lead) :], count_tokens)
         sentences = []
         for sentence in layout.sentences:
-            ids = self._fit(known.get(sentence) or self._ids(sentence), item)
-            sentences.append(EncodedSentence(ids, self._protected(sentence, ids)))
+            ids = self._fit(known.get(sentence) or self._ids(sentence, lead), item)
+            sentences.append(EncodedSentence(ids, lead, self._protected(sentence, ids)))
         return EncodedText(layout, sentences)
 
     def translate_encoded(
@@ -116,8 +119,8 @@ class TextPipeline:
         sources = [sentences[i].ids for i in plain]
         while len(results) < len(sentences):
             tried = {i: attempts[i].pop(0) for i in attempts if i not in results}
-            texts = [text for attempt in tried.values() for text in attempt.texts]
-            rows = iter(self._translate_ids([*sources, *map(self._ids, texts)], stop))
+            sources += [self._ids(x, sentences[i].lead) for i in tried for x in tried[i].texts]
+            rows = iter(self._translate_ids(sources, stop))
             results.update(zip(plain, rows, strict=False))
             for i, attempt in tried.items():
                 parts = list(islice(rows, len(attempt.texts)))
@@ -128,7 +131,16 @@ class TextPipeline:
             plain, sources = [], []
         return [results[i] for i in range(len(sentences))]
 
-    def _ids(self, sentence: str) -> list[int]:
+    def _lead(self, text: str) -> str:
+        """What a text begins with to tell its target language, such as ">>fra<< "."""
+        if not text.startswith((">>", "<2")):
+            return ""
+        languages = self._tokenizer().languages
+        return "" if languages is None else languages.named_in(text)
+
+    def _ids(self, sentence: str, lead: str) -> list[int]:
+        if lead and not self._lead(sentence):
+            sentence = lead + sentence
         return self._wording.encode_batch(self._tokenizer(), [sentence])[0]
 
     def _protected(self, sentence: str, ids: list[int]) -> ProtectedSentence | None:

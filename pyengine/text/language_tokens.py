@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 from pyengine.errors import InputTypeError, OptionError
 from pyengine.models.language_codes import language_tag, nearest_tag
+
+_WRITTEN = re.compile(r"(>>[^<>]+<<|<2[^<>]+>)\s*")
 
 
 class Languages(ABC):
@@ -46,6 +49,10 @@ class Languages(ABC):
             return [tags[same]]
         alike = difflib.get_close_matches(code, self.codes, n=3, cutoff=0.4)
         return alike or list(self.codes[:3])
+
+    def named_in(self, text: str) -> str:
+        """What tells the target language at the beginning of a text, if its writer put it there."""
+        return ""
 
     @abstractmethod
     def prefixed(self, text: str, target: str | None) -> str:
@@ -107,6 +114,12 @@ class TargetPrefixes(Languages):
     def __init__(self, prefixes: Mapping[str, str]) -> None:
         super().__init__(prefixes)
         self._prefixes = prefixes
+        self._written = frozenset(prefix.strip() for prefix in prefixes.values())
+
+    def named_in(self, text: str) -> str:
+        """A language's prefix, with the white space behind it."""
+        found = _WRITTEN.match(text)
+        return found[0] if found and found[1] in self._written else ""
 
     def prefixed(self, text: str, target: str | None) -> str:
         """With the prefix of the target language."""

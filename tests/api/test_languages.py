@@ -11,7 +11,10 @@ import pytest
 import pyengine
 from pyengine import Translator
 from pyengine.errors import InputTypeError, OptionError
+from pyengine.layout import SentenceSplitter
 from pyengine.text import load_tokenizer
+from pyengine.text_pipeline import TextPipeline
+from pyengine.wording import Wording
 
 from .conftest import FIXTURES, Cli
 
@@ -149,6 +152,23 @@ def test_a_model_that_is_told_its_target_alone(tmp_path: Path) -> None:
         tokenizer.check_languages("ja", code)
     with pytest.raises(OptionError, match="target: found 'zz', expected one of the model's"):
         tokenizer.check_languages(None, "zz")
+
+
+def test_a_target_that_the_text_names_is_that_of_all_its_sentences() -> None:
+    tokenizer = load_tokenizer(FIXTURES / "tokenizers" / "marian-multi", {})
+    splitter = SentenceSplitter(lambda: "en", 128)
+    pipeline = TextPipeline(
+        splitter, True, lambda: tokenizer, Wording(), lambda ids, _: ids, lambda *_: [], 1
+    )
+    found = pipeline.encode(">>fra<< the dog runs. A man reads.\n>>deu<< they see.", 0)
+    assert [sentence.ids for sentence in found.sentences] == tokenizer.encode_batch(
+        [">>fra<< the dog runs.", ">>fra<< A man reads.", ">>deu<< they see."]
+    )
+    assert found.layout.join(["a", "b", "c"]) == "a b\nc"
+    unknown = pipeline.encode(">>xyz<< the dog runs.", 0)
+    assert [sentence.ids for sentence in unknown.sentences] == [
+        tokenizer.encode(">>xyz<< the dog runs.")
+    ]
 
 
 def test_a_model_whose_folder_names_no_languages(text_model: Path, tmp_path: Path) -> None:
