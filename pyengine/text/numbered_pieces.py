@@ -53,6 +53,7 @@ class T5PieceTokenizer(PieceTokenizer):
     def __init__(self, folder: Path) -> None:
         settings = read_settings(folder)
         self._legacy = settings.get("legacy") in (None, True)
+        self._prefix = "" if settings.get("add_prefix_space") is False else WORD_START
         path = folder / T5_FILES[0]
         model = SentencePieceModel(path, b"" if self._legacy else _NO_DUMMY_PREFIX)
         special = _with_sentinels(read_special_tokens(folder, DEFAULT_TOKENS), settings, len(model))
@@ -70,7 +71,7 @@ class T5PieceTokenizer(PieceTokenizer):
     def _tokens_of(self, text: str) -> Iterator[str]:
         if self._legacy or not text:
             return super()._tokens_of(text)
-        tokens = list(super()._tokens_of(WORD_START + text.replace(WORD_START, " ")))
+        tokens = list(super()._tokens_of(self._prefix + text.replace(WORD_START, " ")))
         before_special = tokens[:1] == [WORD_START] and set(tokens[1:2]) & self._specials
         return iter(tokens[1:] if before_special else tokens)
 

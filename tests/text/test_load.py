@@ -286,6 +286,15 @@ def test_added_tokens_do_not_move_the_languages(copy: Any, cases: Any) -> None:
     assert tokenizer.decode(tokenizer.encode(f"{text}<new>")) == text
 
 
+def test_a_numbered_t5_without_prefix_space(copy: Any) -> None:
+    folder = copy("mt5-numbered")
+    path = folder / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text("utf-8")), "add_prefix_space": False}
+    path.write_text(json.dumps(settings))
+    ids = load_tokenizer(folder, {"model_type": "mt5"}).encode("the dog runs")
+    assert ids == [7, 292, 298, 139, 59, 1]  # as T5Tokenizer of transformers 4.57.6 says
+
+
 def test_sampling_is_refused(copy: Any) -> None:
     folder = copy("marian-multi")
     options = {"sp_model_kwargs": {"enable_sampling": True}}
