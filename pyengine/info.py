@@ -61,6 +61,7 @@ def describe(model: AnyModel) -> dict[str, Any]:
         "tokenizer": model.tokenizer_name,
         "decoding": _decoding(model),
         "labels": list(getattr(model, "labels", ())),
+        "vectors": _vectors(model),
         "form": _form(model),
         "files": {
             str(path.relative_to(model.path)): path.stat().st_size
@@ -102,6 +103,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ("tokenizer", facts["tokenizer"] or "none: token ids only"),
         ("decoding", _decoding_text(facts["decoding"])),
         ("labels", ", ".join(facts["labels"])),
+        ("vectors", _vectors_text(facts["vectors"])),
         ("shortlist", _shortlist_text(facts)),
         ("form", _form_text(facts["form"])),
         ("files", _files_text(facts["files"])),
@@ -122,6 +124,27 @@ def _decoding(model: AnyModel) -> dict[str, Any] | None:
         return dataclasses.asdict(model.generation_options())
     except Error as error:
         return {"error": str(error)}
+
+
+def _vectors(model: AnyModel) -> dict[str, Any] | None:
+    """How an encoder makes a vector of a text where it is not told; of another model ``None``."""
+    if not hasattr(model, "pooling") or model.config.classifies:
+        return None
+    return dataclasses.asdict(model.folder.sentence)
+
+
+def _vectors_text(vectors: dict[str, Any] | None) -> str:
+    if vectors is None:
+        return ""
+    if vectors["refused"] is not None:
+        return f"none: {vectors['refused']}"
+    if vectors["pooling"] is None:
+        return "the graph's own; encode asks for pooling= and normalize="
+    parts = [" and ".join(vectors["pooling"]) + " of the hidden states"]
+    parts += ["normalised"] * vectors["normalize"]
+    parts += [f"at most {vectors['max_tokens']} tokens"] * (vectors["max_tokens"] is not None)
+    parts += [f"prompt {vectors['default_prompt']!r}"] * (vectors["default_prompt"] is not None)
+    return ", ".join(parts)
 
 
 def _form(model: AnyModel) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import pyengine
+from pyengine.info import describe, format_info
 
 from .test_encoder import FIXTURES, Golden, difference
 
@@ -299,3 +300,15 @@ def test_a_graph_with_a_pooling_of_its_own(folder: Folder):
         difference(folder.modules("Pooling", pooling_mode="max").load().encode(texts), expected)
         < 1e-5
     )
+
+
+def test_info_says_how_vectors_are_made(folder: Folder):
+    assert "mean of the hidden states\n" in format_info(describe(folder.load()))
+    folder.modules("Pooling", "Normalize", pooling_mode=["cls", "max"])
+    folder.write("sentence_bert_config.json", {"max_seq_length": 12})
+    prompts = {"prompts": {"query": "q: "}, "default_prompt_name": "query"}
+    facts = describe(folder.write("config_sentence_transformers.json", prompts).load())
+    told = "cls and max of the hidden states, normalised, at most 12 tokens, prompt 'query'"
+    assert told in format_info(json.loads(json.dumps(facts)))
+    facts = describe(folder.modules("Pooling", "Dense").load())
+    assert "none: modules.json: module '2_Dense'" in format_info(facts)
