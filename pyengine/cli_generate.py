@@ -10,7 +10,7 @@ from typing import Any
 from pyengine.cli_scores import scored
 from pyengine.errors import OptionError
 from pyengine.generator import Generator
-from pyengine.text_decoder import checked_encoding, read_text
+from pyengine.text_decoder import checked_encoding, read_argument, read_text
 
 
 def continue_prompt(
@@ -39,11 +39,11 @@ def continue_prompt(
 
 
 def _prompt(arguments: argparse.Namespace) -> str:
+    encoding = checked_encoding(arguments.encoding)
     if arguments.text is not None:
-        return str(arguments.text)
+        return read_argument(arguments.text, encoding)
     if sys.stdin is None:  # closed by the shell
         raise OptionError("found no standard input, expected TEXT")
-    encoding = checked_encoding(arguments.encoding)
     return read_text(sys.stdin.buffer, "<stdin>", encoding).rstrip("\r\n")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyengine.errors import OptionError
-from pyengine.text_decoder import TextDecoder, check_head, checked_encoding
+from pyengine.text_decoder import TextDecoder, check_head, checked_encoding, read_argument
 
 MIN_CHUNK, MAX_CHUNK = 64, 4096
 """Lines translated in one call."""
@@ -47,16 +47,16 @@ def open_inputs(
     arguments: argparse.Namespace, stack: ExitStack, pace: Pace
 ) -> Iterator[list[Line]]:
     """The chunks of all inputs."""
+    encoding = checked_encoding(arguments.encoding)
     if arguments.text:
         if arguments.input:
             raise OptionError("found both TEXT and --input, expected one of them")
-        return iter([[Line(text, "") for text in arguments.text]])
+        return iter([[Line(read_argument(text, encoding), "") for text in arguments.text]])
     names = arguments.input or ["-"]
     if "-" in names and sys.stdin is None:  # closed by the shell
         raise OptionError("found no standard input, expected TEXT or --input")
     if names == ["-"] and sys.stdin.isatty():
         print("pyengine: one sentence a line; Ctrl-D ends", file=sys.stderr)
-    encoding = checked_encoding(arguments.encoding)
     files = [(_label(name), _open_input(name, stack)) for name in names]
     readers = [LineReader(file, pace, TextDecoder(label, encoding)) for label, file in files]
     return _chunks(readers, "" if arguments.split else "\r")

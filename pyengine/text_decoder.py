@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import io
+import os
 from typing import BinaryIO
 
 from pyengine.errors import InputError, OptionError
@@ -127,7 +129,7 @@ class TextDecoder:
     def _fault(self, text: str, byte: int, offset: int) -> InputError:
         line = self._line + text.count("\n")
         return InputError(
-            f"{self.label}:{line}: found the byte 0x{byte:02x} at offset {offset} of the file, "
+            f"{self.label}:{line}: found the byte 0x{byte:02x} at offset {offset}, "
             f"which is not {self._encoding}; pass --encoding NAME, such as latin-1, for another"
         )
 
@@ -156,6 +158,18 @@ def read_text(file: BinaryIO, label: str, encoding: str | None = None) -> str:
         if decoder.error is not None:
             raise decoder.error
     return "".join(parts)
+
+
+def read_argument(text: str, encoding: str | None = None) -> str:
+    """A text of the command line, which Python has decoded as the terminal's.
+
+    Raises:
+        InputError: it holds bytes that the terminal's encoding has no characters for, which are
+            not in ``encoding`` (UTF-8) either.
+    """
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        return read_text(io.BytesIO(os.fsencode(text)), "TEXT", encoding)
+    return text
 
 
 def check_head(file: BinaryIO, label: str) -> None:

@@ -432,13 +432,29 @@ def test_lines_before_a_fault_are_translated(
     path.write_bytes("A dog.\nA caf\u00e9.\nA cat.\n".encode("latin-1"))
     done = cli("translate", "-m", text_model, "-i", path, "-o", out)
     assert (done.returncode, out.read_text()) == (1, f"{text_translator.translate('A dog.')}\n")
-    found = f"{path}:2: found the byte 0xe9 at offset 12 of the file, which is not utf-8"
+    found = f"{path}:2: found the byte 0xe9 at offset 12, which is not utf-8"
     assert found in done.stderr and "--encoding" in done.stderr
     done = cli("translate", "-m", text_model, "-i", path, "--encoding", "latin-1")
     lines = ["A dog.", "A caf\u00e9.", "A cat."]
     assert (done.returncode, done.stdout.splitlines()) == (0, text_translator.translate(lines))
     done = cli("translate", "-m", text_model, "--encoding", "klingon", "-i", path)
     assert done.returncode == 2 and "--encoding: found 'klingon', expected" in done.stderr
+
+
+def test_an_argument_that_is_no_text(
+    cli: Cli, text_model: Path, text_translator: Translator
+) -> None:
+    words = (
+        "translate",
+        "-m",
+        text_model,
+        "A caf\udce9.",
+    )  # a byte, as a terminal in Latin-1 sends
+    done = cli(*words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "TEXT:1: found the byte 0xe9 at offset 5, which is not utf-8" in done.stderr
+    done = cli(*words, "--encoding", "latin-1")
+    assert done.stdout.splitlines() == text_translator.translate(["A caf\u00e9."])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
