@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,18 +14,25 @@
 namespace pyengine {
 namespace {
 
+GenerationOptions with_sorted_ends(GenerationOptions options) {
+  std::vector<std::int32_t>& ends = options.eos_token_ids;
+  std::ranges::sort(ends);
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  return options;
+}
+
 class GenerateJob : public Job {
  public:
   // Of a model without encoder, `inputs` are prompts, else sources. `shortlist` may be null.
   GenerateJob(const Ragged& inputs, const GenerationOptions& options, const ModelConfig& config,
               const Shortlist* shortlist, const Kernels& kernels)
       : inputs_(inputs),
-        options_(options),
+        options_(with_sorted_ends(options)),
         has_encoder_(config.encoder_layers > 0),
         vocab_size_(config.vocab_size),
         shortlist_(shortlist),
         kernels_(kernels),
-        constraints_(options),
+        constraints_(options_),
         results_(inputs.size()) {}
 
   int num_sentences() const override { return inputs_.size(); }
@@ -54,8 +62,9 @@ class GenerateJob : public Job {
 
  protected:
   std::unique_ptr<Search> start_search(int index, std::pmr::memory_resource* memory) const {
-    const SearchStart start{options_, constraints_, kernels_, prompt(index), inputs_[index], memory};
-    if (options_.do_sample) return std::make_unique<SamplingSearch>(start, vocab_size_);
+    const SearchStart start{options_,       constraints_, kernels_, prompt(index),
+                            inputs_[index], vocab_size_,  memory};
+    if (options_.do_sample) return std::make_unique<SamplingSearch>(start);
     if (options_.num_beams == 1) return std::make_unique<GreedySearch>(start);
     return std::make_unique<BeamSearch>(start);
   }
@@ -66,7 +75,7 @@ class GenerateJob : public Job {
   }
 
   const Ragged& inputs_;
-  const GenerationOptions& options_;
+  const GenerationOptions options_;
   bool has_encoder_;
   int vocab_size_;
   const Shortlist* shortlist_;
@@ -224,6 +233,9 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
   check(options.num_return_sequences >= 1 && options.num_return_sequences <= most,
         "num_return_sequences must be between 1 and " + std::to_string(most));
   check(options.temperature > 0.0, "temperature must be positive");
+  check(options.top_k >= 0, "top_k must not be negative");
+  check(options.top_p >= 0.0 && options.top_p <= 1.0 && options.min_p >= 0.0 && options.min_p <= 1.0,
+        "top_p and min_p must be between 0 and 1");
   check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
         "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
             std::to_string(config.max_positions + 1));
@@ -235,6 +247,9 @@ void check_options(const GenerationOptions& options, const ModelConfig& config) 
   check_ids(options.eos_token_ids, config.vocab_size, "end token");
   check_ids(options.forced_eos_token_ids, config.vocab_size, "forced end token");
   check(options.forced_bos_token_id < config.vocab_size, "forced first token is outside the vocabulary");
+  check_ids(options.suppress_tokens, config.vocab_size, "suppressed token");
+  check_ids(options.begin_suppress_tokens, config.vocab_size, "token suppressed at the beginning");
+  for (const auto& word : options.bad_words_ids) check_ids(word, config.vocab_size, "bad word's token");
 }
 
 }  // namespace
@@ -285,25 +300,25 @@ void Engine::check_inputs(const Ragged& inputs, const GenerationOptions& options
 }
 
 std::vector<std::vector<Hypothesis>> Engine::generate(const Ragged& inputs, const GenerationOptions& options,
-                                                      int batch_size, Poll interrupted) {
+                                                      int batch_size, const Interrupts& interrupts) {
   check_inputs(inputs, options);
   GenerateJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
   return job.take_results();
 }
 
 void Engine::stream(std::span<const std::int32_t> input, const GenerationOptions& options, TokenQueue& tokens,
-                    int batch_size, Poll interrupted) {
+                    int batch_size, const Interrupts& interrupts) {
   const std::int64_t offsets[] = {0, static_cast<std::int64_t>(input.size())};
   const Ragged inputs{input, offsets};
   check_inputs(inputs, options);
   check(options.num_beams == 1 && options.num_return_sequences == 1, "a stream has one hypothesis");
   StreamJob job(inputs, options, config_, shortlist_ ? &*shortlist_ : nullptr, kernels_, tokens);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
 }
 
 void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t decoder_start_token_id,
-                   int batch_size, float* log_probs, Poll interrupted) {
+                   int batch_size, float* log_probs, const Interrupts& interrupts) {
   check_decodes();
   check(sources.size() == targets.size(), "there are " + std::to_string(sources.size()) + " sources and " +
                                               std::to_string(targets.size()) + " targets");
@@ -314,24 +329,24 @@ void Engine::score(const Ragged& sources, const Ragged& targets, std::int32_t de
     check_target(targets[i]);
   }
   ScoreJob job(sources, targets, decoder_start_token_id, log_probs);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
 }
 
-void Engine::score(const Ragged& texts, int batch_size, float* log_probs, Poll interrupted) {
+void Engine::score(const Ragged& texts, int batch_size, float* log_probs, const Interrupts& interrupts) {
   check_decodes();
   check(config_.encoder_layers == 0, "the model has an encoder: its targets are scored with their sources");
   for (int i = 0; i < texts.size(); ++i) check_target(texts[i]);
   ScoreTextsJob job(texts, log_probs);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
 }
 
 void Engine::logits(std::span<const std::int32_t> source, std::span<const std::int32_t> decoder_input_ids,
-                    float* logits, Poll interrupted) {
+                    float* logits, const Interrupts& interrupts) {
   check_decodes();
   if (config_.encoder_layers > 0) check_source(source);
   check_target(decoder_input_ids);
   LogitsJob job(source, decoder_input_ids, config_.vocab_size, logits);
-  scheduler_.run(job, 1, interrupted);
+  scheduler_.run(job, 1, interrupts);
 }
 
 void Engine::check_texts(const TypedTexts& texts) const {
@@ -348,23 +363,24 @@ void Engine::check_texts(const TypedTexts& texts) const {
   }
 }
 
-void Engine::encode(const TypedTexts& texts, int batch_size, float* hidden, Poll interrupted) {
+void Engine::encode(const TypedTexts& texts, int batch_size, float* hidden, const Interrupts& interrupts) {
   check_texts(texts);
   const auto results_of = [&](int index) {
     return EncoderResults{.hidden = hidden + texts.ids.offsets[index] * config_.hidden_size};
   };
   EncodeJob job(texts, results_of);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
 }
 
-void Engine::classify(const TypedTexts& texts, int batch_size, float* class_logits, Poll interrupted) {
+void Engine::classify(const TypedTexts& texts, int batch_size, float* class_logits,
+                      const Interrupts& interrupts) {
   check(config_.num_labels > 0, "the model does not classify");
   check_texts(texts);
   const auto results_of = [&](int index) {
     return EncoderResults{.class_logits = class_logits + std::int64_t{index} * config_.num_labels};
   };
   EncodeJob job(texts, results_of);
-  scheduler_.run(job, batch_size, interrupted);
+  scheduler_.run(job, batch_size, interrupts);
 }
 
 }  // namespace pyengine

@@ -22,10 +22,13 @@ except ImportError as error:
     ) from error
 
 from pyengine._version import __version__
+from pyengine.cancel import CancelToken
 from pyengine.decoder_model import Hypothesis
 from pyengine.encoder import Encoder
 from pyengine.errors import (
+    CancelledError,
     ClosedError,
+    DeadlineError,
     Error,
     ForkedError,
     InputError,
@@ -44,7 +47,10 @@ from pyengine.options import GenerationOptions
 from pyengine.translator import Translator
 
 __all__ = [
+    "CancelToken",
+    "CancelledError",
     "ClosedError",
+    "DeadlineError",
     "Encoder",
     "Error",
     "ForkedError",

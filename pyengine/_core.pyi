@@ -134,12 +134,31 @@ class GenerationOptions:
     seed: int
     def __init__(self) -> None: ...
 
-class StopFlag:
-    """Lets one thread end the call of another, which then raises RuntimeError."""
+class CancelToken:
+    """Ends calls from any thread, or at a time; what :class:`pyengine.CancelToken` derives from.
+
+    A call that is ended raises CancelledError or DeadlineError.
+    """
+
+    def __init__(self, timeout: float | None = None, parent: CancelToken | None = None) -> None:
+        """End calls ``timeout`` seconds from now, and when ``parent`` does."""
+
+    def cancel(self) -> None:
+        """End the calls that were given this token, now or later."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether calls with this token end."""
+
+    def check(self) -> None:
+        """Raise what such a call does."""
+
+class FloatEnvironment:
+    """While it is entered its thread rounds to nearest even and keeps denormal numbers."""
 
     def __init__(self) -> None: ...
-    def set(self) -> None:
-        """End the calls that were given this flag, now or later."""
+    def __enter__(self) -> None: ...
+    def __exit__(self, *exc_info: object) -> None: ...
 
 class TokenQueue:
     """The tokens of ``Engine.stream`` on their way to another thread."""
@@ -172,7 +191,7 @@ class Engine:
         source_offsets: NDArray[np.int64],
         options: GenerationOptions,
         batch_size: int,
-        stop: StopFlag | None = None,
+        cancel: CancelToken | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]:
         """Return ids [m], offsets [sentences * n + 1] and scores [sentences * n]."""
 
@@ -182,7 +201,7 @@ class Engine:
         options: GenerationOptions,
         tokens: TokenQueue,
         batch_size: int,
-        stop: StopFlag | None = None,
+        cancel: CancelToken | None = None,
     ) -> None:
         """Generate for one input; each token goes to ``tokens`` as it is made."""
 
@@ -194,16 +213,24 @@ class Engine:
         target_offsets: NDArray[np.int64],
         decoder_start_token_id: int,
         batch_size: int,
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.float32]:
         """Return the log-probability of every target id, [len(target_ids)]."""
 
     def score_texts(
-        self, ids: NDArray[np.int32], offsets: NDArray[np.int64], batch_size: int
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        batch_size: int,
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.float32]:
         """Return the log-probability of every id given those before it, 0 of the first ones."""
 
     def logits(
-        self, source_ids: NDArray[np.int32], decoder_input_ids: NDArray[np.int32]
+        self,
+        source_ids: NDArray[np.int32],
+        decoder_input_ids: NDArray[np.int32],
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.float32]:
         """Return the teacher-forced logits, [len(decoder_input_ids), vocab_size]."""
 
@@ -213,6 +240,7 @@ class Engine:
         offsets: NDArray[np.int64],
         batch_size: int,
         token_types: NDArray[np.int32] = ...,
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.float32]:
         """Return the encoder's last hidden states, [len(ids), hidden_size].
 
@@ -225,6 +253,7 @@ class Engine:
         offsets: NDArray[np.int64],
         batch_size: int,
         token_types: NDArray[np.int32] = ...,
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.float32]:
         """Return the logits of every class, [texts, num_labels]."""
 

@@ -17,12 +17,17 @@ class Call(threading.Thread, Generic[Result]):
     """One call at work, from now on.
 
     Args:
-        work: what to do. It may raise once the flag is set: nobody waits for its result any more.
+        work: what to do. It may raise once its token is cancelled.
+        cancel: cancels the work's token too.
     """
 
-    def __init__(self, work: Callable[[_core.StopFlag], Result]) -> None:
+    def __init__(
+        self,
+        work: Callable[[_core.CancelToken], Result],
+        cancel: _core.CancelToken | None = None,
+    ) -> None:
         super().__init__(name="pyengine-stream", daemon=True)
-        self.stop = _core.StopFlag()
+        self.token = _core.CancelToken(None, cancel)
         self._work = work
         self._results: list[Result] = []
         self._error: BaseException | None = None
@@ -32,7 +37,7 @@ class Call(threading.Thread, Generic[Result]):
     def run(self) -> None:
         _at_work.add(self)
         try:
-            self._results.append(self._work(self.stop))
+            self._results.append(self._work(self.token))
         except BaseException as error:
             self._error = error
         finally:
@@ -76,6 +81,6 @@ def _end_all() -> None:
 def end(calls: tuple[Call[Result], ...]) -> None:
     """Tell the calls to stop, and wait until they have."""
     for call in calls:
-        call.stop.set()
+        call.token.cancel()
     for call in calls:
         call.wait()

@@ -54,7 +54,7 @@ class DecoderModel(LoadedModel):
         options: GenerationOptions,
         *,
         return_scores: bool = True,
-        stop: _core.StopFlag | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each input, in the order of the inputs."""
         if len(offsets) == 1:
@@ -62,12 +62,16 @@ class DecoderModel(LoadedModel):
         core = to_core(options, return_scores)
         order = _ragged.length_order(offsets)
         values, offsets = _ragged.permute(values, offsets, order)
-        ids, ends, scores = loaded.engine.generate(values, offsets, core, self.batch_size, stop)
+        ids, ends, scores = loaded.engine.generate(values, offsets, core, self.batch_size, cancel)
         grouped = _ragged.group(ids, ends, scores, options.num_return_sequences, order)
         return [[Hypothesis(*pair) for pair in pairs] for pairs in grouped]
 
     def _stream(
-        self, loaded: Loaded, ids: Ids, options: GenerationOptions
+        self,
+        loaded: Loaded,
+        ids: Ids,
+        options: GenerationOptions,
+        cancel: _core.CancelToken | None,
     ) -> Generator[list[int], None, None]:
         """The ids that :meth:`_search` finds for one input, as they are made.
 
@@ -78,7 +82,7 @@ class DecoderModel(LoadedModel):
 
         core = to_core(one_hypothesis(options), return_scores=False)
 
-        def work(tokens: _core.TokenQueue, stop: _core.StopFlag) -> None:
-            loaded.engine.stream(ids, core, tokens, self.batch_size, stop)
+        def work(tokens: _core.TokenQueue, cancel: _core.CancelToken) -> None:
+            loaded.engine.stream(ids, core, tokens, self.batch_size, cancel)
 
-        return tokens_as_made(work)
+        return tokens_as_made(work, cancel)

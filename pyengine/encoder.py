@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine import _ragged
+from pyengine import _core, _ragged
+from pyengine.cancel import CancelToken, within
 from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError
 from pyengine.inputs import (
     Ids,
@@ -89,6 +90,8 @@ class Encoder(LoadedModel):
         truncate: bool | None = None,
         prompt: str | None = None,
         prompt_name: str | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> Floats:
         """A vector for each text, from the last hidden states of its tokens.
 
@@ -105,6 +108,8 @@ class Encoder(LoadedModel):
                 many tokens (sentence-transformers' ``max_seq_length``).
             prompt: goes before each text; ``None``: the folder's default prompt, if it has one.
             prompt_name: of one of the folder's prompts, to take that.
+            timeout: seconds that the call may take; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the call.
 
         Returns:
             float32 [size] for a string, [len(texts), size] for several; the size is
@@ -119,6 +124,7 @@ class Encoder(LoadedModel):
                 holds a pooling of its own that ``pooling`` does not replace.
             ModelFormatError: a file of sentence-transformers is damaged.
             TokenizerMissingError: the folder holds no tokenizer files.
+            DeadlineError, CancelledError: the time is up, or the token ended the call.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -126,22 +132,28 @@ class Encoder(LoadedModel):
             encoder.encode(["A dog runs.", "Two women talk."], pooling="cls")
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         names = self._pooling(pooling)
         prefix = self._prompt(prompt, prompt_name)
         packed = self._packed_texts(texts, truncate, prefix)
         skipped = self._unpooled(prefix, packed.offsets)
         size = len(names) * self.config.hidden_size
         vectors = np.empty((len(packed.offsets) - 1, size), np.float32)
-        for item, hidden in self._hidden_states(loaded, packed):
-            vectors[item] = pool(hidden[skipped:], names)
+        for item, hidden in self._hidden_states(loaded, packed, token):
+            with _core.FloatEnvironment():
+                vectors[item] = pool(hidden[skipped:], names)
         if self._sentence.normalize if normalize is None else normalize:
-            vectors = normalized(vectors)
+            with _core.FloatEnvironment():
+                vectors = normalized(vectors)
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
 
     def forward(
         self,
         sources: Sequence[Sequence[int]],
         token_types: Sequence[Sequence[int]] | None = None,
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> list[Floats]:
         """The last hidden states of token ids.
 
@@ -149,6 +161,7 @@ class Encoder(LoadedModel):
             sources: the ids of each text with its special tokens; 1 to ``max_positions`` of them,
                 without padding.
             token_types: of each of the tokens, below ``config.token_types``; ``None``: all are 0.
+            timeout, cancel: see :meth:`encode`.
 
         Returns:
             For each text float32 [len(ids), hidden_size].
@@ -156,6 +169,7 @@ class Encoder(LoadedModel):
         Raises:
             InputError, InputTypeError: names the item and the position; nothing was computed.
             UnsupportedModelError: ``token_types`` for a model that knows none.
+            OptionError, DeadlineError, CancelledError: as :meth:`encode`.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -163,31 +177,47 @@ class Encoder(LoadedModel):
             encoder.forward([[101, 7592, 102]])[0].shape
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
         packed = _Packed(values, offsets, self._packed_types(token_types, offsets))
         results: list[Floats] = [np.empty(0, np.float32)] * (len(offsets) - 1)
-        for item, hidden in self._hidden_states(loaded, packed):
+        for item, hidden in self._hidden_states(loaded, packed, token):
             results[item] = hidden.copy()
         return results
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, texts: str, *, truncate: bool | None = ...
+        self,
+        texts: str,
+        *,
+        truncate: bool | None = ...,
+        timeout: float | None = ...,
+        cancel: CancelToken | None = ...,
     ) -> dict[str, float]: ...
     @overload
     def classify(
-        self, texts: Iterable[Text], *, truncate: bool | None = ...
+        self,
+        texts: Iterable[Text],
+        *,
+        truncate: bool | None = ...,
+        timeout: float | None = ...,
+        cancel: CancelToken | None = ...,
     ) -> list[dict[str, float]]: ...
 
     def classify(
-        self, texts: str | Iterable[Text], *, truncate: bool | None = None
+        self,
+        texts: str | Iterable[Text],
+        *,
+        truncate: bool | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> dict[str, float] | list[dict[str, float]]:
         """The classes of each text, the most probable first.
 
         Args:
             texts: one, or several, or pairs.
-            truncate: see :meth:`encode`.
+            truncate, timeout, cancel: see :meth:`encode`.
 
         Returns:
             For each text the probability of every label, of all labels together 1. Of a model of
@@ -196,7 +226,8 @@ class Encoder(LoadedModel):
 
         Raises:
             UnsupportedModelError: the model was exported without a head for classes.
-            InputError, InputTypeError, TokenizerMissingError, ClosedError: as :meth:`encode`.
+            InputError, InputTypeError, OptionError, TokenizerMissingError, DeadlineError,
+            CancelledError, ClosedError: as :meth:`encode`.
 
         Example::
 
@@ -204,6 +235,7 @@ class Encoder(LoadedModel):
             encoder.classify([("A dog runs.", "An animal moves.")])[0]["entailment"]
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         labels = self.labels
         if not labels:
             raise UnsupportedModelError(
@@ -212,9 +244,10 @@ class Encoder(LoadedModel):
             )
         packed = self._packed_texts(texts, truncate)
         logits = loaded.engine.classify(
-            packed.values, packed.offsets, self.batch_size, packed.types
+            packed.values, packed.offsets, self.batch_size, packed.types, token
         )
-        results = [self._probabilities(row) for row in logits.tolist()]
+        with _core.FloatEnvironment():
+            results = [self._probabilities(row) for row in logits.tolist()]
         return results[0] if isinstance(texts, str) else results
 
     @property
@@ -348,7 +381,9 @@ class Encoder(LoadedModel):
             raise InputError("token_types: expected one for each token of each text")
         return types
 
-    def _hidden_states(self, loaded: Loaded, packed: _Packed) -> Iterator[tuple[int, Floats]]:
+    def _hidden_states(
+        self, loaded: Loaded, packed: _Packed, cancel: _core.CancelToken | None
+    ) -> Iterator[tuple[int, Floats]]:
         """(index of a text, its last hidden states), the longest texts first."""
         order = _ragged.length_order(packed.offsets)
         values, offsets = _ragged.permute(packed.values, packed.offsets, order)
@@ -360,7 +395,7 @@ class Encoder(LoadedModel):
             ends = offsets[first : first + size + 1]
             chunk = slice(ends[0], ends[-1])
             hidden = loaded.engine.encode(
-                values[chunk], ends - ends[0], self.batch_size, types[chunk]
+                values[chunk], ends - ends[0], self.batch_size, types[chunk], cancel
             )
             rows = np.split(hidden, ends[1:-1] - ends[0])
             yield from zip(order[first : first + size].tolist(), rows, strict=True)

@@ -45,6 +45,14 @@ class ClosedError(Error, RuntimeError):
     """The translator was used after ``close()``."""
 
 
+class CancelledError(Error):
+    """A call was ended by its :class:`~pyengine.CancelToken`; it has no result."""
+
+
+class DeadlineError(Error, TimeoutError):
+    """A call was not done within its ``timeout``; it has no result."""
+
+
 class ForkedError(Error, RuntimeError):
     """The process was forked while this model was at work; the child must load it again."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
+from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import OptionError
 from pyengine.inputs import Ids, ItemError, Offsets, checked_text
@@ -44,12 +45,21 @@ class Generator(DecoderModel):
 
     _STACKS = ("decoder",)
 
-    def generate(self, prompts: Sequence[Sequence[int]], **options: Any) -> list[list[Hypothesis]]:
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+        **options: Any,
+    ) -> list[list[Hypothesis]]:
         """Continue prompts, each read in one pass.
 
         Args:
             prompts: the ids of each, 1 or more, fewer than ``max_length`` and the model's
                 positions.
+            timeout: seconds that the call may take; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the call.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``. ``max_length`` and ``min_length`` count the
                 prompt, ``max_new_tokens`` and ``min_new_tokens`` do not; a continuation ends at the
@@ -62,6 +72,7 @@ class Generator(DecoderModel):
         Raises:
             InputError, InputTypeError: names the item and the position; nothing was computed.
             OptionError, UnknownOptionError: a keyword or its value is wrong.
+            DeadlineError, CancelledError: the time is up, or the token ended the call.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -69,8 +80,10 @@ class Generator(DecoderModel):
             generator.generate([[12, 7, 2]], num_beams=4, max_new_tokens=20)
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         resolved = self.generation_options(**options)
-        return self._search(loaded, *self._packed_prompts(prompts, resolved), resolved)
+        values, offsets = self._packed_prompts(prompts, resolved)
+        return self._search(loaded, values, offsets, resolved, cancel=token)
 
     @overload
     def stream(self, prompt: str, **options: Any) -> Generating[str, None, None]: ...
@@ -78,7 +91,12 @@ class Generator(DecoderModel):
     def stream(self, prompt: Sequence[int], **options: Any) -> Generating[int, None, None]: ...
 
     def stream(
-        self, prompt: str | Sequence[int], **options: Any
+        self,
+        prompt: str | Sequence[int],
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+        **options: Any,
     ) -> Generating[str, None, None] | Generating[int, None, None]:
         """Continue one prompt, greedy or sampling, and hand out what is made as it is made.
 
@@ -87,6 +105,8 @@ class Generator(DecoderModel):
 
         Args:
             prompt: a text, or ids as :meth:`generate` takes them.
+            timeout: seconds from the call to the last id; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the stream.
             **options: see :meth:`generate`; ``num_beams`` is 1, and one continuation is made.
 
         Returns:
@@ -99,7 +119,8 @@ class Generator(DecoderModel):
             TokenizerMissingError: a text, and the folder holds no tokenizer files.
             ClosedError: after :meth:`close`.
 
-        While iterating, ForkedError is raised in a child forked meanwhile.
+        While iterating, DeadlineError and CancelledError are raised as by :meth:`generate`, and
+        ForkedError in a child forked meanwhile.
 
         Example::
 
@@ -109,10 +130,11 @@ class Generator(DecoderModel):
         from pyengine.token_stream import ids_of, text_of
 
         loaded = self._open()
+        token = within(timeout, cancel)
         resolved = self.generation_options(**options)
         ids = self.encode(prompt) if isinstance(prompt, str) else prompt
         values, _ = self._packed_prompts([ids], resolved)
-        batches = self._stream(loaded, values, resolved)
+        batches = self._stream(loaded, values, resolved, token)
         if isinstance(prompt, str):
             return text_of(batches, self._get_tokenizer())
         return ids_of(batches)
@@ -129,13 +151,20 @@ class Generator(DecoderModel):
             raise ItemError(item, f"found {lengths[item]} tokens, {expected}")
         return values, offsets
 
-    def score(self, texts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+    def score(
+        self,
+        texts: Sequence[Sequence[int]],
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> list[NDArray[np.float32]]:
         """Log-probability of every id after the first, given the ids before it.
 
         No option takes part: the model's own distribution.
 
         Args:
             texts: ids of each text, at most ``max_positions`` of them.
+            timeout, cancel: see :meth:`generate`.
 
         Returns:
             For each text a float32 array [len(ids) - 1] (empty for fewer than two), natural
@@ -143,6 +172,7 @@ class Generator(DecoderModel):
 
         Raises:
             InputError, InputTypeError: names the item; nothing was computed.
+            OptionError, DeadlineError, CancelledError: as :meth:`generate`.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -150,9 +180,10 @@ class Generator(DecoderModel):
             generator.score([[12, 7, 2]])[0].sum()
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         values, offsets = _ragged.pack(texts, self.config.vocab_size)
         self._check_lengths(offsets, shortest=0)
-        scores = loaded.engine.score_texts(values, offsets, self.batch_size)
+        scores = loaded.engine.score_texts(values, offsets, self.batch_size, token)
         return [rows[1:] for rows in np.split(scores, offsets[1:-1])] if len(offsets) > 1 else []
 
     def encode(self, text: str) -> list[int]:

@@ -49,7 +49,8 @@ class LoadedModel:
         )
         self._settings = settings
         self._loaded: Loaded | None = None
-        self._loaded = load(model, settings, self._STACKS)
+        with _core.FloatEnvironment():
+            self._loaded = load(model, settings, self._STACKS)
         self._model, weights = self._loaded.model, self._loaded.weights
         self._compute_type, self._shortlist = self._loaded.compute_type, self._loaded.shortlist
         self._parameters = weights.parameters

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from pyengine import forks
+from pyengine.cancel import CancelToken, within
 from pyengine.errors import OptionError
 from pyengine.inputs import checked_texts
 from pyengine.loading import checked_folder
@@ -65,6 +66,8 @@ def translate(
     *,
     source: str | None = ...,
     target: str | None = ...,
+    timeout: float | None = ...,
+    cancel: CancelToken | None = ...,
     **options: Any,
 ) -> str: ...
 @overload
@@ -74,6 +77,8 @@ def translate(
     *,
     source: str | None = ...,
     target: str | None = ...,
+    timeout: float | None = ...,
+    cancel: CancelToken | None = ...,
     **options: Any,
 ) -> list[str]: ...
 
@@ -84,6 +89,8 @@ def translate(
     *,
     source: str | None = None,
     target: str | None = None,
+    timeout: float | None = None,
+    cancel: CancelToken | None = None,
     **options: Any,
 ) -> str | list[str]:
     """Translate one text, or a list of texts, between two languages or with a model folder.
@@ -98,6 +105,9 @@ def translate(
         text: what to translate.
         model: a model folder.
         source, target: codes of languages, such as "en" and "pt"; of a model, as it calls them.
+        timeout: seconds that the call may take, loading a model included, which is not cut short;
+            ``None``: any number.
+        cancel: a :class:`~pyengine.CancelToken` that ends the call.
         **options: those of :class:`~pyengine.Translator` (``compute_type``, ``threads``,
             ``batch_size``, ``isa``, ``cache_dir``, ``shortlist``, ``variant``) and of
             :meth:`Translator.translate`, which also says what is returned and raised.
@@ -105,21 +115,23 @@ def translate(
     Raises:
         OptionError: neither a model nor both languages are given.
         ModelNotFoundError: no installed models connect the languages.
+        DeadlineError, CancelledError: the time is up, or the token ended the call.
 
     Example::
 
         pyengine.translate("It rains. We stay at home.", source="en", target="pt")
         pyengine.translate("A dog runs.", model="path/to/model", num_beams=4)
     """
+    token = within(timeout, cancel)
     settings = {name: options.pop(name) for name in SETTING_NAMES if name in options}
     if model is not None:
         translator = cache.get(model, settings)
-        return translator.translate(text, source=source, target=target, **options)
+        return translator.translate(text, source=source, target=target, cancel=token, **options)
     if source is None or target is None:
         given = {"source": source, "target": target}
         found = " and ".join(name for name, value in given.items() if value is not None)
         raise OptionError(f"found {found or 'no model'}, expected model, or source and target")
     route = Route(source, target, lambda folder: cache.get(folder, settings))
     texts = [text] if isinstance(text, str) else checked_texts(text)
-    results = route.translate(texts, **options)
+    results = route.translate(texts, cancel=token, **options)
     return results[0] if isinstance(text, str) else results

@@ -14,7 +14,8 @@ FILE_NAME = "generation_config.json or config.json"
 MAX_BEAMS = 1024
 """More than any use we know of; the search's memory and time grow with its square."""
 
-_INT_MAX = 2**31 - 1
+INT_MAX = 2**31 - 1
+"""The largest number that the engine takes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _integer(value: Any, expected: str) -> int:
 
 def _between(minimum: int, maximum: int) -> Check:
     expected = f"an integer from {minimum} to {maximum}"
-    if maximum == _INT_MAX:
+    if maximum == INT_MAX:
         expected = f"an integer of at least {minimum}"
 
     def check(value: Any, limits: ModelLimits) -> int:
@@ -99,7 +100,7 @@ def _between(minimum: int, maximum: int) -> Check:
 
 def at_least(minimum: int) -> Check:
     """An integer from ``minimum``."""
-    return _between(minimum, _INT_MAX)
+    return _between(minimum, INT_MAX)
 
 
 def optional(check: Check, without: Any = None) -> Check:
@@ -172,7 +173,8 @@ def _tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
 
 
 def _token_or_tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
-    return _tokens(value, limits) if _is_list(value) else (token(value, limits),)
+    tokens = _tokens(value, limits) if _is_list(value) else (token(value, limits),)
+    return tuple(dict.fromkeys(tokens))
 
 
 def _words(value: Any, limits: ModelLimits) -> tuple[tuple[int, ...], ...]:

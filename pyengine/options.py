@@ -21,6 +21,7 @@ from pyengine.option_names import check_names, check_supported
 from pyengine.option_values import (
     CHECKS,
     FILE_NAME,
+    INT_MAX,
     SAMPLING_CHECKS,
     Given,
     ModelLimits,
@@ -315,7 +316,7 @@ def _min_length(given: Given, limits: ModelLimits) -> int:
     for name, start in (("min_new_tokens", 1), ("min_length", 0)):
         if given.values.get(name) is not None:
             length: int = given.value(name, at_least(0), limits)
-            return length + start
+            return min(length + start, INT_MAX)
     return 0
 
 

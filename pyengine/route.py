@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyengine._core import CancelToken
 from pyengine.errors import OptionError
 from pyengine.registry import find_route
 from pyengine.translator import Translator
@@ -58,6 +59,7 @@ class Route:
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        cancel: CancelToken | None = None,
         **options: Any,
     ) -> list[Any]:
         """Texts of any length; see :meth:`Translator.translate`.
@@ -66,10 +68,16 @@ class Route:
             texts: what to translate.
             prefix, split, truncate, keep_spans: of each translator.
             language: of the texts; ``None``: the language that is translated from.
+            cancel: ends the call.
             **options: of each translator.
         """
         self.generation_options(**options)
-        manner = {"split": split, "truncate": truncate, "keep_spans": keep_spans}
+        manner = {
+            "split": split,
+            "truncate": truncate,
+            "keep_spans": keep_spans,
+            "cancel": cancel,
+        }
         for source, translator in self._legs:
             spoken = source if language is None else language
             texts = translator.translate(texts, prefix=prefix, language=spoken, **manner, **options)

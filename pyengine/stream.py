@@ -27,8 +27,9 @@ with all, by batches x chunks ahead: 2 x 3 1.08, 4 x 1 1.10, 4 x 2 1.04, 8 x 1 1
 
 def in_order(
     items: Iterator[Item],
-    work: Callable[[list[Item], _core.StopFlag], list[Result]],
+    work: Callable[[list[Item], _core.CancelToken], list[Result]],
     chunk_size: int,
+    cancel: _core.CancelToken | None = None,
 ) -> Generator[Result, None, None]:
     """The result of each item, in order; at most ``AHEAD + 1`` chunks are held at a time.
 
@@ -38,8 +39,9 @@ def in_order(
     Args:
         items: read ``chunk_size`` at a time.
         work: gives the results of a chunk; runs in a thread of its own, for several chunks at
-            once. It may raise once the flag is set: nobody waits for its results any more.
+            once. It may raise once its token is cancelled.
         chunk_size: items of a chunk.
+        cancel: ends the work, with an error in the place of the results.
     """
     chunks = _chunks(items, chunk_size)
     calls: deque[background.Call[list[Result]]] = deque()
@@ -48,7 +50,7 @@ def in_order(
         while end is None or calls:
             if end is None:
                 try:
-                    calls.append(background.Call(partial(work, next(chunks))))
+                    calls.append(background.Call(partial(work, next(chunks)), cancel))
                 except Exception as error:
                     end = error
             if calls and (end is not None or len(calls) > AHEAD):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyengine.text import Tokenizer
     from pyengine.wording import Wording
 
-Search = Callable[[list[list[int]], "_core.StopFlag | None"], list[list[list[int]]]]
+Search = Callable[[list[list[int]], "_core.CancelToken | None"], list[list[list[int]]]]
 """Ids of sentences to those of their translations, ``num_results`` of each, best first."""
 
 Fit = Callable[[list[int], int], list[int]]
@@ -74,9 +74,14 @@ class TextPipeline:
         self._tokenizer, self._wording = tokenizer, wording
         self._fit, self._search, self.num_results = fit, search, num_results
 
-    def translate(self, texts: list[str]) -> list[list[str]]:
+    def translate(self, texts: list[str], cancel: _core.CancelToken | None) -> list[list[str]]:
         """For each text its translations, best first."""
-        return self.translate_encoded([self.encode(text, i) for i, text in enumerate(texts)])
+        encoded = []
+        for item, text in enumerate(texts):
+            if cancel is not None:
+                cancel.check()
+            encoded.append(self.encode(text, item))
+        return self.translate_encoded(encoded, cancel)
 
     def encode(self, text: str, item: int) -> EncodedText:
         """Split, protect and encode the text with this number in the call.
@@ -102,15 +107,15 @@ class TextPipeline:
         return EncodedText(layout, sentences)
 
     def translate_encoded(
-        self, texts: list[EncodedText], stop: _core.StopFlag | None = None
+        self, texts: list[EncodedText], cancel: _core.CancelToken | None = None
     ) -> list[list[str]]:
         """For each text its translations, best first; all sentences share one search."""
         sentences = [sentence for text in texts for sentence in text.sentences]
-        translations = iter(self.translate_sentences(sentences, stop))
+        translations = iter(self.translate_sentences(sentences, cancel))
         return [self._joined(text.layout, translations) for text in texts]
 
     def translate_sentences(
-        self, sentences: list[EncodedSentence], stop: _core.StopFlag | None = None
+        self, sentences: list[EncodedSentence], cancel: _core.CancelToken | None = None
     ) -> list[list[str]]:
         """For each sentence its translations, best first."""
         plain = [i for i, sentence in enumerate(sentences) if sentence.protected is None]
@@ -120,7 +125,7 @@ class TextPipeline:
         while len(results) < len(sentences):
             tried = {i: attempts[i].pop(0) for i in attempts if i not in results}
             sources += [self._ids(x, sentences[i].lead) for i in tried for x in tried[i].texts]
-            rows = iter(self._translate_ids(sources, stop))
+            rows = iter(self._translate_ids(sources, cancel))
             results.update(zip(plain, rows, strict=False))
             for i, attempt in tried.items():
                 parts = list(islice(rows, len(attempt.texts)))
@@ -153,11 +158,11 @@ class TextPipeline:
         return ProtectedSentence(sentence, spans, unknown)
 
     def _translate_ids(
-        self, sources: list[list[int]], stop: _core.StopFlag | None
+        self, sources: list[list[int]], cancel: _core.CancelToken | None
     ) -> list[list[str]]:
         if not sources:
             return []
-        results = self._search(sources, stop)
+        results = self._search(sources, cancel)
         texts = iter(self._tokenizer().decode_batch([ids for row in results for ids in row]))
         return [[next(texts) for _ in row] for row in results]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _core, _ragged, stream
+from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError, InputTypeError
 from pyengine.inputs import checked_text, checked_texts, packed
@@ -88,6 +89,8 @@ class Translator(DecoderModel):
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
         **options: Any,
     ) -> str | list[str] | list[list[str]]:
         """Translate one text, or a list of texts, of any length.
@@ -115,6 +118,8 @@ class Translator(DecoderModel):
                 addresses, times of subtitles, and characters that the vocabulary lacks, such as
                 emoji; ``None``: where texts are split. Translations of sentences without any do not
                 change; one that loses some is made again.
+            timeout: seconds that the call may take; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the call.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``.
 
@@ -130,6 +135,7 @@ class Translator(DecoderModel):
             OptionError, UnknownOptionError: a keyword or its value is wrong, or a language none of
                 the model's; ``truncate`` with a text that is split.
             TokenizerMissingError: the folder holds no tokenizer files.
+            DeadlineError, CancelledError: the time is up, or the token ended the call.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -138,9 +144,11 @@ class Translator(DecoderModel):
             translator.translate(["A dog runs.", "Two women talk."], num_beams=5)
             nllb.translate("Un chien court.", source="fra_Latn", target="deu_Latn")
         """
+        token = within(timeout, cancel)
         wording = Wording(source, target, prefix)
         pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
-        results = pipeline.translate([text] if isinstance(text, str) else checked_texts(text))
+        texts = [text] if isinstance(text, str) else checked_texts(text)
+        results = pipeline.translate(texts, token)
         if pipeline.num_results > 1:
             return cast("list[str]", results[0] if isinstance(text, str) else results)
         return results[0][0] if isinstance(text, str) else [row[0] for row in results]
@@ -156,6 +164,8 @@ class Translator(DecoderModel):
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
         **options: Any,
     ) -> Generator[Any, None, None]:
         """Translate texts as they are asked for, also of an input without end.
@@ -169,6 +179,8 @@ class Translator(DecoderModel):
         Args:
             texts: any iterable of strings.
             source, target, prefix, split, truncate, language, keep_spans: see :meth:`translate`.
+            timeout: seconds from the call to the last translation; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the stream.
             **options: see :meth:`translate`; fixed for the whole stream.
 
         Returns:
@@ -183,6 +195,7 @@ class Translator(DecoderModel):
         While iterating, an error comes after the translations of all texts before it:
         InputError (which names the item, counted from 0) and InputTypeError of a text, ClosedError
         for what was not read before :meth:`close`, and whatever reading ``texts`` raises.
+        DeadlineError and CancelledError come after those whose chunks were done.
         ForkedError is raised in a child forked meanwhile.
 
         Example::
@@ -191,6 +204,7 @@ class Translator(DecoderModel):
                 for translation in translator.translate_iter(lines, num_beams=5):
                     print(translation, end="")  # each line keeps its break
         """
+        token = within(timeout, cancel)
         wording = Wording(source, target, prefix)
         pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
         self.require_tokenizer()
@@ -203,11 +217,11 @@ class Translator(DecoderModel):
                 self._open()
                 yield pipeline.encode(checked_text(text, f"item {item}"), item)
 
-        def work(chunk: list[EncodedText], stop: _core.StopFlag) -> list[Any]:
-            results = pipeline.translate_encoded(chunk, stop)
+        def work(chunk: list[EncodedText], cancel: _core.CancelToken) -> list[Any]:
+            results = pipeline.translate_encoded(chunk, cancel)
             return results if pipeline.num_results > 1 else [row[0] for row in results]
 
-        return stream.in_order(encoded(), work, stream.CHUNK_BATCHES * self.batch_size)
+        return stream.in_order(encoded(), work, stream.CHUNK_BATCHES * self.batch_size, token)
 
     def translate_stream(
         self,
@@ -220,6 +234,8 @@ class Translator(DecoderModel):
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
         **options: Any,
     ) -> Generator[str, None, None]:
         """Translate one text, greedy or sampling, and hand out its translation as it is made.
@@ -231,6 +247,8 @@ class Translator(DecoderModel):
         Args:
             text: a text of any length.
             source, target, prefix, split, truncate, language, keep_spans: see :meth:`translate`.
+            timeout: seconds from the call to the last piece; ``None``: any number.
+            cancel: a :class:`CancelToken` that ends the stream.
             **options: see :meth:`translate`; ``num_beams`` is 1, whatever the folder says, unless
                 the call says otherwise.
 
@@ -240,6 +258,7 @@ class Translator(DecoderModel):
         Raises:
             InputError, InputTypeError, OptionError, UnknownOptionError, TokenizerMissingError,
             ClosedError: as :meth:`translate`; OptionError also for several beams or results.
+            DeadlineError, CancelledError: as :meth:`translate`, while iterating.
 
         Example::
 
@@ -249,6 +268,7 @@ class Translator(DecoderModel):
         from pyengine.token_stream import stream_text, text_of
 
         loaded = self._open()
+        token = within(timeout, cancel)
         wording = Wording(source, target, prefix)
         options = {"num_beams": 1, **options}
         pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
@@ -257,10 +277,10 @@ class Translator(DecoderModel):
 
         def pieces(sentence: EncodedSentence) -> Generator[str, None, None]:
             if sentence.protected is not None:  # whether its spans are there shows at its end
-                yield pipeline.translate_sentences([sentence])[0][0]
+                yield pipeline.translate_sentences([sentence], token)[0][0]
                 return
             values, _ = _ragged.pack([sentence.ids], self.config.source_vocab_size)
-            yield from text_of(self._stream(loaded, values, resolved), tokenizer)
+            yield from text_of(self._stream(loaded, values, resolved, token), tokenizer)
 
         return stream_text(pipeline.encode(checked_text(text), 0), pieces)
 
@@ -314,7 +334,13 @@ class Translator(DecoderModel):
     # --- token ids -------------------------------------------------------------------------------
 
     def generate(
-        self, sources: Sequence[Sequence[int]], *, target: str | None = None, **options: Any
+        self,
+        sources: Sequence[Sequence[int]],
+        *,
+        target: str | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+        **options: Any,
     ) -> list[list[Hypothesis]]:
         """Translate token ids.
 
@@ -323,6 +349,7 @@ class Translator(DecoderModel):
                 token); 1 to ``max_positions`` of them.
             target: the language whose token comes first, of a model that forces one; see
                 :meth:`translate`.
+            timeout, cancel: see :meth:`translate`.
             **options: see :meth:`translate`.
 
         Returns:
@@ -331,6 +358,7 @@ class Translator(DecoderModel):
         Raises:
             InputError, InputTypeError: names the item and the position; nothing was computed.
             OptionError, UnknownOptionError: a keyword or its value is wrong.
+            DeadlineError, CancelledError: as :meth:`translate`.
             ClosedError: after :meth:`close`.
 
         Example::
@@ -338,13 +366,19 @@ class Translator(DecoderModel):
             translator.generate([[12, 7, 2]], num_beams=4, num_return_sequences=2)
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         resolved = self._resolve(options, Wording(target=target))
         values, offsets = _ragged.pack(sources, self.config.source_vocab_size)
         self._check_lengths(offsets)
-        return self._search(loaded, values, offsets, resolved)
+        return self._search(loaded, values, offsets, resolved, cancel=token)
 
     def score(
-        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+        self,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        *,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> list[NDArray[np.float32]]:
         """Log-probability of every given target id, given the source and the ids before it.
 
@@ -356,6 +390,7 @@ class Translator(DecoderModel):
             sources: ids of each source, as in :meth:`generate`.
             targets: ids of each target, without the decoder start token; at most
                 ``max_positions`` of them.
+            timeout, cancel: see :meth:`translate`.
 
         Returns:
             For each pair a float32 array [len(target)], natural logarithms.
@@ -363,12 +398,14 @@ class Translator(DecoderModel):
         Raises:
             InputError, InputTypeError: names the item; nothing was computed.
             OptionError: the folder names no decoder start token.
+            DeadlineError, CancelledError: as :meth:`translate`.
 
         Example::
 
             translator.score([[12, 7, 2]], [[5, 9, 2]])[0].sum()
         """
         loaded = self._open()
+        token = within(timeout, cancel)
         source_values, source_offsets = packed("sources", sources, self.config.source_vocab_size)
         target_values, target_offsets = packed("targets", targets, self.config.vocab_size)
         if len(source_offsets) != len(target_offsets):
@@ -387,6 +424,7 @@ class Translator(DecoderModel):
             target_offsets,
             self._resolve({}).decoder_start_token_id,
             self.batch_size,
+            token,
         )
         return np.split(scores, target_offsets[1:-1])
 
@@ -447,9 +485,11 @@ class Translator(DecoderModel):
         def fit(source: list[int], item: int) -> list[int]:
             return self._fitted([source], [item], truncate)[0]
 
-        def search(sources: list[list[int]], stop: _core.StopFlag | None) -> list[list[list[int]]]:
+        def search(
+            sources: list[list[int]], cancel: _core.CancelToken | None
+        ) -> list[list[list[int]]]:
             packed = _ragged.pack(sources, self.config.source_vocab_size)
-            rows = self._search(loaded, *packed, resolved, return_scores=False, stop=stop)
+            rows = self._search(loaded, *packed, resolved, return_scores=False, cancel=cancel)
             return [[hypothesis.ids for hypothesis in row] for row in rows]
 
         count = resolved.num_return_sequences

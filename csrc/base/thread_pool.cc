@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/aligned_buffer.h"
+#include "base/float_environment.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -89,6 +90,7 @@ class alignas(kAlignment) ThreadPool::Worker {
   enum State : int { kIdle, kCalled, kRunning };
 
   void work() {
+    const FloatEnvironment environment;  // a new thread has that of the one that made it
     while (true) {
       wait_while(state_, kIdle);
       int called = kCalled;

@@ -1,14 +1,16 @@
 // The engine as Python sees it. Arrays go in and out as NumPy; the interpreter's lock is released while the
-// model runs; a pending signal is looked for between steps.
+// model runs.
 #include "bind/engine_bind.h"
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <atomic>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 
+#include "base/float_environment.h"
 #include "bind/weights_bind.h"
 #include "bind/without_gil.h"
 #include "cpu/isa.h"
@@ -23,44 +25,33 @@ using Ids = py::array_t<std::int32_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Floats = py::array_t<float, py::array::c_style>;
 
-// Set by one thread to end the call of another, which then raises RuntimeError.
-class StopFlag {
+// A call of the engine by this thread. On the main thread, where alone Python runs the handlers of signals,
+// one that is pending is looked for. What a handler raises is kept until it can be thrown with the lock held.
+class Call {
  public:
-  void set() { set_ = true; }
-  bool is_set() const { return set_; }
-
- private:
-  std::atomic<bool> set_{false};
-};
-
-// Looks for a stop flag, and for a pending signal (Ctrl-C): at most every 20 milliseconds, since that takes
-// the interpreter's lock, and only on the main thread, since Python runs signal handlers nowhere else. Once a
-// handler has raised, the Python error is kept until it can be thrown with the lock held.
-class SignalPoll {
- public:
-  explicit SignalPoll(const StopFlag* stop = nullptr) : stop_(stop) {}
-
-  bool operator()() {
-    if (stop_ != nullptr && stop_->is_set()) return true;
-    if (!on_main_thread_) return false;
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return false;
-    next_ = now + std::chrono::milliseconds(20);
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() == 0) return false;
-    error_ = std::make_unique<py::error_already_set>();
-    return true;
+  explicit Call(const CancelToken* token) : interrupts_{token, {}} {
+    if (is_main_thread()) interrupts_.poll = *this;
   }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
 
-  // Runs `work` without the interpreter's lock; raises what a signal handler raised.
+  // Calls work(interrupts) without the interpreter's lock; raises what a handler raised.
   template <class Work>
   void run(Work work) {
     try {
-      without_gil(work);
+      without_gil([&] { work(interrupts_); });
     } catch (const Interrupted&) {
       if (error_) throw py::error_already_set(*error_);
       throw;
     }
+  }
+
+  // True if a handler raised.
+  bool operator()() {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() == 0) return false;
+    error_ = std::make_unique<py::error_already_set>();
+    return true;
   }
 
  private:
@@ -69,11 +60,23 @@ class SignalPoll {
     return py::cast<unsigned long>(main_thread.attr("ident")) == PyThread_get_thread_ident();
   }
 
-  const StopFlag* const stop_;  // may be null
-  const bool on_main_thread_ = is_main_thread();
-  std::chrono::steady_clock::time_point next_{};
+  Interrupts interrupts_;
   std::unique_ptr<py::error_already_set> error_;
 };
+
+// Raises what a call with the token raises that has ended so.
+void raise_ending(Ending ending) {
+  const bool late = ending == Ending::kTimeUp;
+  const char* const what = late ? "timeout: the time is up" : "the call was cancelled";
+  py::set_error(py::module_::import("pyengine.errors").attr(late ? "DeadlineError" : "CancelledError"), what);
+}
+
+void check_token(const CancelToken& token) {
+  if (const Ending ending = token.ending(); ending != Ending::kNone) {
+    raise_ending(ending);
+    throw py::error_already_set();
+  }
+}
 
 std::span<const std::int32_t> as_span(const Ids& ids) {
   if (ids.ndim() != 1) throw std::invalid_argument("ids must have one dimension");
@@ -128,26 +131,27 @@ py::tuple pack_hypotheses(const std::vector<std::vector<Hypothesis>>& results, i
 }
 
 py::tuple generate(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
-                   const GenerationOptions& options, int batch_size, const StopFlag* stop) {
+                   const GenerationOptions& options, int batch_size, const CancelToken* cancel) {
   const Ragged sources = as_ragged(source_ids, source_offsets);
   const GenerationOptions own = options;  // another thread may change the Python object meanwhile
   std::vector<std::vector<Hypothesis>> results;
-  SignalPoll poll(stop);
-  poll.run([&] { results = engine.generate(sources, own, batch_size, poll); });
+  Call call(cancel);
+  call.run(
+      [&](const Interrupts& interrupts) { results = engine.generate(sources, own, batch_size, interrupts); });
   return pack_hypotheses(results, own.num_return_sequences);
 }
 
 // Closes the queue in any case, so that its reader ends.
 void stream(Engine& engine, const Ids& source_ids, const GenerationOptions& options, TokenQueue& tokens,
-            int batch_size, const StopFlag* stop) {
+            int batch_size, const CancelToken* cancel) {
   struct Closer {
     TokenQueue& tokens;
     ~Closer() { tokens.close(); }
   } const closer{tokens};
   const auto source = as_span(source_ids);
   const GenerationOptions own = options;
-  SignalPoll poll(stop);
-  poll.run([&] { engine.stream(source, own, tokens, batch_size, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) { engine.stream(source, own, tokens, batch_size, interrupts); });
 }
 
 std::vector<std::int32_t> take_tokens(TokenQueue& tokens, double timeout) {
@@ -157,34 +161,39 @@ std::vector<std::int32_t> take_tokens(TokenQueue& tokens, double timeout) {
 }
 
 Floats score(Engine& engine, const Ids& source_ids, const Offsets& source_offsets, const Ids& target_ids,
-             const Offsets& target_offsets, std::int32_t decoder_start_token_id, int batch_size) {
+             const Offsets& target_offsets, std::int32_t decoder_start_token_id, int batch_size,
+             const CancelToken* cancel) {
   const Ragged sources = as_ragged(source_ids, source_offsets);
   const Ragged targets = as_ragged(target_ids, target_offsets);
   Floats log_probs(target_ids.size());
   float* data = log_probs.mutable_data();
-  SignalPoll poll;
-  poll.run([&] { engine.score(sources, targets, decoder_start_token_id, batch_size, data, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) {
+    engine.score(sources, targets, decoder_start_token_id, batch_size, data, interrupts);
+  });
   return log_probs;
 }
 
 // [total]; 0 for the first id of each text.
-Floats score_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size) {
+Floats score_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size,
+                   const CancelToken* cancel) {
   const Ragged texts = as_ragged(ids, offsets);
   Floats log_probs(ids.size());
   float* data = log_probs.mutable_data();
   std::fill_n(data, ids.size(), 0.0f);
-  SignalPoll poll;
-  poll.run([&] { engine.score(texts, batch_size, data, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) { engine.score(texts, batch_size, data, interrupts); });
   return log_probs;
 }
 
-Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_ids) {
+Floats logits(Engine& engine, const Ids& source_ids, const Ids& decoder_input_ids,
+              const CancelToken* cancel) {
   Floats result({static_cast<py::ssize_t>(decoder_input_ids.size()),
                  static_cast<py::ssize_t>(engine.config().vocab_size)});
   float* data = result.mutable_data();
   const auto source = as_span(source_ids), target = as_span(decoder_input_ids);
-  SignalPoll poll;
-  poll.run([&] { engine.logits(source, target, data, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) { engine.logits(source, target, data, interrupts); });
   return result;
 }
 
@@ -194,26 +203,34 @@ TypedTexts as_texts(const Ids& ids, const Offsets& offsets, const Ids& token_typ
 }
 
 Floats encode_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size,
-                    const Ids& token_types) {
+                    const Ids& token_types, const CancelToken* cancel) {
   const TypedTexts texts = as_texts(ids, offsets, token_types);
   Floats result(
       {static_cast<py::ssize_t>(ids.size()), static_cast<py::ssize_t>(engine.config().hidden_size)});
   float* data = result.mutable_data();
-  SignalPoll poll;
-  poll.run([&] { engine.encode(texts, batch_size, data, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) { engine.encode(texts, batch_size, data, interrupts); });
   return result;
 }
 
 Floats classify_texts(Engine& engine, const Ids& ids, const Offsets& offsets, int batch_size,
-                      const Ids& token_types) {
+                      const Ids& token_types, const CancelToken* cancel) {
   const TypedTexts texts = as_texts(ids, offsets, token_types);
   Floats result(
       {static_cast<py::ssize_t>(texts.ids.size()), static_cast<py::ssize_t>(engine.config().num_labels)});
   float* data = result.mutable_data();
-  SignalPoll poll;
-  poll.run([&] { engine.classify(texts, batch_size, data, poll); });
+  Call call(cancel);
+  call.run([&](const Interrupts& interrupts) { engine.classify(texts, batch_size, data, interrupts); });
   return result;
 }
+
+// FloatEnvironment for what Python computes itself.
+struct EnteredEnvironment {
+  std::optional<FloatEnvironment> entered;
+
+  void enter() { entered.emplace(); }
+  void exit(const py::args&) { entered.reset(); }
+};
 
 void bind_options(py::module_& m) {
   py::enum_<EarlyStopping>(m, "EarlyStopping")
@@ -258,28 +275,45 @@ void bind_engine(py::module_& m) {
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       std::rethrow_exception(pointer);
+    } catch (const Interrupted& interrupted) {
+      raise_ending(interrupted.ending);
     } catch (const ForkedAtWork& error) {
       py::set_error(py::module_::import("pyengine.errors").attr("ForkedError"), error.what());
     }
   });
   bind_options(m);
-  py::class_<StopFlag>(m, "StopFlag").def(py::init<>()).def("set", &StopFlag::set);
+  py::class_<CancelToken, std::shared_ptr<CancelToken>>(m, "CancelToken")
+      .def(py::init([](std::optional<double> timeout, std::shared_ptr<CancelToken> parent) {
+             return std::make_shared<CancelToken>(timeout, std::move(parent));
+           }),
+           py::arg("timeout") = std::nullopt, py::arg("parent") = nullptr)
+      .def("cancel", &CancelToken::cancel)
+      .def("check", &check_token)
+      .def_property_readonly("cancelled",
+                             [](const CancelToken& token) { return token.ending() != Ending::kNone; });
+  py::class_<EnteredEnvironment>(m, "FloatEnvironment")
+      .def(py::init<>())
+      .def("__enter__", &EnteredEnvironment::enter)
+      .def("__exit__", &EnteredEnvironment::exit);
   py::class_<TokenQueue>(m, "TokenQueue").def(py::init<>()).def("take", &take_tokens, py::arg("timeout"));
   py::class_<Engine>(m, "Engine")
       .def(py::init(&make_engine), py::arg("weights"), py::arg("isa") = "", py::arg("num_threads") = 1,
            py::arg("shortlist") = std::nullopt)
       .def("generate", &generate, py::arg("source_ids"), py::arg("source_offsets"), py::arg("options"),
-           py::arg("batch_size"), py::arg("stop") = nullptr)
+           py::arg("batch_size"), py::arg("cancel") = nullptr)
       .def("stream", &stream, py::arg("source_ids"), py::arg("options"), py::arg("tokens"),
-           py::arg("batch_size"), py::arg("stop") = nullptr)
+           py::arg("batch_size"), py::arg("cancel") = nullptr)
       .def("score", &score, py::arg("source_ids"), py::arg("source_offsets"), py::arg("target_ids"),
-           py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"))
-      .def("score_texts", &score_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"))
-      .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"))
+           py::arg("target_offsets"), py::arg("decoder_start_token_id"), py::arg("batch_size"),
+           py::arg("cancel") = nullptr)
+      .def("score_texts", &score_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
+           py::arg("cancel") = nullptr)
+      .def("logits", &logits, py::arg("source_ids"), py::arg("decoder_input_ids"),
+           py::arg("cancel") = nullptr)
       .def("encode", &encode_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
-           py::arg("token_types") = Ids(0))
+           py::arg("token_types") = Ids(0), py::arg("cancel") = nullptr)
       .def("classify", &classify_texts, py::arg("ids"), py::arg("offsets"), py::arg("batch_size"),
-           py::arg("token_types") = Ids(0))
+           py::arg("token_types") = Ids(0), py::arg("cancel") = nullptr)
       .def_property_readonly("lost_at_fork", &Engine::is_lost)
       .def_property_readonly("isa", &Engine::isa)
       .def_property_readonly("num_threads", &Engine::num_threads)

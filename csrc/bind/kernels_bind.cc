@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/float_environment.h"
 #include "bind/kernel_arrays.h"
 #include "cpu/isa.h"
 #include "kernels/bfloat16.h"
@@ -388,30 +389,33 @@ void bind_kernels(py::module_& m) {
   k.attr("PANEL_WIDTH") = kPanelWidth;
   k.attr("LANES") = kLanes;
   bind_packing(k);
+  const auto def = [&k](const char* name, auto kernel, const auto&... arguments) {
+    k.def(name, kernel, arguments..., py::call_guard<FloatEnvironment>());
+  };
   k.def(
       "table_name", [](const std::string& isa) { return select_kernels(isa).name; }, arg("isa"));
-  k.def("gemm_f32", &gemm_f32, arg("isa"), arg("input"), arg("panels"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
-  k.def("gemm_bf16", &gemm_bf16, arg("isa"), arg("input"), arg("panels"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
-  k.def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
-  k.def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
-        arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
-  k.def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
-        arg("bias"));
-  k.def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
-        arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
-        arg("biases") = py::none(), arg("repeat") = 1);
-  k.def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
-  k.def("rms_norm", &rms_norm, arg("isa"), arg("input"), arg("gamma"), arg("epsilon"));
-  k.def("gate", &gate, arg("isa"), arg("gate_and_value"), arg("activation"));
-  k.def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
-  k.def("rotate", &rotate, arg("isa"), arg("angles"), arg("heads"));
-  k.def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
-  k.def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
-  k.def("exp_shifted", &exp_shifted, arg("isa"), arg("values"), arg("shift"));
-  k.def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
-  k.def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);
+  def("gemm_f32", &gemm_f32, arg("isa"), arg("input"), arg("panels"), arg("bias"), arg("activation") = "none",
+      arg("residual") = py::none(), arg("repeat") = 1);
+  def("gemm_bf16", &gemm_bf16, arg("isa"), arg("input"), arg("panels"), arg("bias"),
+      arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+  def("quantize", &quantize, arg("isa"), arg("input"), arg("repeat") = 1);
+  def("gemm_s8", &gemm_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("bias"),
+      arg("activation") = "none", arg("residual") = py::none(), arg("repeat") = 1);
+  def("gathered_s8", &gathered_s8, arg("isa"), arg("depth"), arg("quantized"), arg("packed"), arg("rows"),
+      arg("bias"));
+  def("attention", &attention, arg("isa"), arg("query"), arg("keys"), arg("values"), arg("scale"),
+      arg("num_keys"), arg("owner"), arg("num_heads") = 1, arg("bfloat16") = false,
+      arg("biases") = py::none(), arg("repeat") = 1);
+  def("layer_norm", &layer_norm, arg("isa"), arg("input"), arg("gamma"), arg("beta"), arg("epsilon"));
+  def("rms_norm", &rms_norm, arg("isa"), arg("input"), arg("gamma"), arg("epsilon"));
+  def("gate", &gate, arg("isa"), arg("gate_and_value"), arg("activation"));
+  def("embed", &embed, arg("isa"), arg("token"), arg("scale"), arg("position"));
+  def("rotate", &rotate, arg("isa"), arg("angles"), arg("heads"));
+  def("ssru", &ssru, arg("isa"), arg("input"), arg("gate"), arg("state"), arg("hidden"));
+  def("max_sum_exp", &max_sum_exp, arg("isa"), arg("logits"));
+  def("exp_shifted", &exp_shifted, arg("isa"), arg("values"), arg("shift"));
+  def("log_sum_exp", &log_sum_exp, arg("isa"), arg("maxes"), arg("sums"));
+  def("top_k", &top_k, arg("isa"), arg("logits"), arg("k"), arg("first_id") = 0, arg("run_size") = 1 << 30);
 }
 
 }  // namespace pyengine

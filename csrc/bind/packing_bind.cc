@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/float_environment.h"
 #include "bind/kernel_arrays.h"
 #include "bind/kernels_bind.h"
 #include "kernels/bfloat16.h"
@@ -92,9 +93,10 @@ py::array_t<Stored> gather_panels(const py::array_t<Stored, py::array::c_style>&
 
 void bind_packing(py::module_& kernels) {
   using py::arg;
-  kernels.def("pack", &pack_weight, arg("weight"));
-  kernels.def("pack_bf16", &pack_bf16_weight, arg("weight"));
-  kernels.def("pack_s8", &pack_s8_weight, arg("weight"));
+  constexpr auto guard = py::call_guard<FloatEnvironment>();
+  kernels.def("pack", &pack_weight, arg("weight"), guard);
+  kernels.def("pack_bf16", &pack_bf16_weight, arg("weight"), guard);
+  kernels.def("pack_s8", &pack_s8_weight, arg("weight"), guard);
   kernels.def("arrange_s8", &arrange_s8_weight, arg("weight"));
   kernels.def("gather_columns", &gather_panels<float, float>, arg("panels"), arg("depth"), arg("columns"));
   kernels.def("gather_columns", &gather_panels<std::uint16_t, Bfloat16>, arg("panels"), arg("depth"),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "base/float_environment.h"
 #include "bind/without_gil.h"
 #include "model/mapped_weights.h"
 #include "model/shortlist.h"
@@ -203,7 +204,7 @@ void bind_weights(py::module_& m) {
   m.attr("PACKED_LAYOUT") = kPackedLayout;
   py::class_<PackedWeights>(m, "Weights")
       .def_static("pack", &pack, py::arg("config"), py::arg("tensors"), py::arg("compute_type"),
-                  py::arg("candidate_table") = false)
+                  py::arg("candidate_table") = false, py::call_guard<FloatEnvironment>())
       .def_static("map", &map, py::arg("config"), py::arg("buffer"), py::arg("offsets"),
                   py::arg("compute_type"), py::arg("candidate_table") = false)
       .def("arrays", &arrays);

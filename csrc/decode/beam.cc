@@ -10,9 +10,8 @@ BeamSearch::BeamSearch(const SearchStart& start)
     : options_(start.options),
       constraints_(start.constraints),
       lengths_(lengths_of(options_, start.prompt.size(), start.source.size())),
-      // Enough that num_beams candidates are left when every end token is among them.
-      num_candidates_(std::max<int>(2, 1 + static_cast<int>(options_.eos_token_ids.size())) *
-                      options_.num_beams),
+      num_candidates_(
+          std::min(start.vocab_size, options_.num_beams + static_cast<int>(options_.eos_token_ids.size()))),
       length_(lengths_.prompt),
       tokens_(static_cast<std::size_t>(options_.num_beams) * lengths_.max, start.memory),
       next_tokens_(tokens_.size(), start.memory),
@@ -74,7 +73,9 @@ void BeamSearch::collect_candidates(std::span<const VocabularyResult> results) {
                          candidates_.push_back({sums_[slot] + log_prob, slot, id});
                        });
   }
-  const std::size_t kept = std::min<std::size_t>(num_candidates_, candidates_.size());
+  // Enough that num_beams are left when every row's end tokens are among them.
+  const std::size_t num_ends = options_.eos_token_ids.size();
+  const std::size_t kept = std::min((1 + num_ends) * options_.num_beams, candidates_.size());
   std::partial_sort(candidates_.begin(), candidates_.begin() + kept, candidates_.end(),
                     [](const Candidate& a, const Candidate& b) {
                       return std::tie(b.sum, a.slot, a.id) < std::tie(a.sum, b.slot, b.id);

@@ -39,7 +39,7 @@ class BeamSearch : public Search {
   const GenerationOptions& options_;
   const Constraints& constraints_;
   const Lengths lengths_;
-  int num_candidates_;                          // kept at each step
+  int num_candidates_;                          // of one row: with all that end, num_beams that run on
   int length_;                                  // tokens of a running hypothesis, its prompt included
   std::pmr::vector<std::int32_t> tokens_;       // [num_beams][lengths_.max] of the running hypotheses
   std::pmr::vector<std::int32_t> next_tokens_;  // the same, while one step is turned into the next

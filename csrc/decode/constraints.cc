@@ -45,6 +45,8 @@ Constraints::Constraints(const GenerationOptions& options)
     }
   }
   sort_unique(always_banned_);
+  sort_unique(begin_suppress_tokens_);
+  sort_unique(bad_words_);
   // transformers suppresses after it forces; its bad words and minimum length come before.
   sort_unique(forced_eos_);
   for (std::vector<std::int32_t>* forced : {&forced_bos_, &forced_eos_}) {

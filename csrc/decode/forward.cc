@@ -1,6 +1,7 @@
 #include "decode/forward.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "model/shortlist.h"
 
@@ -39,6 +40,7 @@ void Forward::enter(std::span<Sentence* const> sentences) {
   for (Sentence* sentence : sentences) {
     sentence->done = sentence->decoding == nullptr;
     if (!sentence->done) open_history(*sentence);
+    sentence->entered = true;
   }
 }
 
@@ -155,8 +157,9 @@ DecoderBatch Forward::build_batch(std::span<Sentence* const> sentences) {
     if (sentence.source_cache) {
       source_groups[i] = {row, static_cast<int>(rows.size()), sentence.source_cache->keys()};
     }
-    if (cache && !parents.empty()) cache->reorder(parents);
-    if (recurrent && !parents.empty()) recurrent->reorder(parents);
+    const bool again = std::exchange(sentence.in_step, true);
+    if (cache && !again && !parents.empty()) cache->reorder(parents);
+    if (recurrent) again ? recurrent->begin_again(parents) : recurrent->begin_step(parents);
     for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
       // The rows of one slot see the same keys, the last of them all.
       const int slot = rows[first].slot, first_row = row;
@@ -223,6 +226,7 @@ void Forward::step(std::span<Sentence* const> sentences) {
 
   for (Sentence* sentence : sentences) {
     const auto count = static_cast<std::size_t>(num_predicting(*sentence->decoding));
+    sentence->in_step = false;
     sentence->done = sentence->decoding->advance({results, count});
     results += count;
   }

@@ -32,6 +32,8 @@ struct Sentence {
   std::optional<CrossCache> source_cache;  // set by Forward::enter
   std::optional<SelfCache> target_cache;   // set by Forward::enter if the decoder attends to itself,
   std::optional<SsruStates> states;        // or this if it recurs
+  bool entered = false;                    // set by Forward::enter
+  bool in_step = false;                    // of a step that has begun and was perhaps given up
   bool done = false;                       // set by Forward::enter or Forward::step
 };
 
@@ -44,6 +46,10 @@ class Forward {
 
   // How many threads the following passes use.
   void set_num_threads(int num_threads) { runtime_.num_threads = num_threads; }
+
+  // What the following passes ask between products; they throw GivenUp, after which each sentence enters, or
+  // makes its step, in another pass. Null: nothing.
+  void set_give_up(const Runtime::Ask* give_up) { runtime_.give_up = give_up; }
 
   // Runs the encoder, if there is one, on the sentences together, hands out its results and opens the caches
   // of those that are to be decoded.

@@ -1,6 +1,7 @@
 #include "decode/forward_groups.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/parallel.h"
 
@@ -32,20 +33,21 @@ PageLayout page_layout(const ModelConfig& config, const Weights& weights) {
 ForwardGroups::ForwardGroups(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
                              int num_threads)
     : num_threads_(num_threads),
-      min_rows_(weights.bytes() <= kCachedBytes ? kMinRowsCached : kMinRows),
+      weight_bytes_(weights.bytes()),
+      min_rows_(weight_bytes_ <= kCachedBytes ? kMinRowsCached : kMinRows),
       pages_(page_layout(config, weights)) {
   for (int i = 0; i < num_threads; ++i) groups_.emplace_back(config, weights, kernels, pages_);
 }
 
-void ForwardGroups::enter(std::span<Sentence* const> sentences) {
+void ForwardGroups::enter(std::span<Sentence* const> sentences, const Runtime::Ask* give_up) {
   run(
-      sentences, [](const Sentence& sentence) { return sentence.source.size(); },
+      sentences, give_up, [](const Sentence& sentence) { return sentence.source.size(); },
       [](Forward& forward, std::span<Sentence* const> share) { forward.enter(share); });
 }
 
-void ForwardGroups::step(std::span<Sentence* const> sentences) {
+void ForwardGroups::step(std::span<Sentence* const> sentences, const Runtime::Ask* give_up) {
   run(
-      sentences, [](const Sentence& sentence) { return sentence.decoding->rows().size(); },
+      sentences, give_up, [](const Sentence& sentence) { return sentence.decoding->rows().size(); },
       [](Forward& forward, std::span<Sentence* const> share) { forward.step(share); });
 }
 
@@ -65,15 +67,23 @@ std::size_t ForwardGroups::bytes() const {
 }
 
 // Calls `pass` for each group with its share of the sentences.
-void ForwardGroups::run(std::span<Sentence* const> sentences, RowsOf rows_of, Pass pass) {
+void ForwardGroups::run(std::span<Sentence* const> sentences, const Runtime::Ask* give_up, RowsOf rows_of,
+                        Pass pass) {
   ThreadPool& pool = ThreadPool::shared();
   const int num_threads = pool.share(num_threads_);
   const int num_groups = split(sentences, rows_of, num_threads);
+  std::atomic<bool> given_up{false};
   pool.run_throwing(num_groups, num_threads, [&](int index, int) {
     Group& group = groups_[index];
     group.forward.set_num_threads(num_threads / num_groups);
-    pass(group.forward, group.sentences);
+    group.forward.set_give_up(give_up);
+    try {
+      pass(group.forward, group.sentences);
+    } catch (const GivenUp&) {  // another group's error counts more
+      given_up = true;
+    }
   });
+  if (given_up) throw GivenUp();
 }
 
 // Gives each group a share of about equally many rows; returns the number of groups. Sentences come in the

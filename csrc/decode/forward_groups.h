@@ -21,9 +21,12 @@ class ForwardGroups {
   // All arguments must outlive it.
   ForwardGroups(const ModelConfig& config, const Weights& weights, const Kernels& kernels, int num_threads);
 
-  // As Forward's. If one throws, the sentences are in no known state.
-  void enter(std::span<Sentence* const> sentences);
-  void step(std::span<Sentence* const> sentences);
+  // As Forward's. If one throws something other than GivenUp, the sentences are in no known state.
+  void enter(std::span<Sentence* const> sentences, const Runtime::Ask* give_up);
+  void step(std::span<Sentence* const> sentences, const Runtime::Ask* give_up);
+
+  // Whether a pass of so many rows may take long enough that somebody waits for its end.
+  bool is_long(std::size_t num_rows) const { return num_rows * weight_bytes_ > kLongPass; }
 
   // Of the sentences' searches.
   std::pmr::memory_resource* memory() { return &pages_.memory(); }
@@ -47,10 +50,14 @@ class ForwardGroups {
   using RowsOf = FunctionRef<std::size_t(const Sentence& sentence)>;
   using Pass = FunctionRef<void(Forward& forward, std::span<Sentence* const> sentences)>;
 
-  void run(std::span<Sentence* const> sentences, RowsOf rows_of, Pass pass);
+  // Multiply-adds, or a few times as many: 10 to 40 ms on two cores with SIMD, below a second without.
+  static constexpr std::size_t kLongPass = std::size_t{1} << 30;
+
+  void run(std::span<Sentence* const> sentences, const Runtime::Ask* give_up, RowsOf rows_of, Pass pass);
   int split(std::span<Sentence* const> sentences, RowsOf rows_of, int num_threads);
 
   const int num_threads_;
+  const std::size_t weight_bytes_;
   const std::size_t min_rows_;          // of a group
   std::chrono::nanoseconds worked_{0};  // since memory was given back
   PagePool pages_;

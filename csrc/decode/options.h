@@ -29,7 +29,7 @@ struct GenerationOptions {
   bool renormalize_logits = false;
   bool return_scores = true;  // false: a greedy search leaves out its score, and the work for it
   std::int32_t decoder_start_token_id = 0;
-  std::vector<std::int32_t> eos_token_ids;
+  std::vector<std::int32_t> eos_token_ids;         // ascending, each once
   std::int32_t forced_bos_token_id = -1;           // first generated token, or -1
   std::vector<std::int32_t> forced_eos_token_ids;  // last token of a sequence that reaches max_length
   std::vector<std::int32_t> suppress_tokens;

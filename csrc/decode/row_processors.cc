@@ -9,6 +9,7 @@ RowProcessors::RowProcessors(const SearchStart& start, const Lengths& lengths, O
       constraints_(start.constraints),
       kernels_(start.kernels),
       source_(start.source),
+      vocab_size_(start.vocab_size),
       lengths_(lengths),
       on_(on),
       penalizes_(options_.repetition_penalty != 1.0 || options_.encoder_repetition_penalty != 1.0),
@@ -29,6 +30,8 @@ RowProcessors::RowProcessors(const SearchStart& start, const Lengths& lengths, O
 
 void RowProcessors::prepare(std::span<const std::int32_t> tokens, VocabularyQuery& query) {
   constraints_.ban(tokens, source_, lengths_, banned_);
+  // Of a source with a vocabulary of its own, ids that no target has.
+  while (!banned_.empty() && banned_.back() >= vocab_size_) banned_.pop_back();
   query.banned = banned_;
   query.renormalize = options_.renormalize_logits;
   if (!penalizes_) return;
@@ -42,16 +45,16 @@ void RowProcessors::process(const VocabularyResult& result, std::span<float> log
   for (const std::int32_t id : banned_) logits[id] = -kInfinity;
   if (!penalizes_) return;
   put_back(result.log_sum_exp);
-  for (const Aside& aside : aside_) {
-    if (static_cast<std::size_t>(aside.id) < logits.size()) logits[aside.id] = aside.value;
-  }
+  for (const Aside& aside : aside_) logits[aside.id] = aside.value;
 }
 
 void RowProcessors::set_aside(std::span<const std::int32_t> tokens) {
   aside_.clear();
   for (const std::int32_t id : banned_) aside_.push_back({.id = id, .is_banned = true});
   if (options_.encoder_repetition_penalty != 1.0) {
-    for (const std::int32_t id : source_) aside_.push_back({.id = id, .is_source = true});
+    for (const std::int32_t id : source_) {
+      if (id < vocab_size_) aside_.push_back({.id = id, .is_source = true});
+    }
   }
   if (options_.repetition_penalty != 1.0) {
     for (const std::int32_t id : tokens) aside_.push_back({.id = id, .is_history = true});
@@ -71,7 +74,7 @@ void RowProcessors::set_aside(std::span<const std::int32_t> tokens) {
   aside_.resize(count);
   aside_ids_.clear();
   for (const Aside& entry : aside_) aside_ids_.push_back(entry.id);
-  aside_logits_.assign(count, -kInfinity);  // of a source id that no target has, nobody writes it
+  aside_logits_.resize(count);
   aside_values_.resize(count);
 }
 

@@ -21,6 +21,7 @@ struct SearchStart {
   std::span<const std::int32_t> prompt;  // not empty, shorter than options.max_length
   std::span<const std::int32_t> source;  // what the options of the encoder speak of: the source, or the
                                          // prompt of a model without encoder
+  int vocab_size;                        // of the target: a source's ids may lie beyond
   std::pmr::memory_resource* memory;     // of the search's state
 };
 
@@ -89,6 +90,7 @@ class RowProcessors {
   const Constraints& constraints_;
   const Kernels& kernels_;
   const std::span<const std::int32_t> source_;
+  const std::int32_t vocab_size_;
   const Lengths lengths_;
   const On on_;
   const bool penalizes_;

@@ -10,12 +10,12 @@ constexpr int kMaxCandidates = 256;
 
 }  // namespace
 
-SamplingSearch::SamplingSearch(const SearchStart& start, int vocab_size)
+SamplingSearch::SamplingSearch(const SearchStart& start)
     : options_(start.options),
       constraints_(start.constraints),
       lengths_(lengths_of(options_, start.prompt.size(), start.source.size())),
       num_candidates_(options_.top_k <= kMaxCandidates ? options_.top_k : 0),
-      row_size_(num_candidates_ > 0 ? 0 : vocab_size),
+      row_size_(num_candidates_ > 0 ? 0 : start.vocab_size),
       sampler_(options_, start.kernels, row_size_ + num_candidates_ + lengths_.max + start.source.size(),
                start.memory),
       processors_(start.memory),

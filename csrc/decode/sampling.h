@@ -12,7 +12,7 @@ namespace pyengine {
 // each that has not ended. Number i of a sample's stream draws its token i.
 class SamplingSearch : public Search {
  public:
-  SamplingSearch(const SearchStart& start, int vocab_size);
+  explicit SamplingSearch(const SearchStart& start);
 
   int num_slots() const override { return options_.num_return_sequences; }
   int max_positions() const override { return lengths_.max - 1; }

@@ -1,12 +1,16 @@
 #include "decode/scheduler.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
+
+#include "base/float_environment.h"
 
 namespace pyengine {
 namespace {
 
-// How long a caller sleeps before it asks again whether it was interrupted.
+// How long a caller sleeps, or drives while it has code of others to run, before it looks for what may end
+// it.
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
 // Rows in a step and source tokens in an encoder pass at most, unless one sentence alone has more. Bounds
@@ -18,27 +22,24 @@ constexpr int kAdmitShare = 4;
 
 }  // namespace
 
-void Scheduler::run(Job& job, int batch_size, Poll interrupted) {
-  if (job.num_sentences() == 0) return;
+void Scheduler::run(Job& job, int batch_size, const Interrupts& interrupts) {
+  Call call{job, batch_size, interrupts, job.num_sentences()};
+  if (call.is_to_end()) throw Interrupted(call.ending());
+  if (call.num_left == 0) return;
   const Inside inside(callers_);
-  Call call{job, batch_size, job.num_sentences()};
-  Lock lock(mutex_);
-  calls_.push_back(&call);
-  while (call.num_left > 0) {
-    if (!driven_) {
-      drive(lock, call, interrupted);
-    } else {
-      changed_.wait_for(lock, kPollInterval, [&] { return !driven_ || call.num_left == 0; });
-      poll(lock, call, interrupted);
-    }
+  {
+    Lock lock(mutex_);
+    calls_.push_back(&call);
+    interrupts.poll ? attend(lock, call, *interrupts.poll) : work(lock, call);
   }
-  lock.unlock();
   if (call.error) std::rethrow_exception(call.error);
-  if (call.cancelled) throw Interrupted();
+  // A stop by its poll counts even if the call was done: nobody will hear of it a second time.
+  if (call.dropped || call.stopped) throw Interrupted(call.ending());
 }
 
-Scheduler::Inside::Inside(std::atomic<Callers>& callers) : callers_(callers) {
-  const auto now = static_cast<std::uint32_t>(fork_count());
+Scheduler::Inside::Inside(std::atomic<Callers>& callers)
+    : callers_(callers), fork_count_(pyengine::fork_count()) {
+  const auto now = static_cast<std::uint32_t>(fork_count_);
   Callers seen = callers_.load(), next;
   do {
     if (seen.lost(now)) throw ForkedAtWork();
@@ -49,63 +50,122 @@ Scheduler::Inside::Inside(std::atomic<Callers>& callers) : callers_(callers) {
 bool Scheduler::is_lost() const { return callers_.load().lost(static_cast<std::uint32_t>(fork_count())); }
 
 Scheduler::Inside::~Inside() {
+  if (fork_count_ != pyengine::fork_count()) return;  // in a child that was forked inside
   Callers seen = callers_.load();
   while (!callers_.compare_exchange_weak(seen, {seen.fork_count, seen.count - 1})) {
   }
 }
 
-// Asks the caller whether to stop, without the lock. Whoever drives drops its sentences before the next step.
-// A stop counts even if the call has just ended: it may be a signal, which nobody will see a second time.
-void Scheduler::poll(Lock& lock, Call& call, Poll interrupted) {
+// Drives, or waits for one that does, until `call` has ended.
+void Scheduler::work(Lock& lock, Call& call) {
+  while (call.num_left > 0) {
+    if (driven_) {
+      wait(lock, call, true);
+    } else {
+      drive(lock, call, false);
+    }
+  }
+}
+
+// The same of a call whose thread has code of others to run.
+void Scheduler::attend(Lock& lock, Call& call, Poll poll) {
+  std::thread deputy;
+  bool briefly = true;
+  try {
+    while (call.num_left > 0) {
+      if (driven_ || deputy.joinable()) {
+        wait(lock, call, !deputy.joinable());
+      } else {
+        drive(lock, call, briefly);
+        if (call.num_left == 0) break;
+        try {
+          deputy = std::thread([&] {
+            Lock own(mutex_);
+            work(own, call);
+          });
+        } catch (const std::exception&) {  // no thread, or no memory for one: this one goes on step by step
+          briefly = false;
+        }
+      }
+      ask(lock, call, poll);
+    }
+  } catch (const ForkedAtWork&) {
+    new (&deputy) std::thread();  // it does not exist here
+    throw;
+  }
+  lock.unlock();
+  if (deputy.joinable()) deputy.join();
+}
+
+// Until the call has ended, or nobody drives and the caller wants to, or for a moment.
+void Scheduler::wait(Lock& lock, Call& call, bool to_drive) {
+  changed_.wait_for(lock, kPollInterval, [&] { return call.num_left == 0 || (to_drive && !driven_); });
+  if (call.num_left > 0 && call.num_in_flight == 0 && call.is_to_end()) drop(call);
+}
+
+// Runs the caller's poll, without the lock. Throws ForkedAtWork in a child that the poll forked: whoever held
+// the lock, or drove, is not there.
+void Scheduler::ask(Lock& lock, Call& call, Poll poll) {
+  if (call.stopped) return;
+  const std::uint64_t forks = fork_count();
   lock.unlock();
   bool stop = true;
   std::exception_ptr error;
   try {
-    stop = interrupted();
+    stop = poll();
   } catch (...) {
     error = std::current_exception();
   }
+  if (fork_count() != forks) throw ForkedAtWork();
   lock.lock();
   if (!stop) return;
-  call.cancelled = true;
+  call.stopped = true;
   call.error = error;
 }
 
-// Runs steps until `call` has ended. The lock is released while the model runs.
-void Scheduler::drive(Lock& lock, Call& call, Poll interrupted) {
-  driven_ = true;
-  const auto began = std::chrono::steady_clock::now();
+// Runs steps until `call` has ended. The lock is released while the model runs. `briefly`: no long step, and
+// none after kPollInterval.
+void Scheduler::drive(Lock& lock, const Call& call, bool briefly) {
   const ThreadPool::Caller caller(ThreadPool::shared());
+  const FloatEnvironment environment;
+  const Clock::time_point began = Clock::now();
+  driven_ = true;
   while (call.num_left > 0) {
     try {
-      const std::size_t num_running = in_flight_.size();
       admit();
+      if (briefly && (next_is_long() || Clock::now() > began + kPollInterval)) break;
       lock.unlock();
-      run_model(num_running);
+      run_model();
       lock.lock();
+      retire();
+    } catch (const GivenUp&) {
+      if (!lock.owns_lock()) lock.lock();
       retire();
     } catch (...) {
       if (!lock.owns_lock()) lock.lock();
       fail_in_flight(std::current_exception());
     }
-    poll(lock, call, interrupted);
-    drop_cancelled();
+    drop_ending();
   }
-  worked_ += std::chrono::steady_clock::now() - began;
-  stop_driving();
-}
-
-void Scheduler::stop_driving() {
+  worked_ += Clock::now() - began;
   if (calls_.empty()) forward_.rest(std::exchange(worked_, {}));
   driven_ = false;
   changed_.notify_all();
 }
 
-void Scheduler::drop_cancelled() {
-  std::erase_if(in_flight_, [](const auto& entry) { return entry->call->cancelled; });
+void Scheduler::drop_ending() {
   for (std::size_t i = calls_.size(); i-- > 0;) {
-    if (calls_[i]->cancelled) end(*calls_[i]);
+    Call& call = *calls_[i];
+    if (!call.is_to_end()) continue;
+    std::erase_if(in_flight_, [&](const auto& entry) { return entry->call == &call; });
+    drop(call);
   }
+}
+
+// Ends a call of which nothing is in flight.
+void Scheduler::drop(Call& call) {
+  call.dropped = true;
+  end(call);
 }
 
 // Enters waiting sentences, one of each call in turn.
@@ -144,9 +204,10 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
     entry->sentence.candidates = call->job.candidates(index);
     entry->sentence.decoding = call->job.start(index, forward_.memory());
     in_flight_.push_back(std::move(entry));
+    ++call->num_in_flight;
   } catch (...) {  // this call's failure alone
     call->error = std::current_exception();
-    call->cancelled = true;
+    call->stopped = true;
   }
   return true;
 }
@@ -155,20 +216,44 @@ bool Scheduler::enter_next(int& num_rows, int& num_tokens) {
 Scheduler::Call* Scheduler::next_call() {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     Call* call = calls_[(turn_ + i) % calls_.size()];
-    if (!call->cancelled && call->num_started < call->job.num_sentences()) return call;
+    if (!call->is_to_end() && call->num_started < call->job.num_sentences()) return call;
   }
   return nullptr;
 }
 
-// Enters the sentences that were just admitted, then lets all that are not done make a step.
-void Scheduler::run_model(std::size_t num_running) {
+// Whether the next pass of what is in flight takes long.
+bool Scheduler::next_is_long() const {
+  std::size_t num_rows = 0;
+  for (const auto& entry : in_flight_) {
+    const Sentence& sentence = entry->sentence;
+    if (!sentence.entered) num_rows += sentence.source.size();
+    if (sentence.decoding) num_rows += sentence.decoding->rows().size();
+  }
+  return forward_.is_long(num_rows);
+}
+
+// Enters the sentences that have not entered, then lets all that are not done make a step.
+void Scheduler::run_model() {
+  if (in_flight_.empty()) return;
+  passengers_.clear();
+  for (const auto& entry : in_flight_) {
+    const bool is_known = std::ranges::find(passengers_, entry->call) != passengers_.end();
+    if (entry->call->may_end() && !is_known) passengers_.push_back(entry->call);
+  }
+  const auto ask = [&] {
+    return std::ranges::any_of(passengers_, [](const Call* call) { return call->is_to_end(); });
+  };
+  const Runtime::Ask give_up(ask);
   sentences_.clear();
-  for (const auto& entry : in_flight_) sentences_.push_back(&entry->sentence);
-  const std::span<Sentence* const> all(sentences_);
-  if (all.empty()) return;
-  if (num_running < all.size()) forward_.enter(all.subspan(num_running));
-  std::erase_if(sentences_, [](const Sentence* sentence) { return sentence->done; });
-  if (!sentences_.empty()) forward_.step(sentences_);
+  for (const auto& entry : in_flight_) {
+    if (!entry->sentence.entered) sentences_.push_back(&entry->sentence);
+  }
+  if (!sentences_.empty()) forward_.enter(sentences_, &give_up);
+  sentences_.clear();
+  for (const auto& entry : in_flight_) {
+    if (!entry->sentence.done) sentences_.push_back(&entry->sentence);
+  }
+  if (!sentences_.empty()) forward_.step(sentences_, &give_up);
 }
 
 void Scheduler::retire() {
@@ -178,6 +263,7 @@ void Scheduler::retire() {
       Call& call = *in_flight_[i]->call;
       Decoding* decoding = in_flight_[i]->sentence.decoding.get();
       if (decoding != nullptr) call.job.finish(in_flight_[i]->index, *decoding);
+      --call.num_in_flight;
       if (--call.num_left == 0) end(call);
     } else {
       std::swap(in_flight_[kept++], in_flight_[i]);
@@ -197,7 +283,7 @@ void Scheduler::end(Call& call) {
 void Scheduler::fail_in_flight(std::exception_ptr error) {
   for (const auto& entry : in_flight_) {
     entry->call->error = error;
-    entry->call->cancelled = true;
+    entry->call->stopped = true;
   }
   in_flight_.clear();
 }

@@ -8,9 +8,12 @@
 #include <memory>
 #include <memory_resource>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
+#include "base/cancel_token.h"
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "decode/forward_groups.h"
@@ -45,26 +48,40 @@ struct ForkedAtWork : std::exception {
   }
 };
 
-// Thrown by Scheduler::run when its caller asked to stop.
+// What may end a call before it is done.
+struct Interrupts {
+  // Asked by any thread at any time; may be null.
+  const CancelToken* token = nullptr;
+  // Code of others that the calling thread has to run now and then, as Python does the handlers of signals;
+  // it may do anything, so meanwhile the thread holds up nobody. True ends the call; what it throws is
+  // rethrown.
+  std::optional<FunctionRef<bool()>> poll = {};
+};
+
+// Thrown by Scheduler::run when the call was ended.
 struct Interrupted : std::exception {
+  explicit Interrupted(Ending why) : ending(why) {}
   const char* what() const noexcept override { return "interrupted"; }
+
+  Ending ending;  // kNone: by its poll
 };
 
 // Callers bring jobs from any number of threads. One of the callers drives at a time: it admits sentences of
 // all jobs in turn, runs the steps and retires what is done, until its own job is; then the next caller
 // drives. A finished sentence leaves at once and a waiting one takes its place.
+//
+// A call that is to end gives up the pass that runs, if it has sentences in it, at the next product; the
+// other sentences' part of it is run again. A caller with code of others to run drives for a moment at most:
+// then a thread that is made for it does, and the caller waits.
 class Scheduler {
  public:
-  // Asked between steps and while waiting, on the calling thread: true to stop. What it throws is rethrown.
-  using Poll = FunctionRef<bool()>;
-
   explicit Scheduler(ForwardGroups& forward) : forward_(forward) {}
 
   // Returns when every sentence of `job` is finished. At most batch_size sentences are in flight (the largest
-  // of the present jobs'). If `interrupted` says so the job's sentences are dropped and Interrupted is
-  // thrown. Rethrows what a step with sentences of the job threw, std::bad_alloc at most, and what
-  // job.start() threw. Throws ForkedAtWork in such a child.
-  void run(Job& job, int batch_size, Poll interrupted);
+  // of the present jobs'). If `interrupts` say so the job's sentences are dropped and Interrupted is thrown.
+  // Rethrows what a step with sentences of the job threw, std::bad_alloc at most, and what job.start() threw.
+  // Throws ForkedAtWork in such a child.
+  void run(Job& job, int batch_size, const Interrupts& interrupts);
 
   // Whether every call throws ForkedAtWork.
   bool is_lost() const;
@@ -73,10 +90,17 @@ class Scheduler {
   struct Call {
     Job& job;
     int batch_size;
+    const Interrupts& interrupts;
     int num_left;  // sentences not finished
     int num_started = 0;
-    bool cancelled = false;
+    int num_in_flight = 0;
+    std::atomic<bool> stopped{false};  // by its poll, or because a sentence could not start
+    bool dropped = false;              // ended before it was done
     std::exception_ptr error = nullptr;
+
+    bool is_to_end() const { return stopped.load(std::memory_order_relaxed) || ending() != Ending::kNone; }
+    Ending ending() const { return interrupts.token ? interrupts.token->ending() : Ending::kNone; }
+    bool may_end() const { return interrupts.token != nullptr || interrupts.poll; }
   };
   struct InFlight {
     Sentence sentence;
@@ -84,6 +108,8 @@ class Scheduler {
     int index;  // in the call
   };
   using Lock = std::unique_lock<std::mutex>;
+  using Clock = std::chrono::steady_clock;
+  using Poll = FunctionRef<bool()>;
 
   // The threads inside run(), and the fork_count() of the process that they are in.
   struct Callers {
@@ -105,16 +131,21 @@ class Scheduler {
 
    private:
     std::atomic<Callers>& callers_;
+    const std::uint64_t fork_count_;
   };
 
-  void poll(Lock& lock, Call& call, Poll interrupted);
-  void drive(Lock& lock, Call& call, Poll interrupted);
-  void stop_driving();
-  void drop_cancelled();
+  void work(Lock& lock, Call& call);
+  void attend(Lock& lock, Call& call, Poll poll);
+  void wait(Lock& lock, Call& call, bool to_drive);
+  void ask(Lock& lock, Call& call, Poll poll);
+  void drive(Lock& lock, const Call& call, bool briefly);
+  void drop_ending();
+  void drop(Call& call);
   void admit();
   bool enter_next(int& num_rows, int& num_tokens);
   Call* next_call();
-  void run_model(std::size_t num_running);
+  bool next_is_long() const;
+  void run_model();
   void retire();
   void end(Call& call);
   void fail_in_flight(std::exception_ptr error);
@@ -128,7 +159,8 @@ class Scheduler {
   std::size_t turn_ = 0;      // of calls_: whose sentence is admitted next
   // Only the driver uses these.
   std::vector<std::unique_ptr<InFlight>> in_flight_;
-  std::vector<Sentence*> sentences_;              // of in_flight_
+  std::vector<Sentence*> sentences_;              // of in_flight_, in a pass
+  std::vector<const Call*> passengers_;           // calls in flight that may end before they are done
   std::chrono::steady_clock::duration worked_{};  // by drivers since the last rest
 };
 

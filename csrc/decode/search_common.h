@@ -14,8 +14,7 @@
 namespace pyengine {
 
 inline bool is_end(const GenerationOptions& options, std::int32_t id) {
-  return std::find(options.eos_token_ids.begin(), options.eos_token_ids.end(), id) !=
-         options.eos_token_ids.end();
+  return std::ranges::binary_search(options.eos_token_ids, id);
 }
 
 // What a sum of log-probabilities is divided by, rounded to float32 as transformers' tensors round it.

@@ -88,6 +88,7 @@ float attention_scale(const ModelConfig& config, int head_dim) {
 
 void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
             const AttentionOperands& operands) {
+  runtime.check();
   std::size_t max_tiles = 0, max_keys = 0;
   std::int64_t work = 0;
   for (const AttentionGroup& group : groups) {

@@ -102,8 +102,13 @@ CrossCache::CrossCache(PagePool& pool, int num_positions)
   }
 }
 
-void SsruStates::reorder(std::span<const int> parents) {
+void SsruStates::begin_step(std::span<const int> parents) {
   std::swap(states_, previous_);
+  begin_again(parents);
+}
+
+void SsruStates::begin_again(std::span<const int> parents) {
+  if (parents.empty()) std::copy(previous_.begin(), previous_.end(), states_.begin());
   for (std::size_t i = 0; i < parents.size(); ++i) {
     std::copy_n(previous_.data() + parents[i] * state_size_, state_size_, of(static_cast<int>(i)));
   }

@@ -144,15 +144,19 @@ class SsruStates {
   SsruStates(int num_slots, std::size_t state_size, std::pmr::memory_resource* memory)
       : state_size_(state_size), states_(num_slots * state_size, memory), previous_(states_.size(), memory) {}
 
-  // Hypothesis i becomes a continuation of hypothesis parents[i] of the step before.
-  void reorder(std::span<const int> parents);
+  // Begins a step: hypothesis i becomes a continuation of hypothesis parents[i] of the step before; each of
+  // itself if there are none.
+  void begin_step(std::span<const int> parents);
+
+  // Begins the same step again.
+  void begin_again(std::span<const int> parents);
 
   float* of(int slot) { return states_.data() + slot * state_size_; }
 
  private:
   std::size_t state_size_;
   std::pmr::vector<float> states_;    // [num_slots][state_size]
-  std::pmr::vector<float> previous_;  // the same before the last reordering
+  std::pmr::vector<float> previous_;  // the same before the step
 };
 
 // Keys and values of the target positions of one sentence's hypotheses. A hypothesis writes into the slot

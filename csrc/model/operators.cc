@@ -45,6 +45,7 @@ void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, f
 template <class WeightPanels>
 void multiply(const Runtime& runtime, const Linear& weight, const WeightPanels& panels, const float* input,
               const GemmArgs& whole) {
+  runtime.check();
   const Workspace::Scope scope(runtime.workspace);
   const auto rows = prepare_rows(runtime, panels, input, whole.num_rows, weight.in_features);
   const int num_panels = (weight.out_features + kPanelWidth - 1) / kPanelWidth;

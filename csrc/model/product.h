@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 
+#include "base/function_ref.h"
 #include "base/parallel.h"
 #include "base/thread_pool.h"
 #include "base/workspace.h"
@@ -11,12 +13,26 @@
 
 namespace pyengine {
 
+// Thrown by a forward pass that nobody waits for any more.
+struct GivenUp : std::exception {
+  const char* what() const noexcept override { return "given up"; }
+};
+
 // What a forward pass computes with. The workspace is reset by whoever starts the pass.
 struct Runtime {
+  // Whether the pass is to be given up.
+  using Ask = FunctionRef<bool()>;
+
   const Kernels& kernels;
   ThreadPool& pool;
   int num_threads;
   Workspace& workspace;
+  const Ask* give_up = nullptr;  // asked before each product; null: never
+
+  // Throws GivenUp.
+  void check() const {
+    if (give_up != nullptr && (*give_up)()) throw GivenUp();
+  }
 };
 
 // Rows as the kernel of a float weight takes them.

@@ -71,8 +71,12 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config) {
   const std::size_t num_offsets = shortlist.offsets.size();
   check(num_offsets >= 1 && num_offsets <= static_cast<std::size_t>(config.source_vocab_size) + 1,
         "there are more source ids than in the vocabulary");
-  check(shortlist.offsets.data()[num_offsets - 1] == shortlist.entries.size(),
-        "the last offset is not the number of entries");
+  const std::span<const std::uint64_t> offsets(shortlist.offsets.data(), num_offsets);
+  check(std::ranges::is_sorted(offsets) && offsets.back() == shortlist.entries.size(),
+        "the offsets do not rise to the number of entries");
+  const std::span<const std::uint32_t> entries(shortlist.entries.data(), shortlist.entries.size());
+  check(entries.empty() || std::ranges::max(entries) < static_cast<std::uint32_t>(config.vocab_size),
+        "an entry is outside the vocabulary");
   check(!shortlist.shared_vocabulary || config.source_vocab_size <= config.vocab_size,
         "source and target have vocabularies of different sizes");
   check(shortlist.num_first >= 0 && shortlist.num_first <= config.vocab_size,

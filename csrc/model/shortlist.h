@@ -19,7 +19,7 @@ struct Shortlist {
   bool shared_vocabulary = false;  // of source and target: the ids of a source are its candidates too
 };
 
-// Throws std::invalid_argument if the sizes of `shortlist` are not those of a model of `config`.
+// Throws std::invalid_argument if the sizes and ids of `shortlist` are not those of a model of `config`.
 void check_shortlist(const Shortlist& shortlist, const ModelConfig& config);
 
 // The candidates of a sentence, ascending: the first ids, the entries of all its source ids, these ids too if

@@ -287,6 +287,7 @@ void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRow
   std::int32_t* ids = runtime.workspace.take<std::int32_t>(num_candidates);
   Cutter cutter(runtime, groups, queries);
   for (std::size_t done = 0; done < queries.size();) {
+    runtime.check();
     const Workspace::Scope scope(runtime.workspace);
     const std::span<const Block> blocks = cutter.next();
     const std::int64_t hidden_size = blocks.front().lm_head->in_features;

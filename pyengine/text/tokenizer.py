@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from pyengine import _ragged
+from pyengine import _core, _ragged
 from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError
 from pyengine.models.language_codes import GROUPS, checked_language, nearest_tag
 from pyengine.text.language_tokens import Languages
@@ -79,9 +79,10 @@ class Tokenizer(ABC):
         self.check_languages(source, target)
         cleaned = [_clean(text, item) for item, text in enumerate(texts)]
         languages = self.languages
-        if languages is None:
-            return self._encode(cleaned)
-        ids = self._encode([languages.prefixed(text, target) for text in cleaned])
+        with _core.FloatEnvironment():  # pieces are chosen by sums of probabilities
+            if languages is None:
+                return self._encode(cleaned)
+            ids = self._encode([languages.prefixed(text, target) for text in cleaned])
         return [languages.marked(sequence, source) for sequence in ids]
 
     def encode_pairs(
@@ -98,7 +99,8 @@ class Tokenizer(ABC):
             UnsupportedModelError: the tokenizer knows no pairs.
         """
         cleaned = [(_clean(a, item), _clean(b, item)) for item, (a, b) in enumerate(pairs)]
-        return [self._encode_pair(*pair, limit) for pair in cleaned]
+        with _core.FloatEnvironment():
+            return [self._encode_pair(*pair, limit) for pair in cleaned]
 
     def lowercase(self) -> None:
         """Lowercase every text first, as ``do_lower_case`` of sentence-transformers does; called

@@ -288,3 +288,18 @@ def test_complete_options_are_options(options: dict[str, Any], ids_translator: T
     with Generator(FIXTURES / "gpt2", threads=1) as generator:
         resolved = generator.generation_options(**options)
         assert generator.generation_options(**asdict(resolved)) == resolved
+
+
+def test_an_end_token_counts_once() -> None:
+    assert resolve({"eos_token_id": [4, 0, 4, 4]}).eos_token_id == (4, 0)
+
+
+@pytest.mark.parametrize("name", ["min_length", "min_new_tokens"])
+@pytest.mark.parametrize("prompted", [False, True])
+def test_the_largest_minimum(name: str, prompted: bool) -> None:
+    largest = 2**31 - 1
+    limits = ModelLimits(vocab_size=100, max_positions=64, prompted=prompted)
+    core = to_core(resolve_options({} if prompted else START, {name: largest}, limits))
+    assert max(core.min_length, core.min_new_tokens) == largest
+    with pytest.raises(OptionError, match=f"{name}: found {largest + 1}, expected an integer"):
+        resolve_options({} if prompted else START, {name: largest + 1}, limits)

@@ -36,7 +36,7 @@ def test_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ModelConfig", "GenerationOptions", "Weights", "StopFlag", "TokenQueue", "Engine"]
+    "name", ["ModelConfig", "GenerationOptions", "Weights", "CancelToken", "TokenQueue", "Engine"]
 )
 def test_classes(name: str) -> None:
     (stub,) = (node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)

@@ -258,6 +258,24 @@ def test_the_version_is_that_of_the_project() -> None:
     assert f'version = "{pyengine.__version__}"' in project.read_text()
 
 
+def test_work_is_bounded_by_the_vocabulary(ids_translator: Translator) -> None:
+    sources = [[5, 9, 0], [17, 0]]
+    search = {"num_beams": 4, "max_new_tokens": 6}
+    expected = ids_translator.generate(sources, eos_token_id=0, **search)
+    assert ids_translator.generate(sources, eos_token_id=[0] * 100_000, **search) == expected
+    ends = ids_translator.generate(sources, eos_token_id=list(range(211)), **search)
+    assert [row[0].ids for row in ends] == [[], []]
+    assert ids_translator.generate(sources, num_beams=1024, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("name", ["min_length", "min_new_tokens"])
+def test_a_minimum_that_is_never_reached(ids_translator: Translator, name: str) -> None:
+    for search in ({"num_beams": 1}, {"num_beams": 3}):
+        longest = ids_translator.generate([[5, 0]], min_new_tokens=10, max_new_tokens=10, **search)
+        found = ids_translator.generate([[5, 0]], max_new_tokens=10, **{name: 2**31 - 1}, **search)
+        assert found == longest
+
+
 INTERRUPTED = """
 import signal, sys, threading, os
 from pyengine import Translator

@@ -183,7 +183,7 @@ struct Sources {
   }
 };
 
-inline constexpr auto never = [] { return false; };
+inline const Interrupts never{};
 
 inline std::vector<std::vector<Hypothesis>> generate(Engine& engine, const Ragged& sources,
                                                      const GenerationOptions& options, int batch_size) {

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "decode/beam.h"
+#include "decode/greedy.h"
 #include "decode/scoring.h"
 #include "random_model.h"
 
@@ -209,6 +211,34 @@ TEST_CASE("with a shortlist a sentence's result depends on nothing but the sente
   }
 }
 
+TEST_CASE("a source's vocabulary may be larger than the target's") {
+  ModelConfig config = small_config();
+  config.source_vocab_size = 3000;
+  config.vocab_size = 50;
+  RandomModel model(config);
+  const Sources sources(12, 30, config.source_vocab_size);
+  for (const bool listed : {false, true}) {
+    std::optional<Shortlist> shortlist;
+    if (listed) shortlist = random_shortlist(config, 9);
+    Engine engine(config, model.weights(), select_kernels(""), 2, shortlist);
+    GenerationOptions options = small_options(1);
+    options.encoder_no_repeat_ngram_size = 1;
+    for (const double penalty : {1.0, 3.0}) {
+      options.encoder_repetition_penalty = penalty;
+      options.num_beams = 3;
+      options.do_sample = false;
+      CHECK(generate(engine, sources.ragged(), options, 4).size() == 12);
+      options.num_beams = 1;
+      CHECK(generate(engine, sources.ragged(), options, 4).size() == 12);
+      options.do_sample = true;
+      for (const int top_k : {0, 8, 1000}) {
+        options.top_k = top_k;
+        CHECK(generate(engine, sources.ragged(), options, 4).size() == 12);
+      }
+    }
+  }
+}
+
 TEST_CASE("a shortlist of all ids changes nothing") {
   const ModelConfig config = small_config();
   RandomModel model(config);
@@ -256,90 +286,210 @@ TEST_CASE("with a shortlist, searches and scores share the batch") {
   CHECK(failures == 0);
 }
 
-TEST_CASE("an interrupted call ends and leaves the others alone") {
+TEST_CASE("a call that is ended leaves the others alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 2);
-  // Enough to do that a waiting caller is asked, every 50 milliseconds, before its sentences are done.
+  // Enough to do that a caller is asked, every 50 milliseconds, before its sentences are done.
   const Sources sources(400, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(2, 40);
   const auto expected = generate(engine, sources.ragged(), options, 4);
 
-  std::atomic<int> interruptions{0};
+  std::atomic<int> endings{0};
   std::atomic<int> failures{0};
+  std::atomic<int> num_asked{0};
+  CancelToken token;
   std::vector<std::thread> callers;
-  for (int caller = 0; caller < 4; ++caller) {
+  for (int caller = 0; caller < 6; ++caller) {
     callers.emplace_back([&, caller] {
-      if (caller % 2 == 0) {
-        const auto results = generate(engine, sources.ragged(), options, 4);
-        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
-        return;
-      }
+      const auto poll = [&] {
+        num_asked += caller == 2;
+        token.cancel();  // of the callers 3 and 5, which are at work or not yet
+        return caller == 0;
+      };
+      Interrupts interrupts;
+      if (caller % 2 == 1) interrupts.token = &token;
+      if (caller == 0 || caller == 2) interrupts.poll = poll;
+      if (caller == 1) interrupts = {};
       try {
-        engine.generate(sources.ragged(), options, 4, [] { return true; });
-      } catch (const Interrupted&) {
-        ++interruptions;
+        const auto results = engine.generate(sources.ragged(), options, 4, interrupts);
+        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
+      } catch (const Interrupted& interrupted) {
+        ++endings;
+        failures += interrupted.ending != (caller == 0 ? Ending::kNone : Ending::kCancelled);
       }
     });
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(failures == 0);
-  CHECK(interruptions == 2);
+  CHECK(endings == 3);
+  CHECK(num_asked > 0);
 }
 
-TEST_CASE("a stop during the last step is not lost") {
+TEST_CASE("a call whose token is cancelled or late computes nothing") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 1);
   const Sources sources(1, 5, config.source_vocab_size);
-  CHECK_THROWS_AS(engine.generate(sources.ragged(), small_options(1, 2), 1, [] { return true; }),
-                  Interrupted);
+  const auto parent = std::make_shared<CancelToken>();
+  const CancelToken late(1e-9), child(std::nullopt, parent), patient(1e300, parent);
+  CHECK(patient.ending() == Ending::kNone);
+  parent->cancel();
+  while (late.ending() == Ending::kNone) {
+  }
+  for (const CancelToken* token : {&late, &child, &patient}) {
+    try {
+      engine.generate(sources.ragged(), small_options(1), 1, {token, {}});
+      FAIL("it went on");
+    } catch (const Interrupted& interrupted) {
+      CHECK(interrupted.ending == (token == &late ? Ending::kTimeUp : Ending::kCancelled));
+    }
+  }
+}
+
+TEST_CASE("a poll may call the engine, or wait for others that do") {
+  const ModelConfig config = small_config();
+  RandomModel model(config);
+  Engine engine(config, model.weights(), select_kernels(""), 2);
+  const Sources sources(400, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(2, 40);
+  const auto expected = generate(engine, sources.ragged(), options, 4);
+  bool was_asked = false;
+  const auto poll = [&] {
+    if (std::exchange(was_asked, true)) return false;
+    CHECK(equal(generate(engine, sources.ragged(), options, 4)[7], expected[7]));
+    std::thread([&] { generate(engine, sources.ragged(), options, 4); }).join();
+    return false;
+  };
+  const auto found = engine.generate(sources.ragged(), options, 4, {nullptr, poll});
+  CHECK(was_asked);
+  for (std::size_t i = 0; i < found.size(); ++i) CHECK(equal(found[i], expected[i]));
+}
+
+TEST_CASE("a pass that is given up and run again changes nothing") {
+  ModelConfig ssru = small_config();
+  ssru.decoder_kind = DecoderKind::kSsru;
+  for (const ModelConfig& config : {small_config(), ssru, unusual_config()}) {
+    RandomModel model(config);
+    const Weights weights = model.weights();
+    const Kernels& kernels = select_kernels("");
+    const Sources sources(6, 20, config.source_vocab_size);
+    Engine engine(config, weights, kernels, 1);
+    ForwardGroups forward(config, weights, kernels, 3);
+    for (const int num_beams : {1, 4}) {
+      const GenerationOptions options = small_options(num_beams);
+      const Constraints constraints(options);
+      std::vector<std::vector<std::int32_t>> ids;
+      for (int i = 0; i < 6; ++i) ids.push_back(sources.source(i));
+      std::vector<Sentence> sentences(6);
+      std::vector<Sentence*> left;
+      for (int i = 0; i < 6; ++i) {
+        const std::span<const std::int32_t> prompt(&options.decoder_start_token_id, 1);
+        const SearchStart start{options, constraints,       kernels,         prompt,
+                                ids[i],  config.vocab_size, forward.memory()};
+        sentences[i].source = ids[i];
+        if (num_beams == 1) sentences[i].decoding = std::make_unique<GreedySearch>(start);
+        if (num_beams > 1) sentences[i].decoding = std::make_unique<BeamSearch>(start);
+        left.push_back(&sentences[i]);
+      }
+      // Gives up at each product in turn, first of the encoder, then of the steps.
+      std::atomic<int> patience{0};
+      const auto ask = [&] { return patience-- <= 0; };
+      const Runtime::Ask give_up(ask);
+      int num_given_up = 0;
+      const auto insist = [&](auto pass) {
+        for (int limit = num_given_up % 5;; limit += 7) {
+          patience = limit;
+          try {
+            return pass();
+          } catch (const GivenUp&) {
+            ++num_given_up;
+          }
+        }
+      };
+      const auto enter = [&] {
+        std::vector<Sentence*> waiting;
+        for (Sentence* sentence : left) {
+          if (!sentence->entered) waiting.push_back(sentence);
+        }
+        forward.enter(waiting, &give_up);
+      };
+      insist(enter);
+      while (!left.empty()) {
+        const auto step = [&] {
+          // Those of a group that was not given up are a step ahead, or done.
+          std::erase_if(left, [](const Sentence* sentence) { return sentence->done; });
+          if (!left.empty()) forward.step(left, &give_up);
+        };
+        insist(step);
+        std::erase_if(left, [](const Sentence* sentence) { return sentence->done; });
+      }
+      CHECK(num_given_up > 20);
+      const auto expected = generate(engine, sources.ragged(), options, 6);
+      for (int i = 0; i < 6; ++i) {
+        const auto found = static_cast<Search&>(*sentences[i].decoding).hypotheses();
+        CHECK(equal({found.begin(), found.end()}, expected[i]));
+      }
+    }
+  }
 }
 
 #if !defined(__SANITIZE_THREAD__)  // TSan does not follow threads that start after a fork
-TEST_CASE("a forked child is told of callers that waited while nobody drove") {
+TEST_CASE("a forked child is told that the engine was at work") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 1);
-  const Sources sources(8, 20, config.source_vocab_size);
-  const GenerationOptions options = small_options(1, 20);
-  std::atomic<bool> first_drives{false}, second_is_asked{false}, forked{false};
-  std::thread first([&] {  // drives until the second is asked
-    const auto stop = [&] {
-      first_drives = true;
-      first_drives.notify_all();
-      second_is_asked.wait(false);
-      return true;
-    };
-    CHECK_THROWS_AS(engine.generate(sources.ragged(), options, 4, stop), Interrupted);
-  });
-  first_drives.wait(false);
-  std::thread second([&] {
-    const auto ask = [&] {
-      second_is_asked = true;
-      second_is_asked.notify_all();
-      forked.wait(false);
-      return false;
-    };
-    engine.generate(sources.ragged(), options, 4, ask);
-  });
-  first.join();
-  const pid_t child = fork();
-  if (child == 0) {
+  const Sources sources(400, 20, config.source_vocab_size);
+  const GenerationOptions options = small_options(2, 40);
+  const auto is_refused = [&] {
     try {
       generate(engine, sources.ragged(), options, 4);
     } catch (const ForkedAtWork&) {
-      _exit(0);
+      return true;
     }
-    _exit(1);
+    return false;
+  };
+  const auto wait_for = [](pid_t child) {
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  };
+  SUBCASE("by another thread") {
+    std::atomic<bool> is_asked{false}, forked{false};
+    std::thread caller([&] {
+      const auto poll = [&] {
+        is_asked = true;
+        is_asked.notify_all();
+        forked.wait(false);
+        return false;
+      };
+      engine.generate(sources.ragged(), options, 4, {nullptr, poll});
+    });
+    is_asked.wait(false);
+    const pid_t child = fork();
+    if (child == 0) _exit(is_refused() ? 0 : 1);
+    wait_for(child);
+    forked = true;
+    forked.notify_all();
+    caller.join();
   }
-  int status = -1;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
-  forked = true;
-  forked.notify_all();
-  second.join();
+  SUBCASE("by its own poll") {
+    pid_t child = -1;
+    const auto poll = [&] {
+      if (child == -1) child = fork();
+      return false;
+    };
+    bool was_ended = false;
+    try {
+      engine.generate(sources.ragged(), options, 4, {nullptr, poll});
+    } catch (const ForkedAtWork&) {
+      was_ended = true;
+    }
+    if (child == 0) _exit(was_ended && is_refused() ? 0 : 1);
+    CHECK_FALSE(was_ended);
+    wait_for(child);
+  }
 }
 #endif
 
@@ -363,6 +513,32 @@ TEST_CASE("what does not fit is refused with a message") {
       const auto make = [&] { Engine(config, model.weights(), select_kernels(""), count); };
       const std::string message = "num_threads is " + std::to_string(count) + ", expected 1 to 255";
       CHECK_THROWS_WITH_AS(make(), message.c_str(), std::invalid_argument);
+    }
+  }
+  SUBCASE("a shortlist of other vocabularies") {
+    const auto refused = [&](const Shortlist& shortlist, const char* message) {
+      const auto make = [&] { Engine(config, model.weights(), select_kernels(""), 1, shortlist); };
+      CHECK_THROWS_WITH_AS(make(), message, std::invalid_argument);
+    };
+    const auto entries = array_of<std::uint32_t>({5, 600});  // of a vocabulary of 600
+    refused({0, array_of<std::uint64_t>({0, 2}), entries}, "shortlist: an entry is outside the vocabulary");
+    refused({0, array_of<std::uint64_t>({0, 9, 2}), entries},
+            "shortlist: the offsets do not rise to the number of entries");
+  }
+  SUBCASE("options with ids of another vocabulary") {
+    Engine engine(config, model.weights(), select_kernels(""), 1);
+    const std::vector<std::int32_t> ids{3};
+    const std::vector<std::int64_t> offsets{0, 1};
+    for (const std::int32_t id : {-1, config.vocab_size}) {
+      for (const auto list : {&GenerationOptions::suppress_tokens, &GenerationOptions::begin_suppress_tokens,
+                              &GenerationOptions::eos_token_ids, &GenerationOptions::forced_eos_token_ids}) {
+        GenerationOptions options = small_options(1);
+        (options.*list).push_back(id);
+        CHECK_THROWS_AS(generate(engine, {ids, offsets}, options, 1), std::invalid_argument);
+      }
+      GenerationOptions options = small_options(1);
+      options.bad_words_ids = {{3}, {4, id}};
+      CHECK_THROWS_AS(generate(engine, {ids, offsets}, options, 1), std::invalid_argument);
     }
   }
   SUBCASE("ids and lengths") {
@@ -413,9 +589,9 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
 
   class ScoreOne : public FailingJob {
    public:
-    ScoreOne(const std::vector<std::int32_t>& source, float* log_probs)
-        : FailingJob(source), target_(source), log_probs_(log_probs) {}
-    int num_sentences() const override { return 200; }
+    ScoreOne(const std::vector<std::int32_t>& source, float* log_probs, int num_sentences = 200)
+        : FailingJob(source), target_(source), log_probs_(log_probs), num_sentences_(num_sentences) {}
+    int num_sentences() const override { return num_sentences_; }
     std::unique_ptr<Decoding> start(int, std::pmr::memory_resource* memory) override {
       return std::make_unique<Scoring>(1, target_, log_probs_, memory);
     }
@@ -423,6 +599,7 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
    private:
     const std::vector<std::int32_t>& target_;
     float* log_probs_;
+    int num_sentences_;
   };
   ScoreOne alone(source, expected.data());
   scheduler.run(alone, 2, never);
@@ -436,9 +613,9 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
   other.join();
   CHECK(found == expected);
 
-  ScoreOne polled(source, found.data());
-  CHECK_THROWS_AS(scheduler.run(polled, 2, []() -> bool { throw std::runtime_error("from the poll"); }),
-                  std::runtime_error);
+  ScoreOne polled(source, found.data(), 1 << 30);  // as long as it takes to be asked
+  const auto raise = []() -> bool { throw std::runtime_error("from the poll"); };
+  CHECK_THROWS_AS(scheduler.run(polled, 2, {nullptr, raise}), std::runtime_error);
   scheduler.run(alone, 2, never);
   CHECK(found == expected);
 }

@@ -57,7 +57,7 @@ GenerationOptions toy_options(int num_beams, int max_length) {
 SearchStart start_of(const GenerationOptions& options, const Constraints& constraints,
                      std::span<const std::int32_t> prompt = kStart,
                      std::span<const std::int32_t> source = {}) {
-  return {options, constraints, kScalarKernels, prompt, source, std::pmr::get_default_resource()};
+  return {options, constraints, kScalarKernels, prompt, source, kVocab, std::pmr::get_default_resource()};
 }
 
 // Answers a row as the vocabulary projection would.
@@ -70,7 +70,7 @@ struct Answer {
     float sum = log_sum_exp(logits);
     if (query.logits != nullptr) std::copy(logits.begin(), logits.end(), query.logits);
     for (std::size_t i = 0; i < query.banned.size(); ++i) {
-      if (query.banned[i] >= kVocab) continue;
+      REQUIRE(query.banned[i] < kVocab);
       float& logit = logits[query.banned[i]];
       if (query.banned_logits != nullptr) query.banned_logits[i] = logit;
       logit = kMinusInfinity;
@@ -357,6 +357,23 @@ TEST_CASE("penalties change logits, and in beam search log-probabilities") {
   }
 }
 
+TEST_CASE("ids of the source that no target has concern nothing") {
+  const std::vector<std::int32_t> source{kVocab, 3, 1 << 20, kVocab + 1};
+  GenerationOptions options = toy_options(1, 12);
+  options.do_sample = true;
+  options.encoder_no_repeat_ngram_size = 1;
+  for (const double penalty : {1.0, 2.0}) {
+    for (const int top_k : {0, 3, 300}) {
+      options.encoder_repetition_penalty = penalty;
+      options.top_k = top_k;
+      const Constraints constraints(options);
+      ToyModel model;
+      SamplingSearch search(start_of(options, constraints, kStart, source));
+      for (const std::int32_t id : run(search, model)[0].ids) CHECK(id != 3);
+    }
+  }
+}
+
 TEST_CASE("a sample is its own, whatever the number of samples and the way to the logits") {
   ToyModel model;
   GenerationOptions options = toy_options(1, 12);
@@ -366,7 +383,7 @@ TEST_CASE("a sample is its own, whatever the number of samples and the way to th
   const auto samples = [&](int count) {
     options.num_return_sequences = count;
     const Constraints constraints(options);
-    SamplingSearch search(start_of(options, constraints, kPrompt, kPrompt), kVocab);
+    SamplingSearch search(start_of(options, constraints, kPrompt, kPrompt));
     return run(search, model);
   };
   const auto all = samples(20);
