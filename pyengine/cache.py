@@ -119,7 +119,10 @@ def trusted_owners(model: ModelFolder) -> set[int]:
     """The users whose packed files count: who runs this, the system's, and whom the model's folder
     belongs to, who decides about the weights anyway.
     """
-    return {os.geteuid(), 0, model.path.stat().st_uid}
+    owners = {os.geteuid(), 0}
+    with contextlib.suppress(OSError):  # who reads the folder says that it has gone
+        owners.add(model.path.stat().st_uid)
+    return owners
 
 
 def is_safe(cache_dir: Path, owners: set[int]) -> bool:
