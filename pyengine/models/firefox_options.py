@@ -56,7 +56,7 @@ def read_decoding_options(folder: Path) -> dict[str, Any]:
         UnsupportedModelError: an option that pyengine does not know or do.
     """
     found: dict[str, Any] = {"max_length_factor": MAX_LENGTH_FACTOR}
-    paths = sorted(path for path in folder.glob("config*.yml") if path.is_file())
+    paths = sorted(folder.glob("config*.yml"))
     read = [_options(path) for path in paths]
     for path, options in zip(paths[1:], read[1:], strict=True):
         if options != read[0]:

@@ -14,6 +14,7 @@ import pytest
 import pyengine
 from pyengine import ModelFormatError, Translator
 from pyengine.models import storage
+from pyengine.models.firefox_options import read_decoding_options
 from pyengine.models.source_file import Snapshot, is_source, open_source, read_source
 
 from .conftest import FIXTURES
@@ -167,6 +168,15 @@ def test_a_special_file_in_the_place_of_any_file_of_a_model(
         except pyengine.Error as error:
             assert name in str(error)
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("put", [put_fifo, put_device])
+def test_a_special_file_as_the_configuration_of_a_firefox_model(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    put(tmp_path / "config.intgemm8bitalpha.yml")
+    with pytest.raises(ModelFormatError, match=r"config\.intgemm8bitalpha\.yml: is a "):
+        read_decoding_options(tmp_path)
 
 
 @pytest.mark.parametrize("put", [put_fifo, put_device])
