@@ -11,7 +11,8 @@ import re
 from itertools import pairwise
 from typing import Protocol
 
-from pyengine.text.spans import Span, find_spans
+from pyengine.text.plain import PlainReading, plain_form
+from pyengine.text.spans import find_spans
 
 _MASKS = ("XYZ", "QXZ", "ZXQ")
 """Beginnings of masks, the first that the sentence lacks. Of 20 sentences of programs with one or
@@ -31,13 +32,21 @@ def has_letters(text: str) -> bool:
 class ProtectedSentence:
     """A sentence in alternation: words, span, words, ... span, words.
 
+    Args:
+        sentence: any string.
+        unknown: its characters that the model's vocabulary lacks.
+
     Attributes:
         before, after: the marks at its ends, such as tags around it, which no model sees.
         words: parts to translate, one more than the spans.
         spans: parts that stay.
+        reading: puts back what :attr:`words` hold in plain forms.
     """
 
-    def __init__(self, sentence: str, spans: list[Span], unknown: frozenset[str]) -> None:
+    def __init__(self, sentence: str, unknown: frozenset[str]) -> None:
+        readable = frozenset(filter(plain_form, unknown))
+        self.unknown = unknown - readable
+        spans = find_spans(sentence, self.unknown)
         start, end = 0, len(sentence)
         inner = list(spans)
         while inner and not inner[0].is_word and not sentence[start : inner[0].start].strip():
@@ -48,10 +57,11 @@ class ProtectedSentence:
         start += len(core) - len(core.lstrip())
         end = start + len(core.strip())
         self.before, self.after = sentence[:start], sentence[end:]
-        self.unknown = unknown
         borders = [start, *(place for span in inner for place in span[:2]), end]
         parts = [sentence[a:b] for a, b in pairwise(borders)]
-        self.words, self.spans = parts[::2], parts[1::2]
+        self.spans = parts[1::2]
+        self.reading = PlainReading(" ".join(parts[::2]), readable)
+        self.words = [self.reading.plain(words) for words in parts[::2]]
         self._marks = [sentence[a:b] for a, b, is_word in inner if not is_word]
 
     def attempts(self) -> list[Attempt]:
@@ -66,12 +76,16 @@ class ProtectedSentence:
     def finished(self, translation: str) -> str | None:
         """The translation with the marks at its ends, unless it lacks spans or has others."""
         if not self.spans:
-            return self.before + translation + self.after
+            return self.enclosed(translation)
         found = [translation[s.start : s.end] for s in find_spans(translation, self.unknown)]
         marks = [text for text in found if text in self._marks]
         if sorted(found) != sorted(self.spans) or marks != self._marks:
             return None
-        return self.before + translation + self.after
+        return self.enclosed(translation)
+
+    def enclosed(self, translation: str) -> str:
+        """The translation with the marks at the ends of the sentence, and its own letters."""
+        return self.before + self.reading.put_back(translation) + self.after
 
 
 class Attempt(Protocol):
@@ -143,11 +157,12 @@ class Apart:
     def restore(self, translations: list[str]) -> str:
         """The pieces' translations around the spans."""
         found = iter(translations)
-        sentence = self._sentence
-        parts = [sentence.before]
-        for (start, words, end), span in zip(self._pieces, [*sentence.spans, ""], strict=True):
+        parts: list[str] = []
+        for (start, words, end), span in zip(
+            self._pieces, [*self._sentence.spans, ""], strict=True
+        ):
             parts += [start, self._translated(words, next(found)) if words else "", end, span]
-        return "".join(parts) + sentence.after
+        return self._sentence.enclosed("".join(parts))
 
     def _translated(self, words: str, translation: str) -> str:
         if find_spans(translation, self._sentence.unknown):

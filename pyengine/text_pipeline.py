@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyengine.kept_spans import ProtectedSentence, has_letters
 from pyengine.layout import Layout, SentenceSplitter, WholeText
-from pyengine.text.spans import find_spans, may_hold_spans
+from pyengine.text.spans import may_hold_spans
 
 if TYPE_CHECKING:
     from pyengine import _core
@@ -152,10 +152,9 @@ class TextPipeline:
         if not self._keep_spans:
             return None
         unknown = self._tokenizer().unknown_characters(sentence, ids)
-        spans = find_spans(sentence, unknown) if unknown or may_hold_spans(sentence) else []
-        if not spans and has_letters(sentence):
-            return None
-        return ProtectedSentence(sentence, spans, unknown)
+        if unknown or may_hold_spans(sentence) or not has_letters(sentence):
+            return ProtectedSentence(sentence, unknown)
+        return None
 
     def _translate_ids(
         self, sources: list[list[int]], cancel: _core.CancelToken | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyengine.kept_spans import AsItIs, Attempt, Masked, ProtectedSentence
+from pyengine.text.plain import PlainReading, plain_form
 from pyengine.text.spans import find_spans, may_hold_spans
 
 
@@ -98,7 +99,7 @@ def test_characters_that_a_vocabulary_lacks() -> None:
 
 
 def protected(text: str, unknown: str = "") -> ProtectedSentence:
-    return ProtectedSentence(text, find_spans(text, frozenset(unknown)), frozenset(unknown))
+    return ProtectedSentence(text, frozenset(unknown))
 
 
 def kinds(attempts: list[Attempt]) -> list[str]:
@@ -149,3 +150,32 @@ def test_a_sentence_of_spans_alone_needs_no_model() -> None:
     (apart,) = protected("{a}: {b} - <b>").attempts()
     assert (apart.texts, apart.restore([])) == ([], "{a}: {b} - <b>")
     assert isinstance(protected("a <b>").attempts()[0], AsItIs)
+
+
+def test_plain_forms() -> None:
+    forms = {
+        "ü": "u",
+        "Í": "I",
+        "ß": "ss",
+        "ø": "o",
+        "“": '"',
+        "\u2019": "'",
+        "\u2013": "-",
+        "…": "...",
+    }
+    assert {x: plain_form(x) for x in forms} == forms
+    assert [x for x in "aж東が½™→\U0001f600{" if plain_form(x)] == []
+
+
+def test_what_a_model_reads_in_plain_forms_is_put_back() -> None:
+    text = "Zoë\u2019s “big” dog, isn't it \u2013 Zoë?"
+    reading = PlainReading(text, frozenset("ë\u2019“”\u2013"))
+    assert reading.plain(text) == "Zoe's \"big\" dog, isn't it - Zoe?"
+    assert reading.put_back('Zoe: "A" - Zoe') == "Zoë: “A” \u2013 Zoë"
+    assert reading.put_back("Zoe's 'B'") == "Zoe's 'B'"  # not as often as in the text
+
+
+def test_letters_with_a_plain_form_are_no_spans() -> None:
+    sentence = protected("I don\u2019t know {a}, 東.", "\u2019東{")
+    assert sentence.attempts()[0].texts == ["I don't know XYZ1, XYZ2."]
+    assert sentence.attempts()[0].restore(["XYZ2' XYZ1"]) == "東\u2019 {a}"
