@@ -111,7 +111,9 @@ def test_translations_around_spans() -> None:
         ),
         "Hello <b>world</b>!": "Olá <b>mundo</b>!",
         "- I'm here, %(who)s.": "- Estou aqui, %(who)s.",
-        "I don\u2019t know what it\u2019s about \u2013 really.": "Eu não sei sobre o que é \u2013 realmente.",
+        "I don\u2019t know what it\u2019s about \u2013 really.": (
+            "Eu não sei sobre o que é \u2013 realmente."
+        ),
         "He said “hello {name}”.": "Ele disse “Olá {name}”.",
         "Tokyo is 東京 in Japanese.": "Tóquio é 東京 em japonês.",
     }
