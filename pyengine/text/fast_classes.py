@@ -34,7 +34,8 @@ _DEFAULTS = {
 }
 """The class of a folder that names none, by its ``model_type``."""
 
-_BASE_CLASS = ("mistral",)
+_BASE_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
+_READ_BY_BASE = ("mistral",)
 """Of these a base class reads the file, whatever class the folder names."""
 
 _BERT = ("BertTokenizer", "DistilBertTokenizer")
@@ -53,8 +54,10 @@ def tokenizer_class(folder: Path, raw_config: Mapping[str, Any], default: str | 
     settings = read_optional_json_object(folder / CONFIG)
     named = settings.get("tokenizer_class") or raw_config.get("tokenizer_class")
     model_type = raw_config.get("model_type")
-    if default is None and model_type in _BASE_CLASS:
+    if default is None and model_type in _READ_BY_BASE:
         return ""
+    if default is not None and named in _BASE_CLASSES:
+        named = None  # they know no languages, which the folder has all the same
     return str(named or default or _DEFAULTS.get(str(model_type), "")).removesuffix("Fast")
 
 

@@ -286,6 +286,17 @@ def test_added_tokens_do_not_move_the_languages(copy: Any, cases: Any) -> None:
     assert tokenizer.decode(tokenizer.encode(f"{text}<new>")) == text
 
 
+@pytest.mark.parametrize("kind", ["PreTrainedTokenizerFast", "TokenizersBackend", None])
+def test_languages_do_not_need_a_class(copy: Any, cases: Any, kind: str | None) -> None:
+    folder = copy("nllb")
+    path = folder / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text("utf-8")), "tokenizer_class": kind}
+    path.write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(folder, cases["nllb"].config)
+    text = "the dog runs"
+    assert tokenizer.encode(text) == cases["nllb"].tokenizer.encode(text)
+
+
 def test_a_numbered_t5_without_prefix_space(copy: Any) -> None:
     folder = copy("mt5-numbered")
     path = folder / "tokenizer_config.json"
