@@ -18,6 +18,7 @@ class CancelToken(_core.CancelToken):
 
     Args:
         timeout: seconds from now after which it ends its calls by itself; ``None``: never.
+        parent: a token that ends the calls of this one too.
 
     Raises:
         OptionError: ``timeout`` is no positive finite number.
@@ -32,14 +33,14 @@ class CancelToken(_core.CancelToken):
             cancel.cancel()
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
-        super().__init__(_checked_timeout(timeout))
+    def __init__(self, timeout: float | None = None, parent: CancelToken | None = None) -> None:
+        super().__init__(_checked_timeout(timeout), parent)
 
     def __repr__(self) -> str:
         return f"<pyengine.CancelToken cancelled={self.cancelled}>"
 
 
-def within(timeout: float | None, cancel: _core.CancelToken | None) -> _core.CancelToken | None:
+def within(timeout: float | None, cancel: CancelToken | None) -> CancelToken | None:
     """The one token of a call with the keywords ``timeout`` and ``cancel``; ``None`` without both.
 
     Raises:
@@ -48,10 +49,10 @@ def within(timeout: float | None, cancel: _core.CancelToken | None) -> _core.Can
         CancelledError, DeadlineError: ``cancel`` ends calls already.
     """
     if cancel is not None:
-        if not isinstance(cancel, _core.CancelToken):
+        if not isinstance(cancel, CancelToken):
             raise InputTypeError(f"cancel: expected a CancelToken, found {type(cancel).__name__}")
         cancel.check()
-    return cancel if timeout is None else _core.CancelToken(_checked_timeout(timeout), cancel)
+    return cancel if timeout is None else CancelToken(timeout, cancel)
 
 
 def _checked_timeout(timeout: Any) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Generating
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,11 @@ from pyengine.errors import OptionError
 from pyengine.inputs import Ids, ItemError, Offsets, checked_text
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, resolve_options
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pyengine.call_types import GenerateOptions, StreamOptions
 
 
 class Generator(DecoderModel):
@@ -51,7 +56,7 @@ class Generator(DecoderModel):
         *,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
-        **options: Any,
+        **options: Unpack[GenerateOptions],
     ) -> list[list[Hypothesis]]:
         """Continue prompts, each read in one pass.
 
@@ -86,9 +91,13 @@ class Generator(DecoderModel):
         return self._search(loaded, values, offsets, resolved, cancel=token)
 
     @overload
-    def stream(self, prompt: str, **options: Any) -> Generating[str, None, None]: ...
+    def stream(
+        self, prompt: str, **options: Unpack[StreamOptions]
+    ) -> Generating[str, None, None]: ...
     @overload
-    def stream(self, prompt: Sequence[int], **options: Any) -> Generating[int, None, None]: ...
+    def stream(
+        self, prompt: Sequence[int], **options: Unpack[StreamOptions]
+    ) -> Generating[int, None, None]: ...
 
     def stream(
         self,
@@ -200,7 +209,7 @@ class Generator(DecoderModel):
         self._open()
         return self._get_tokenizer().encode(checked_text(text))
 
-    def generation_options(self, **options: Any) -> GenerationOptions:
+    def generation_options(self, **options: Unpack[GenerateOptions]) -> GenerationOptions:
         """The options of a call with these keywords: theirs and the folder's, checked.
 
         Raises:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from pyengine import forks
 from pyengine.cancel import CancelToken, within
@@ -16,6 +15,16 @@ from pyengine.loading import checked_folder
 from pyengine.option_names import SETTING_NAMES
 from pyengine.route import Route
 from pyengine.translator import Translator
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from typing_extensions import Unpack
+
+    from pyengine.call_types import Items, One, Several
+    from pyengine.call_types import OneCallOptions as Options
+
+    Folder: TypeAlias = str | os.PathLike[str]
 
 MAX_TRANSLATORS = 4
 """Translators kept; beyond it the one used longest ago goes."""
@@ -62,37 +71,55 @@ cache = TranslatorCache()
 @overload
 def translate(
     text: str,
-    model: str | os.PathLike[str] | None = ...,
+    model: Folder | None = ...,
     *,
-    source: str | None = ...,
-    target: str | None = ...,
-    timeout: float | None = ...,
-    cancel: CancelToken | None = ...,
-    **options: Any,
+    num_return_sequences: One = ...,
+    **options: Unpack[Options],
 ) -> str: ...
 @overload
 def translate(
-    text: Sequence[str],
-    model: str | os.PathLike[str] | None = ...,
+    text: str,
+    model: Folder | None = ...,
     *,
-    source: str | None = ...,
-    target: str | None = ...,
-    timeout: float | None = ...,
-    cancel: CancelToken | None = ...,
-    **options: Any,
+    num_return_sequences: Several,
+    **options: Unpack[Options],
 ) -> list[str]: ...
+@overload
+def translate(
+    text: Items[str],
+    model: Folder | None = ...,
+    *,
+    num_return_sequences: One = ...,
+    **options: Unpack[Options],
+) -> list[str]: ...
+@overload
+def translate(
+    text: Items[str],
+    model: Folder | None = ...,
+    *,
+    num_return_sequences: Several,
+    **options: Unpack[Options],
+) -> list[list[str]]: ...
+@overload
+def translate(
+    text: str | Items[str],
+    model: Folder | None = ...,
+    *,
+    num_return_sequences: int | None,
+    **options: Unpack[Options],
+) -> str | list[str] | list[list[str]]: ...
 
 
 def translate(
-    text: str | Sequence[str],
-    model: str | os.PathLike[str] | None = None,
+    text: str | Items[str],
+    model: Folder | None = None,
     *,
     source: str | None = None,
     target: str | None = None,
     timeout: float | None = None,
     cancel: CancelToken | None = None,
     **options: Any,
-) -> str | list[str]:
+) -> str | list[str] | list[list[str]]:
     """Translate one text, or a list of texts, between two languages or with a model folder.
 
     With ``source`` and ``target``, an installed model is used (``pyengine models`` lists them), or

@@ -72,7 +72,7 @@ class Route:
             **options: of each translator.
         """
         self.generation_options(**options)
-        manner = {
+        manner: dict[str, Any] = {
             "split": split,
             "truncate": truncate,
             "keep_spans": keep_spans,

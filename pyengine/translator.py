@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from pyengine.options import GenerationOptions, one_hypothesis, resolve_options
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pyengine.call_types import GenerateOptions, Items, One, Several
+    from pyengine.call_types import TranslateOptions as Options
     from pyengine.text_pipeline import EncodedSentence, EncodedText, TextPipeline
 
 
@@ -74,13 +78,33 @@ class Translator(DecoderModel):
     # --- text ------------------------------------------------------------------------------------
 
     @overload
-    def translate(self, text: str, **arguments: Any) -> str: ...
+    def translate(
+        self, text: str, *, num_return_sequences: One = ..., **options: Unpack[Options]
+    ) -> str: ...
     @overload
-    def translate(self, text: Sequence[str], **arguments: Any) -> list[str]: ...
+    def translate(
+        self, text: str, *, num_return_sequences: Several, **options: Unpack[Options]
+    ) -> list[str]: ...
+    @overload
+    def translate(
+        self, text: Items[str], *, num_return_sequences: One = ..., **options: Unpack[Options]
+    ) -> list[str]: ...
+    @overload
+    def translate(
+        self, text: Items[str], *, num_return_sequences: Several, **options: Unpack[Options]
+    ) -> list[list[str]]: ...
+    @overload
+    def translate(
+        self,
+        text: str | Items[str],
+        *,
+        num_return_sequences: int | None,
+        **options: Unpack[Options],
+    ) -> str | list[str] | list[list[str]]: ...
 
     def translate(
         self,
-        text: str | Sequence[str],
+        text: str | Items[str],
         *,
         source: str | None = None,
         target: str | None = None,
@@ -150,12 +174,25 @@ class Translator(DecoderModel):
         texts = [text] if isinstance(text, str) else checked_texts(text)
         results = pipeline.translate(texts, token)
         if pipeline.num_results > 1:
-            return cast("list[str]", results[0] if isinstance(text, str) else results)
+            return results[0] if isinstance(text, str) else results
         return results[0][0] if isinstance(text, str) else [row[0] for row in results]
+
+    @overload
+    def translate_iter(
+        self, texts: Items[str], *, num_return_sequences: One = ..., **options: Unpack[Options]
+    ) -> Generator[str, None, None]: ...
+    @overload
+    def translate_iter(
+        self, texts: Items[str], *, num_return_sequences: Several, **options: Unpack[Options]
+    ) -> Generator[list[str], None, None]: ...
+    @overload
+    def translate_iter(
+        self, texts: Items[str], *, num_return_sequences: int | None, **options: Unpack[Options]
+    ) -> Generator[str, None, None] | Generator[list[str], None, None]: ...
 
     def translate_iter(
         self,
-        texts: Iterable[str],
+        texts: Items[str],
         *,
         source: str | None = None,
         target: str | None = None,
@@ -284,9 +321,8 @@ class Translator(DecoderModel):
 
         return stream_text(pipeline.encode(checked_text(text), 0), pieces)
 
-    def translate_text(self, text: str | Sequence[str], **arguments: Any) -> Any:
-        """:meth:`translate` by the name that it had while it took sentences only."""
-        return self.translate(text, **arguments)
+    translate_text = translate
+    """:meth:`translate` by the name that it had while it took sentences only."""
 
     def encode(
         self,
@@ -340,7 +376,7 @@ class Translator(DecoderModel):
         target: str | None = None,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
-        **options: Any,
+        **options: Unpack[GenerateOptions],
     ) -> list[list[Hypothesis]]:
         """Translate token ids.
 
@@ -443,7 +479,7 @@ class Translator(DecoderModel):
         """Source tokens of one sentence at most, the end token included."""
         return self.config.max_positions
 
-    def generation_options(self, **options: Any) -> GenerationOptions:
+    def generation_options(self, **options: Unpack[GenerateOptions]) -> GenerationOptions:
         """The options of a call with these keywords: theirs and the folder's, checked.
 
         Raises:
@@ -458,7 +494,7 @@ class Translator(DecoderModel):
     # --- the path from ids to hypotheses ---------------------------------------------------------
 
     def _resolve(
-        self, options: dict[str, Any], wording: Wording | None = None
+        self, options: Mapping[str, Any], wording: Wording | None = None
     ) -> GenerationOptions:
         if wording and (wording.source is not None or wording.target is not None):
             options = {**wording.options(self._get_tokenizer()), **options}

@@ -1,0 +1,108 @@
+"""Types of what calls take, for type checkers: texts that are no string, and options by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    import os
+    from typing import TypeAlias
+
+    from pyengine.cancel import CancelToken
+
+Item = TypeVar("Item", covariant=True)
+
+
+class ItemCollection(Protocol[Item]):
+    """A list, tuple, array, series or view of a dictionary; a string is none.
+
+    A string is a ``Sequence[str]`` to type checkers, but is asked for strings alone by ``in``.
+    """
+
+    def __contains__(self, item: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[Item]: ...
+    def __len__(self) -> int: ...
+
+
+Items: TypeAlias = "ItemCollection[Item] | Iterator[Item]"
+"""Any iterable but a string."""
+
+One: TypeAlias = "Literal[1] | None"
+"""Numbers of results for which the result itself is returned."""
+
+Several: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
+"""Numbers of results for which a list of them is returned; of other numbers above 1 too, which
+type checkers cannot tell from 1."""
+
+
+class SearchOptions(TypedDict, total=False):
+    """The keywords of :class:`pyengine.options.GenerationOptions`, but for the number of results,
+    which decides what is returned. ``None`` switches an optional value off.
+    """
+
+    max_length: int | None
+    max_new_tokens: int | None
+    min_length: int | None
+    min_new_tokens: int | None
+    max_length_factor: float | None
+    decoder_start_token_id: int | None
+    eos_token_id: int | Sequence[int] | None
+    forced_bos_token_id: int | None
+    forced_eos_token_id: int | Sequence[int] | None
+    num_beams: int | None
+    length_penalty: float | None
+    early_stopping: bool | Literal["never"] | None
+    renormalize_logits: bool | None
+    suppress_tokens: Sequence[int] | None
+    begin_suppress_tokens: Sequence[int] | None
+    bad_words_ids: Sequence[Sequence[int]] | None
+    no_repeat_ngram_size: int | None
+    encoder_no_repeat_ngram_size: int | None
+    repetition_penalty: float | None
+    encoder_repetition_penalty: float | None
+    do_sample: bool | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    seed: int | None
+
+
+class GenerateOptions(SearchOptions, total=False):
+    """The options of calls that return hypotheses."""
+
+    num_return_sequences: int | None
+
+
+class StreamOptions(GenerateOptions, total=False):
+    """The keywords of :meth:`pyengine.Generator.stream`."""
+
+    timeout: float | None
+    cancel: CancelToken | None
+
+
+class TranslateOptions(SearchOptions, total=False):
+    """The keywords of :meth:`pyengine.Translator.translate`, but for the number of results."""
+
+    source: str | None
+    target: str | None
+    prefix: str
+    split: bool
+    truncate: bool
+    language: str | None
+    keep_spans: bool | None
+    timeout: float | None
+    cancel: CancelToken | None
+
+
+class OneCallOptions(TranslateOptions, total=False):
+    """Those of :func:`pyengine.translate`, which also takes the settings of a translator."""
+
+    compute_type: str
+    threads: int | None
+    batch_size: int | None
+    isa: str | None
+    cache_dir: str | os.PathLike[str] | Literal[False] | None
+    shortlist: bool | None
+    variant: str | None

@@ -1,0 +1,48 @@
+"""The types that checkers see name the options that calls take."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import pyengine
+from pyengine import call_types
+from pyengine.option_names import SETTING_NAMES
+from pyengine.option_values import OPTION_NAMES
+
+SEARCH = set(OPTION_NAMES) - {"num_return_sequences"}
+
+
+def keywords(function: object) -> set[str]:
+    """Those that a call names one by one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_the_options_of_searches() -> None:
+    assert call_types.SearchOptions.__annotations__.keys() == SEARCH
+    assert call_types.GenerateOptions.__annotations__.keys() == set(OPTION_NAMES)
+
+
+@pytest.mark.parametrize("name", ["translate", "translate_iter", "translate_stream"])
+def test_the_keywords_of_translate(name: str) -> None:
+    named = keywords(getattr(pyengine.Translator, name))
+    assert call_types.TranslateOptions.__annotations__.keys() == SEARCH | named
+
+
+def test_the_keywords_of_one_call() -> None:
+    named = keywords(pyengine.Translator.translate) | set(SETTING_NAMES)
+    assert keywords(pyengine.translate) <= named
+    assert call_types.OneCallOptions.__annotations__.keys() == SEARCH | named
+
+
+def test_the_keywords_of_streams() -> None:
+    named = keywords(pyengine.Generator.stream)
+    assert call_types.StreamOptions.__annotations__.keys() == set(OPTION_NAMES) | named
+
+
+def test_the_user_program_is_checked_in_ci() -> None:
+    root = Path(__file__).parents[2]
+    assert "tests/typing" in (root / ".ci/run").read_text(encoding="utf-8")
