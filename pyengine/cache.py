@@ -136,14 +136,14 @@ def is_safe(cache_dir: Path, owners: set[int]) -> bool:
 
 
 def is_current(file: PackedFile, model: ModelFolder) -> bool:
-    """Whether no file has changed since it was packed.
+    """Whether no file has changed since it was packed, of a file with the model's own key.
 
     Archives (tar, the layers of container images) keep whole seconds, so a time that has become one
     counts as the same, and make new inodes. Where only the inode is another, or when it changed,
     the content decides, which is read once for that and noted beside the packed file.
     """
     header = file.header
-    if not {_name(model.path, path) for path in model.graph_paths.values()} <= header.files.keys():
+    if not set(header.key["read"]) <= header.files.keys():
         return False
     try:
         found = {name: state_of(model.path / name) for name in header.files}
@@ -208,4 +208,6 @@ def _has_bytes(path: str) -> bool:
 
 
 def _name(folder: Path, file: Path) -> str:
+    if file.parent == folder:  # which takes no look at the folders above
+        return file.name
     return os.path.relpath(file.parent.resolve() / file.name, folder.resolve())
