@@ -4,10 +4,12 @@ as their oracle."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,11 +42,18 @@ def converted(name: str, out: Path, convert: Convert, fixtures: Path = FIXTURES)
         target = out / path.relative_to(fixtures / name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".onnx":
-            with quiet():
-                convert(path, target)
+            target.write_bytes(_converted_file(path, convert))
         elif path.is_file():
             shutil.copy(path, target)
     return out
+
+
+@functools.cache
+def _converted_file(path: Path, convert: Convert) -> bytes:
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        out = Path(folder, path.name)
+        convert(path, out)
+        return out.read_bytes()
 
 
 @contextlib.contextmanager
@@ -58,6 +67,7 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+@functools.cache
 def dynamic(weight_type: QuantType, per_channel: bool) -> Convert:
     """quantize_dynamic, as optimum's ORTQuantizer and transformers.js call it."""
 
@@ -74,6 +84,7 @@ def dynamic(weight_type: QuantType, per_channel: bool) -> Convert:
     return convert
 
 
+@functools.cache
 def qdq(weight_type: QuantType, activation_type: QuantType, per_channel: bool) -> Convert:
     """quantize_static in the QDQ format, calibrated on random inputs."""
 
@@ -91,6 +102,7 @@ def qdq(weight_type: QuantType, activation_type: QuantType, per_channel: bool) -
     return convert
 
 
+@functools.cache
 def blocks(bits: int, symmetric: bool, qdq_format: bool = False) -> Convert:
     """MatMulNBits with blocks of 16, and GatherBlockQuantized with 4 bits."""
     quant_format = QuantFormat.QDQ if qdq_format else QuantFormat.QOperator
@@ -111,6 +123,7 @@ def blocks(bits: int, symmetric: bool, qdq_format: bool = False) -> Convert:
     return convert
 
 
+@functools.cache
 def coded(quant_type: int, block_size: int) -> Convert:
     """MatMulBnb4, as files named bnb4 have it; `quant_type` 0: FP4, 1: NF4."""
 
@@ -122,6 +135,7 @@ def coded(quant_type: int, block_size: int) -> Convert:
     return convert
 
 
+@functools.cache
 def session_optimised(level: str, without: Sequence[str] = ()) -> Convert:
     """What a session of onnxruntime runs at "BASIC" or "EXTENDED" optimisation.
 
@@ -153,6 +167,7 @@ _LEFT_TO_FUSIONS = (
 )
 
 
+@functools.cache
 def transformers_optimised(name: str, level: int, **options: bool) -> Convert:
     """onnxruntime.transformers.optimizer, as optimum's O2 and O3 call it for fixture `name`.
 
