@@ -32,7 +32,8 @@ class ForwardGroups {
   std::pmr::memory_resource* memory() { return &pages_.memory(); }
 
   // To be told that no sentence is in flight any more, and how long there were some. Once that adds up to so
-  // much that taking it again costs little, gives memory back to the system.
+  // much that taking it again costs little, gives memory back to the system, and what the process's heap has
+  // free.
   void rest(std::chrono::nanoseconds worked);
 
   // Of caches and scratch memory.
@@ -58,8 +59,10 @@ class ForwardGroups {
 
   const int num_threads_;
   const std::size_t weight_bytes_;
-  const std::size_t min_rows_;          // of a group
-  std::chrono::nanoseconds worked_{0};  // since memory was given back
+  const std::size_t min_rows_;             // of a group
+  std::chrono::nanoseconds worked_{0};     // since memory was given back
+  std::chrono::nanoseconds untrimmed_{0};  // work since the heap was trimmed
+  std::chrono::nanoseconds trim_time_{0};  // that it took
   PagePool pages_;
   std::deque<Group> groups_;  // [num_threads]
 };
