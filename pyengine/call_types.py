@@ -82,8 +82,9 @@ class StreamOptions(GenerateOptions, total=False):
     cancel: CancelToken | None
 
 
-class TranslateOptions(SearchOptions, total=False):
-    """The keywords of :meth:`pyengine.Translator.translate`, but for the number of results."""
+class TextOptions(SearchOptions, total=False):
+    """The keywords of :meth:`pyengine.Translator.translate_iter` and ``translate_stream``, but for
+    the number of results."""
 
     source: str | None
     target: str | None
@@ -94,6 +95,12 @@ class TranslateOptions(SearchOptions, total=False):
     keep_spans: bool | None
     timeout: float | None
     cancel: CancelToken | None
+
+
+class TranslateOptions(TextOptions, total=False):
+    """The keywords of :meth:`pyengine.Translator.translate`, but for the number of results."""
+
+    progress: bool
 
 
 class OneCallOptions(TranslateOptions, total=False):

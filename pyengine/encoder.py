@@ -18,6 +18,7 @@ from pyengine.inputs import (
     ItemTruncated,
     Offsets,
     Text,
+    check_boolean,
     checked_text,
     checked_texts_or_pairs,
 )
@@ -26,6 +27,7 @@ from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
 from pyengine.models.sentence_modules import SentenceModules
 from pyengine.pooling import checked_pooling, normalized, pool
+from pyengine.progress import shown
 from pyengine.warning import warn
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class Encoder(LoadedModel):
         truncate: bool | None = None,
         prompt: str | None = None,
         prompt_name: str | None = None,
+        progress: bool = False,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Floats:
@@ -108,6 +111,7 @@ class Encoder(LoadedModel):
                 many tokens (sentence-transformers' ``max_seq_length``).
             prompt: goes before each text; ``None``: the folder's default prompt, if it has one.
             prompt_name: of one of the folder's prompts, to take that.
+            progress: show a bar on stderr, or in a notebook, that counts the texts.
             timeout: seconds that the call may take; ``None``: any number.
             cancel: a :class:`CancelToken` that ends the call.
 
@@ -139,7 +143,10 @@ class Encoder(LoadedModel):
         skipped = self._unpooled(prefix, packed.offsets)
         size = len(names) * self.config.hidden_size
         vectors = np.empty((len(packed.offsets) - 1, size), np.float32)
-        for item, hidden in self._hidden_states(loaded, packed, token):
+        states = self._hidden_states(loaded, packed, token)
+        if check_boolean("progress", progress):
+            states = shown(states, len(vectors))
+        for item, hidden in states:
             with _core.FloatEnvironment():
                 vectors[item] = pool(hidden[skipped:], names)
         if self._sentence.normalize if normalize is None else normalize:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
-from pyengine.errors import InputError, InputTypeError, TruncationWarning
+from pyengine.errors import InputError, InputTypeError, OptionError, TruncationWarning
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int64]
@@ -44,6 +44,17 @@ def packed(which: str, sequences: Any, vocab_size: int) -> tuple[Ids, Offsets]:
         return _ragged.pack(sequences, vocab_size)
     except (InputError, InputTypeError) as error:
         raise type(error)(f"{which}: {error}") from None
+
+
+def check_boolean(name: str, value: object, expected: str = "True or False") -> bool:
+    """The value of an argument.
+
+    Raises:
+        OptionError: it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
+    return value
 
 
 def is_blank(text: str) -> bool:

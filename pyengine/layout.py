@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from pyengine.errors import InputError, OptionError
-from pyengine.inputs import is_blank
+from pyengine.inputs import check_boolean, is_blank
 from pyengine.models.languages import told_language
 from pyengine.text.sentences import SplitText, split_text
 
@@ -80,12 +80,6 @@ class SentenceSplitter:
             layout.add(text)
             return layout
         return split_text(text, self._language(), fits)
-
-
-def check_boolean(name: str, value: object, expected: str = "True or False") -> None:
-    """Raises OptionError for a value that is neither."""
-    if not isinstance(value, bool):
-        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
 
 
 def checked_splitter(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyengine import _core
+from pyengine import _core, log
 from pyengine.cache import resolve_cache_dir
 from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError, UnsupportedModelError
 from pyengine.models import ModelFolder, read_folder
@@ -186,6 +186,8 @@ def _start(
         None if shortlist is None else load_shortlist(shortlist, model),
     )
     is_checked = weights.mapped is None
+    origin = "its files" if weights.mapped is None else weights.cache_file
+    log.info("loaded %s (%s, %s) from %s", model.path, model.model_type, compute_type, origin)
     return Loaded(model, weights, engine, compute_type, shortlist, snapshot, is_checked)
 
 

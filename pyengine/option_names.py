@@ -62,7 +62,10 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     **dict.fromkeys(("tgt_lang", "target_lang", "to_code", "to_lang"), "target"),
     "target_prefix": "target",
 }
-TEXT_ARGUMENTS = ("source", "target", "prefix", "split", "truncate", "language", "keep_spans")
+TEXT_ARGUMENTS = (
+    *("source", "target", "prefix", "split", "truncate", "language", "keep_spans", "progress"),
+    *("timeout", "cancel"),
+)
 """Keywords that translate takes beside the options."""
 
 SETTING_NAMES = (

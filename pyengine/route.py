@@ -59,6 +59,7 @@ class Route:
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        progress: bool = False,
         cancel: CancelToken | None = None,
         **options: Any,
     ) -> list[Any]:
@@ -66,13 +67,14 @@ class Route:
 
         Args:
             texts: what to translate.
-            prefix, split, truncate, keep_spans: of each translator.
+            prefix, split, truncate, keep_spans, progress: of each translator.
             language: of the texts; ``None``: the language that is translated from.
             cancel: ends the call.
             **options: of each translator.
         """
         self.generation_options(**options)
         manner: dict[str, Any] = {
+            "progress": progress,
             "split": split,
             "truncate": truncate,
             "keep_spans": keep_spans,

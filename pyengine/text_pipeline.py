@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyengine.kept_spans import ProtectedSentence, has_letters
 from pyengine.layout import Layout, SentenceSplitter, WholeText
@@ -73,6 +73,10 @@ class TextPipeline:
         self._splitter, self._keep_spans = splitter, keep_spans
         self._tokenizer, self._wording = tokenizer, wording
         self._fit, self._search, self.num_results = fit, search, num_results
+
+    def unpacked(self, results: list[list[str]]) -> list[Any]:
+        """The result of each text as a call returns it: its translations, or the only one."""
+        return results if self.num_results > 1 else [row[0] for row in results]
 
     def translate(self, texts: list[str], cancel: _core.CancelToken | None) -> list[list[str]]:
         """For each text its translations, best first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,17 @@ from pyengine import _core, _ragged, stream
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError, InputTypeError
-from pyengine.inputs import checked_text, checked_texts, packed
+from pyengine.inputs import check_boolean, checked_text, checked_texts, packed
 from pyengine.models.languages import languages_of, source_language_of
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, one_hypothesis, resolve_options
+from pyengine.progress import shown
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pyengine.call_types import GenerateOptions, Items, One, Several
+    from pyengine.call_types import GenerateOptions, Items, One, Several, TextOptions
     from pyengine.call_types import TranslateOptions as Options
     from pyengine.text_pipeline import EncodedSentence, EncodedText, TextPipeline
 
@@ -113,6 +114,7 @@ class Translator(DecoderModel):
         truncate: bool = False,
         language: str | None = None,
         keep_spans: bool | None = None,
+        progress: bool = False,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
         **options: Any,
@@ -142,6 +144,7 @@ class Translator(DecoderModel):
                 addresses, times of subtitles, and characters that the vocabulary lacks, such as
                 emoji; ``None``: where texts are split. Translations of sentences without any do not
                 change; one that loses some is made again.
+            progress: show a bar on stderr, or in a notebook, that counts the texts.
             timeout: seconds that the call may take; ``None``: any number.
             cancel: a :class:`CancelToken` that ends the call.
             **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
@@ -172,22 +175,25 @@ class Translator(DecoderModel):
         wording = Wording(source, target, prefix)
         pipeline = self._pipeline(wording, split, truncate, language, keep_spans, options)
         texts = [text] if isinstance(text, str) else checked_texts(text)
-        results = pipeline.translate(texts, token)
-        if pipeline.num_results > 1:
-            return results[0] if isinstance(text, str) else results
-        return results[0][0] if isinstance(text, str) else [row[0] for row in results]
+        if check_boolean("progress", progress):
+            results = list(shown(self._each(pipeline, texts, token), len(texts)))
+        else:
+            results = pipeline.unpacked(pipeline.translate(texts, token))
+        return cast(
+            "str | list[str] | list[list[str]]", results[0] if isinstance(text, str) else results
+        )
 
     @overload
     def translate_iter(
-        self, texts: Items[str], *, num_return_sequences: One = ..., **options: Unpack[Options]
+        self, texts: Items[str], *, num_return_sequences: One = ..., **options: Unpack[TextOptions]
     ) -> Generator[str, None, None]: ...
     @overload
     def translate_iter(
-        self, texts: Items[str], *, num_return_sequences: Several, **options: Unpack[Options]
+        self, texts: Items[str], *, num_return_sequences: Several, **options: Unpack[TextOptions]
     ) -> Generator[list[str], None, None]: ...
     @overload
     def translate_iter(
-        self, texts: Items[str], *, num_return_sequences: int | None, **options: Unpack[Options]
+        self, texts: Items[str], *, num_return_sequences: int | None, **options: Unpack[TextOptions]
     ) -> Generator[str, None, None] | Generator[list[str], None, None]: ...
 
     def translate_iter(
@@ -249,16 +255,7 @@ class Translator(DecoderModel):
             found = type(texts).__name__
             raise InputTypeError(f"texts: expected an iterable of texts, found {found}")
 
-        def encoded() -> Iterator[EncodedText]:
-            for item, text in enumerate(texts):
-                self._open()
-                yield pipeline.encode(checked_text(text, f"item {item}"), item)
-
-        def work(chunk: list[EncodedText], cancel: _core.CancelToken) -> list[Any]:
-            results = pipeline.translate_encoded(chunk, cancel)
-            return results if pipeline.num_results > 1 else [row[0] for row in results]
-
-        return stream.in_order(encoded(), work, stream.CHUNK_BATCHES * self.batch_size, token)
+        return self._each(pipeline, texts, token)
 
     def translate_stream(
         self,
@@ -464,6 +461,21 @@ class Translator(DecoderModel):
         )
         return np.split(scores, target_offsets[1:-1])
 
+    def _each(
+        self, pipeline: TextPipeline, texts: Iterable[str], token: _core.CancelToken | None
+    ) -> Generator[Any, None, None]:
+        """The result of each text, in order, as :meth:`translate_iter` makes them."""
+
+        def encoded() -> Iterator[EncodedText]:
+            for item, text in enumerate(texts):
+                self._open()
+                yield pipeline.encode(checked_text(text, f"item {item}"), item)
+
+        def work(chunk: list[EncodedText], cancel: _core.CancelToken) -> list[Any]:
+            return pipeline.unpacked(pipeline.translate_encoded(chunk, cancel))
+
+        return stream.in_order(encoded(), work, stream.CHUNK_BATCHES * self.batch_size, token)
+
     @cached_property
     def folder_languages(self) -> tuple[str, str] | None:
         """Codes of the source and the target language, where the folder's files or name say."""
@@ -511,7 +523,7 @@ class Translator(DecoderModel):
         options: dict[str, Any],
     ) -> TextPipeline:
         """The steps from texts to translations, for the arguments of a call."""
-        from pyengine.layout import check_boolean, checked_splitter
+        from pyengine.layout import checked_splitter
         from pyengine.text_pipeline import TextPipeline
 
         loaded = self._open()

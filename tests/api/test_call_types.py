@@ -26,10 +26,15 @@ def test_the_options_of_searches() -> None:
     assert call_types.GenerateOptions.__annotations__.keys() == set(OPTION_NAMES)
 
 
-@pytest.mark.parametrize("name", ["translate", "translate_iter", "translate_stream"])
-def test_the_keywords_of_translate(name: str) -> None:
-    named = keywords(getattr(pyengine.Translator, name))
+def test_the_keywords_of_translate() -> None:
+    named = keywords(pyengine.Translator.translate)
     assert call_types.TranslateOptions.__annotations__.keys() == SEARCH | named
+
+
+@pytest.mark.parametrize("name", ["translate_iter", "translate_stream"])
+def test_the_keywords_of_streams_of_text(name: str) -> None:
+    named = keywords(getattr(pyengine.Translator, name))
+    assert call_types.TextOptions.__annotations__.keys() == SEARCH | named
 
 
 def test_the_keywords_of_one_call() -> None:
