@@ -19,7 +19,9 @@ from pyengine.models.storage import Span
 if TYPE_CHECKING:
     import onnx
 
-FLOAT, INT32, INT64 = 1, 6, 7  # of TensorProto.DataType
+FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9  # of TensorProto.DataType
+_INDICES = {INT32: "<i4", INT64: "<i8", BOOL: "?"}
+"""Types of shapes, indices and conditions."""
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 _MOST_SIZES = 64
 """Of a tensor of sizes; no operator's has more."""
@@ -95,6 +97,33 @@ class Constant:
             values = self._read(self.check())
             values.flags.writeable = False
             self._values = weakref.ref(values)
+        return values.reshape(self.dims)
+
+    def numbers(self) -> np.ndarray:
+        """The values of any type: what :meth:`array` gives, or a shape, indices or conditions.
+
+        Raises:
+            UnsupportedModelError, ModelFormatError: as :meth:`array`.
+        """
+        kind = self._proto.data_type
+        if kind not in _INDICES:
+            return self.array()
+        dtype, proto = np.dtype(_INDICES[kind]), self._proto
+        span, num_bytes = self._span, dtype.itemsize * self.size
+        if proto.data_location == EXTERNAL:
+            span = external_span(proto, self._model_path, num_bytes)
+        if span:
+            values = span.read(self.where, dtype.str)
+        elif proto.HasField("raw_data"):
+            whole = len(proto.raw_data) // dtype.itemsize
+            values = np.frombuffer(proto.raw_data, dtype, whole)
+        else:
+            values = np.array(proto.int64_data if kind == INT64 else proto.int32_data, dtype)
+        if values.size != self.size or any(dim < 0 for dim in self.dims):
+            raise ModelFormatError(
+                f"{self.where} holds {values.size} numbers, expected {self.size} "
+                f"for shape {list(self.dims)}"
+            )
         return values.reshape(self.dims)
 
     def blocks(self, size: int) -> Iterator[tuple[int, np.ndarray]]:

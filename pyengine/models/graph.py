@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.constants import Constant, Operand, Quantization
+from pyengine.models.protos import Input, input_of_graph, tensor_of, text_of
 from pyengine.models.storage import read_graph
 
 if TYPE_CHECKING:
@@ -80,17 +81,21 @@ class Node:
 
 @dataclass(eq=False)
 class Scope:
-    """One graph: the outer one, or a branch of an `If`.
+    """One graph: the outer one, a branch of an `If`, or the body of a `Scan`.
 
     Attributes:
         parent: the graph around it, whose names it sees.
+        attribute: of the node around it, such as "then_branch"; "" of the outer graph.
+        inputs: by name.
         constants: by name.
         producers: the node that writes a name.
         outputs: names, in order.
-        branches: of each `If` node, by the node's first output.
+        branches: those of each node, by its first output.
     """
 
     parent: Scope | None
+    attribute: str = ""
+    inputs: dict[str, Input] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
     producers: dict[str, Node] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
@@ -303,13 +308,15 @@ class Graph:
             for branches in scope.branches.values():
                 pending.extend(branches)
 
-    def _scope(self, proto: onnx.GraphProto, parent: Scope | None) -> Scope:
-        scope = Scope(parent, outputs=tuple(_text(v.name) for v in proto.output))
+    def _scope(self, proto: onnx.GraphProto, parent: Scope | None, attribute: str = "") -> Scope:
+        inputs = {text_of(value.name): input_of_graph(value) for value in proto.input}
+        outputs = tuple(text_of(value.name) for value in proto.output)
+        scope = Scope(parent, attribute, inputs, outputs=outputs)
         if proto.sparse_initializer:
             raise UnsupportedModelError(f"{self.path.name}: sparse initializers are not supported")
         for i, tensor in enumerate(proto.initializer):
             span = self._spans[i] if parent is None else None
-            self._add_constant(scope, Constant(_text(tensor.name), tensor, self.path, True, span))
+            self._add_constant(scope, Constant(text_of(tensor.name), tensor, self.path, True, span))
         for node in proto.node:
             self._add_node(scope, node)
         return scope
@@ -320,24 +327,22 @@ class Graph:
         scope.constants[constant.name] = constant
 
     def _add_node(self, scope: Scope, proto: onnx.NodeProto) -> None:
-        inputs, outputs = tuple(map(_text, proto.input)), tuple(map(_text, proto.output))
+        inputs, outputs = tuple(map(text_of, proto.input)), tuple(map(text_of, proto.output))
         # Optimisers rename nodes, but not what they compute.
-        path = _path(_text(proto.name)) or _path(outputs[0] if outputs else "")
-        node = Node(_text(proto.op_type), path, inputs, outputs, scope, proto)
+        path = _path(text_of(proto.name)) or _path(outputs[0] if outputs else "")
+        node = Node(text_of(proto.op_type), path, inputs, outputs, scope, proto)
         if not node.outputs:
             return
         if node.op_type == "Constant":
-            for attribute in proto.attribute:
-                if attribute.name == "value":
-                    constant = Constant(node.outputs[0], attribute.t, self.path, False)
-                    self._add_constant(scope, constant)
+            for tensor in filter(None, map(tensor_of, proto.attribute)):
+                self._add_constant(scope, Constant(node.outputs[0], tensor, self.path, False))
             return
         self.nodes.append(node)
         for output in node.outputs:
             scope.producers[output] = node
-        if node.op_type == "If":
+        if node.op_type in ("If", "Scan"):
             scope.branches[node.outputs[0]] = [
-                self._scope(attribute.g, scope)
+                self._scope(attribute.g, scope, text_of(attribute.name))
                 for attribute in proto.attribute
                 if attribute.HasField("g")
             ]
@@ -373,13 +378,6 @@ def _renamed(scope: Scope | None, name: str, renamed: Mapping[tuple[Scope, str],
 def _path(name: str) -> str:
     """The module in a name such as "/model/decoder/layers.0/fc1/MatMul", also of a fused node."""
     return _FUSION.sub("", name).strip("/").rpartition("/")[0]
-
-
-def _text(value: str) -> str:
-    """A string of the file; UnicodeError for the bytes that protobuf gives if it is not UTF-8."""
-    if not isinstance(value, str):
-        raise UnicodeError(f"the name {value!r:.60} is not UTF-8")
-    return value
 
 
 def _suffixes(path: str) -> Iterator[str]:

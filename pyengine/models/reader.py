@@ -214,12 +214,15 @@ def read_stacks(
     model: ModelFolder, tensors: dict[str, StoredTensor | StoredSteps]
 ) -> Iterator[tuple[Graph, Modules]]:
     """The graph of each stack of an ONNX folder, once its tensors have been added to `tensors`."""
+    from pyengine.models.evaluation import check_computation  # which a packed file does not need
+
     table = FAMILIES[model.model_type].table
     for stack, path in model.graph_paths.items():
         graph = read_plain(path)
         modules = find_modules(graph, table, stack, model.config)
         check_graph(graph, stack, modules, model.config)
-        resolve_tensors(graph, modules, model.config, tensors)
+        operands = resolve_tensors(graph, modules, model.config, tensors)
         if model.config.position_kind == "rotary":
             check_rotary(graph, tensors["decoder.rotary.weight"], model.raw_config)
+        check_computation(graph, stack, modules, model.config, operands)
         yield graph, modules

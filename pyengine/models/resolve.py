@@ -1,6 +1,7 @@
 """From the table of tensors to values: every row is found in the graph, and no weight is left."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -37,7 +38,7 @@ def resolve_tensors(
     modules: Modules,
     config: ModelConfig,
     tensors: dict[str, StoredTensor | StoredSteps],
-) -> None:
+) -> dict[str, list[Operand]]:
     """Adds the canonical tensors of one stack, float32, or int8 weights with their scales.
 
     Args:
@@ -46,11 +47,14 @@ def resolve_tensors(
         config: gives the shapes.
         tensors: of the stacks before, whose tables this one may share; changed in place.
 
+    Returns:
+        Where the graph reads each weight and bias, equal values all.
+
     Raises:
         UnsupportedModelError: a module lacks a tensor, or the graph holds a weight without a row.
         ModelFormatError: a tensor has another shape than the configuration says, or two values.
     """
-    used: set[Constant] = set()
+    read: dict[str, list[Operand]] = {}
     for name, module in modules.by_name.items():
         row, nodes, where = module.row, module.nodes, module.where
         shape = tuple(getattr(config, size) for size in row.shape)
@@ -72,9 +76,12 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.bias not found: {where} has the operators "
                 f"{_op_types(nodes)}, expected {' or '.join(_BIASES[row.kind])} with a constant"
             )
-        for operand in (*weights, *biases):
-            used.update(operand.constants)
-    _refuse_unused(graph, used)
+        read[f"{name}.weight"] = weights
+        if biases:
+            read[f"{name}.bias"] = biases
+    operands = itertools.chain.from_iterable(read.values())
+    _refuse_unused(graph, {constant for operand in operands for constant in operand.constants})
+    return read
 
 
 def _add_steps(

@@ -125,15 +125,16 @@ def test_decomposed_layer_norm(plain: Path, tmp_path: Path) -> None:
     norm = tiny_onnx.node(encoder, "final_layer_norm/LayerNormalization")
     x, scale, bias = norm.input
     eps = numpy_helper.from_array(np.array(1e-5, np.float32), "eps")
-    encoder.graph.initializer.append(eps)
+    last = numpy_helper.from_array(np.array([-1], np.int64), "last")
+    encoder.graph.initializer.extend([eps, last])
     path = "/layers.0/final_layer_norm"
     replace(
         encoder,
         norm,
-        helper.make_node("ReduceMean", [x], ["mean"], f"{path}/ReduceMean"),
+        helper.make_node("ReduceMean", [x, "last"], ["mean"], f"{path}/ReduceMean"),
         helper.make_node("Sub", [x, "mean"], ["centred"], f"{path}/Sub"),
         helper.make_node("Mul", ["centred", "centred"], ["square"], f"{path}/Mul_2"),
-        helper.make_node("ReduceMean", ["square"], ["variance"], f"{path}/ReduceMean_1"),
+        helper.make_node("ReduceMean", ["square", "last"], ["variance"], f"{path}/ReduceMean_1"),
         helper.make_node("Add", ["variance", "eps"], ["safe"], f"{path}/Add"),
         helper.make_node("Sqrt", ["safe"], ["deviation"], f"{path}/Sqrt"),
         helper.make_node("Div", ["centred", "deviation"], ["normal"], f"{path}/Div"),
@@ -169,9 +170,13 @@ def test_float_data_instead_of_raw_data(plain: Path, tmp_path: Path) -> None:
 
 def merged(then_model: onnx.ModelProto, else_model: onnx.ModelProto) -> onnx.ModelProto:
     """One `If` whose branches hold the nodes; the initializers stay inside the branches."""
+    choice = helper.make_tensor_value_info("use_cache_branch", onnx.TensorProto.BOOL, [1])
+    inputs = [*else_model.graph.input, choice]
     branches = {"then_branch": then_model.graph, "else_branch": else_model.graph}
+    for branch in branches.values():
+        del branch.input[:]
     node = helper.make_node("If", ["use_cache_branch"], ["logits"], "optimum::if", **branches)
-    graph = helper.make_graph([node], "merged", [], list(else_model.graph.output))
+    graph = helper.make_graph([node], "merged", inputs, list(else_model.graph.output))
     return helper.make_model(graph)
 
 

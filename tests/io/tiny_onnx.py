@@ -1,7 +1,6 @@
 """A tiny Marian folder written with onnx.helper, in parts that tests replace one at a time.
 
-Only what `read_model` looks at is there: nodes, edges, module paths and initializers. The graphs
-are not meant to run.
+The graphs compute what Marian computes, of whole texts: they take no mask of padding.
 """
 
 import json
@@ -16,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pyengine.errors import Error
 from pyengine.models import read_model
 
-HIDDEN, FFN, VOCAB, POSITIONS = 4, 6, 9, 8
+HIDDEN, HEADS, FFN, VOCAB, POSITIONS = 4, 2, 6, 9, 8
 CONFIG: dict[str, Any] = {
     "model_type": "marian",
     "d_model": HIDDEN,
@@ -24,8 +23,8 @@ CONFIG: dict[str, Any] = {
     "max_position_embeddings": POSITIONS,
     "encoder_layers": 1,
     "decoder_layers": 1,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
+    "encoder_attention_heads": HEADS,
+    "decoder_attention_heads": HEADS,
     "encoder_ffn_dim": FFN,
     "decoder_ffn_dim": FFN,
     "activation_function": "relu",
@@ -58,6 +57,11 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op_type, inputs, [output], name, **attributes))
         return output
 
+    def constant(self, value: Any) -> str:
+        """The value of a Constant node: a shape, an index or a number."""
+        array = np.array(value, np.float32 if isinstance(value, float) else np.int64)
+        return self.node("Constant", "", value=numpy_helper.from_array(array))
+
     def linear(self, x: str, module: str, rows: int, columns: int) -> str:
         """MatMul and Add."""
         product = self.node("MatMul", module, x, self.weight(rows, columns))
@@ -69,38 +73,74 @@ class GraphBuilder:
         return self.node("LayerNormalization", module, x, scale, bias, epsilon=1e-5)
 
     def attention(self, x: str, module: str) -> str:
-        """The four projections and the layer norm after them; what is between does not matter."""
-        parts = [
-            self.linear(x, f"{module}/{name}", HIDDEN, HIDDEN)
-            for name in ("q_proj", "k_proj", "v_proj")
-        ]
-        mixed = self.node("Sum", module, *parts)
-        return self.norm(
-            self.linear(mixed, f"{module}/out_proj", HIDDEN, HIDDEN), f"{module}_layer_norm"
+        """The four projections, two heads between them, and the residual sum and its norm."""
+        memory = "encoder_hidden_states" if module.endswith("encoder_attn") else x
+        q, k, v = (
+            self.heads(self.linear(source, f"{module}/{name}", HIDDEN, HIDDEN), module, order)
+            for name, source, order in (
+                ("q_proj", x, [0, 2, 1, 3]),
+                ("k_proj", memory, [0, 2, 3, 1]),
+                ("v_proj", memory, [0, 2, 1, 3]),
+            )
         )
+        products = self.node("MatMul", module, q, k)
+        scores = self.node("Mul", module, products, self.constant((HIDDEN // HEADS) ** -0.5))
+        if self._prefix and memory == x:
+            scores = self.node("Add", module, scores, self.causal_mask())
+        shares = self.node("Softmax", module, scores, axis=-1)
+        mixed = self.node("MatMul", module, shares, v)
+        turned = self.node("Transpose", module, mixed, perm=[0, 2, 1, 3])
+        merged = self.node("Reshape", module, turned, self.constant([0, 0, HIDDEN]))
+        inner = self.linear(merged, f"{module}/out_proj", HIDDEN, HIDDEN)
+        return self.norm(self.node("Add", "layers.0", x, inner), f"{module}_layer_norm")
+
+    def heads(self, x: str, module: str, order: list[int]) -> str:
+        """[batch, rows, HIDDEN] by heads, its axes in an order."""
+        split = self.node("Reshape", module, x, self.constant([0, 0, HEADS, HIDDEN // HEADS]))
+        return self.node("Transpose", module, split, perm=order)
+
+    def length(self) -> str:
+        """The number of tokens."""
+        shape = self.node("Shape", "", "input_ids")
+        return self.node("Gather", "", shape, self.constant(1))
+
+    def causal_mask(self) -> str:
+        """[rows, rows]: a large negative number for keys that come later."""
+        size = self.node("Reshape", "", self.length(), self.constant([1]))
+        square = self.node("Concat", "", size, size, axis=0)
+        far = numpy_helper.from_array(np.array([-1e9], np.float32))
+        full = self.node("ConstantOfShape", "", square, value=far)
+        return self.node("Trilu", "", full, self.constant(1))
 
     def stack(self, tokens: str, attentions: tuple[str, ...]) -> str:
         """Embeddings and one layer."""
         self.initializers["scale"] = np.array(2.0, np.float32)  # sqrt(HIDDEN)
         embedded = self.node("Gather", tokens, self.weight(VOCAB, HIDDEN), "input_ids")
         scaled = self.node("Mul", "", embedded, "scale")
-        positions = self.node(
-            "Gather", "embed_positions", self.weight(POSITIONS, HIDDEN), "input_ids"
-        )
+        bounds = self.constant(0), self.length(), self.constant(1)
+        rows = self.node("Range", "embed_positions", *bounds)
+        table = self.weight(POSITIONS, HIDDEN)
+        positions = self.node("Gather", "embed_positions", table, rows)
         x = self.node("Add", "", scaled, positions)
         for name in attentions:
             x = self.attention(x, f"layers.0/{name}")
         inner = self.node("Relu", "layers.0/activation_fn", self.linear(x, "layers.0/fc1", 4, FFN))
-        return self.norm(self.linear(inner, "layers.0/fc2", FFN, 4), "layers.0/final_layer_norm")
+        outer = self.linear(inner, "layers.0/fc2", FFN, 4)
+        return self.norm(self.node("Add", "layers.0", x, outer), "layers.0/final_layer_norm")
 
     def model(self, result: str, name: str) -> onnx.ModelProto:
         """The graph with `result` as its one output, called `name`."""
         self.nodes.append(helper.make_node("Identity", [result], [name], f"/{name}"))
         tensors = [numpy_helper.from_array(value, key) for key, value in self.initializers.items()]
+        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "s"])]
+        if self._prefix:
+            shape = ["b", "k", HIDDEN]
+            hidden = "encoder_hidden_states"
+            inputs.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, shape))
         graph = helper.make_graph(
             self.nodes,
             "graph",
-            [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "s"])],
+            inputs,
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", "s", "d"])],
             tensors,
         )

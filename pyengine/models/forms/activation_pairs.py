@@ -42,11 +42,14 @@ def _is_relu(quantize: Node) -> bool:
     """Whether it stands for a Relu too: its zero point is the smallest integer.
 
     onnxruntime's quantiser leaves out a Relu whose output it quantises so. After other operators
-    than sums and products nothing is negative anyway.
+    than sums and products nothing is negative anyway, and those without a weight or a bias have no
+    Relu: such as the sum of a mask, whose range knows no padding.
     """
     before = quantize.scope.producer(quantize.inputs[0])
     zero = quantize.scope.constant(quantize.inputs[2]) if len(quantize.inputs) == 3 else None
     if before is None or zero is None or before.op_type not in ("Add", "MatMul", "Gemm"):
+        return False
+    if not any(before.scope.constant(name) for name in before.inputs):
         return False
     is_byte = zero.constant.type_name in ("uint8", "int8")
     return is_byte and bool((zero.constant.array() == -128).all())

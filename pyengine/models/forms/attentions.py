@@ -1,7 +1,7 @@
 """Attentions that onnxruntime's optimiser fused, or that exporters write for it.
 
-What comes in their place is for reading: it holds the products with weights, the heads, the factor
-on the scores and what is added to them, but neither mask nor cache.
+What comes in their place computes the same without a cache: keys and values of earlier tokens are
+left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from pyengine.models.constants import Computed, Constant
+from pyengine.models.constants import FLOAT, Computed, Constant
+from pyengine.models.forms.masks import add_mask, add_positions
 from pyengine.models.forms.rewriting import (
     ONNXRUNTIME,
     Expansion,
@@ -47,7 +48,7 @@ def _attention(rewriting: Rewriting, node: Node) -> None:
     rewriting.remove(node)
     x, bias = rewriting.input(node, 0), optional(node, 2)
     projections = _projections(rewriting, node, x, rewriting.input(node, 1), bias, sizes)
-    _mix(rewriting, node, projections, sizes[0], optional(node, 5))
+    _mix(rewriting, node, projections, sizes[0], optional(node, 3), optional(node, 5))
 
 
 def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
@@ -63,11 +64,13 @@ def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
         for i, name in enumerate("qkv"):
             part = slice_of(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
             projections[i] = add_bias(rewriting, node, projections[i], part)
-    _mix(rewriting, node, projections, width, optional(node, 5))
+    _mix(rewriting, node, projections, width, optional(node, 4), optional(node, 5))
 
 
 def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
     """GroupQueryAttention(queries, keys, values, two pasts, two lengths, cosines, sines)."""
+    if node.attribute("softcap", 0.0) or optional(node, 11):
+        raise rewriting.refuse(node, "neither softcap nor head_sink", "one of them")
     rewriting.remove(node)
     heads = _num_heads(rewriting, node)
     groups = _num_heads(rewriting, node, "kv_num_heads")
@@ -82,9 +85,9 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
         caches = [rewriting.input(node, i) for i in (7, 8)]
         for i, name in enumerate("qk"):
             output = f"{node.outputs[0]}/turned_{name}"
-            _turn(rewriting, node, projections[i], optional(node, 5), caches, output)
+            _turn(rewriting, node, projections[i], optional(node, 9), caches, output)
             projections[i] = output
-    _mix(rewriting, node, projections, width, "")
+    _mix(rewriting, node, projections, width, optional(node, 5), optional(node, 10))
 
 
 def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
@@ -133,8 +136,10 @@ def _projections(
     return found
 
 
-def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, added: str) -> None:
-    """softmax(scale * q k + added) v by heads, with queries of `width` numbers."""
+def _mix(
+    rewriting: Rewriting, node: Node, projections: list[str], width: int, mask: str, added: str
+) -> None:
+    """softmax(scale * q k + mask + added) v by heads, with queries of `width` numbers."""
     output, heads = node.outputs[0], _num_heads(rewriting, node)
     if width < heads or any(not name for name in projections):
         found = f"{width} numbers for {heads} heads"
@@ -146,13 +151,22 @@ def _mix(rewriting: Rewriting, node: Node, projections: list[str], width: int, a
     scores = rewriting.add(node, "MatMul", [queries, keys], f"{output}/scores", "")
     factor = rewriting.add_constant(node, f"{output}/scale", np.array(scale, np.float32))
     scores = rewriting.add(node, "Mul", [scores, factor], f"{output}/scaled", "")
-    if added:
-        scores = rewriting.add(node, "Add", [scores, added], f"{output}/biased", "")
+    hidden = add_mask(rewriting, node, mask, queries, keys, **_sight(node))
+    for i, term in enumerate(filter(None, [hidden, added])):
+        scores = rewriting.add(node, "Add", [scores, term], f"{output}/biased_{i}", "")
     shares = rewriting.add(node, "Softmax", [scores], f"{output}/shares", "")
     mixed = rewriting.add(node, "MatMul", [shares, values], f"{output}/mixed", "")
     turned = rewriting.add(node, "Transpose", [mixed], f"{output}/turned", "", perm=[0, 2, 1, 3])
     shape = rewriting.add_constant(node, f"{output}/shape", np.array([0, 0, -1], np.int64))
     rewriting.add(node, "Reshape", [turned, shape], output, "")
+
+
+def _sight(node: Node) -> dict[str, int]:
+    """What a GroupQueryAttention lets a query see, in attributes of `add_mask`; {} of others."""
+    if node.op_type != "GroupQueryAttention":
+        return {}
+    window = node.attribute("local_window_size", -1)
+    return {"unidirectional": 1, "are_last_positions": 1, "window": window}
 
 
 def _num_heads(rewriting: Rewriting, node: Node, name: str = "num_heads") -> int:
@@ -163,13 +177,22 @@ def _num_heads(rewriting: Rewriting, node: Node, name: str = "num_heads") -> int
 
 
 def _heads(rewriting: Rewriting, node: Node, name: str, value: str) -> str:
-    """Queries, keys or values by heads."""
+    """Queries, keys or values by heads, of which each has keys and values of its own."""
     is_grouped = name != "q" and node.op_type == "GroupQueryAttention"
-    heads = _num_heads(rewriting, node, "kv_num_heads" if is_grouped else "num_heads")
+    heads = _num_heads(rewriting, node)
+    groups = _num_heads(rewriting, node, "kv_num_heads") if is_grouped else heads
     output = f"{node.outputs[0]}/heads_{name}"
-    numbers = np.array([0, 0, heads, -1], np.int64)
-    shape = rewriting.add_constant(node, f"{output}/shape", numbers)
-    split = rewriting.add(node, "Reshape", [value, shape], f"{output}/split", "")
+
+    def add(op_type: str, x: str, sizes: list[int], part: str) -> str:
+        shape = rewriting.add_constant(node, f"{part}/shape", np.array(sizes, np.int64))
+        return rewriting.add(node, op_type, [x, shape], part, "")
+
+    if groups < heads:
+        one = add("Reshape", value, [0, 0, groups, 1, -1], f"{output}/one")
+        all_of = add("Expand", one, [1, 1, 1, heads // groups, 1], f"{output}/all")
+        split = add("Reshape", all_of, [0, 0, heads, -1], f"{output}/split")
+    else:
+        split = add("Reshape", value, [0, 0, heads, -1], f"{output}/split")
     order = [0, 2, 3, 1] if name == "k" else [0, 2, 1, 3]
     return rewriting.add(node, "Transpose", [split], output, "", perm=order)
 
@@ -195,9 +218,13 @@ def _turn(
         raise rewriting.refuse(node, "cosines of several positions", f"{list(cosines.shape)}")
     name = f"{output}/frequencies"
     node.scope.constants[name] = frequencies(name, cosines.constant, sines.constant)
-    angles = rewriting.add(node, "Mul", [positions, name], f"{output}/angles", "")
+    places = add_positions(rewriting, node, x, positions, f"positions/{output}")
+    numbers = rewriting.add(node, "Cast", [places], f"{output}/numbers", "", to=FLOAT)
+    column = rewriting.add(node, "Unsqueeze", [numbers], f"{output}/column", "", axes=[-1])
+    angles = rewriting.add(node, "Mul", [column, name], f"{output}/angles", "")
     cosine = rewriting.add(node, "Cos", [angles], f"{output}/cosine", "")
-    rewriting.add(node, "Mul", [x, cosine], output, "")
+    sine = rewriting.add(node, "Sin", [angles], f"{output}/sine", "")
+    rewriting.add(node, "RotaryEmbedding", [x, cosine, sine], output, "")
 
 
 _FARTHEST = 1 << 12

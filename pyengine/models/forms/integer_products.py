@@ -9,6 +9,7 @@ row by itself.
 
 from __future__ import annotations
 
+from pyengine.models.forms.masks import add_lengths
 from pyengine.models.forms.rewriting import ONNXRUNTIME, Expansion, Rewriting, optional
 from pyengine.models.graph import Node
 
@@ -97,6 +98,7 @@ def _embeddings(rewriting: Rewriting, node: Node) -> None:
         tensors += [rewriting.add(node, "DequantizeLinear", inputs, output, "") if inputs else ""]
     inputs = [rewriting.input(node, 0), optional(node, 1), *tensors]
     rewriting.add(node, "EmbedLayerNormalization", inputs, node.outputs[0], **node.attributes)
+    add_lengths(rewriting, node, optional(node, 7))
 
 
 def _with_bias(

@@ -56,7 +56,7 @@ def _rms_norm(rewriting: Rewriting, node: Node, x: str, gamma: str) -> None:
     two = rewriting.add_constant(node, f"{output}/2", np.array(2, np.float32))
     small = rewriting.add_constant(node, f"{output}/epsilon", np.array(epsilon))
     square = rewriting.add(node, "Pow", [x, two], f"{output}/square")
-    mean = rewriting.add(node, "ReduceMean", [square], f"{output}/mean")
+    mean = rewriting.add(node, "ReduceMean", [square], f"{output}/mean", axes=[-1])
     shifted = rewriting.add(node, "Add", [mean, small], f"{output}/shifted")
     root = rewriting.add(node, "Sqrt", [shifted], f"{output}/root")
     scaled = rewriting.add(node, "Div", [x, root], f"{output}/scaled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyengine.models.forms.rewriting import Expansion, Rewriting
+from pyengine.models.forms.rewriting import OWN, Expansion, Rewriting
 from pyengine.models.graph import Node
 
 
@@ -18,7 +18,7 @@ def _scaled_product(rewriting: Rewriting, node: Node) -> None:
     for i, name in enumerate(("transA", "transB")):
         if node.attribute(name, 0):
             turned = f"{output}/{name}"
-            factors[i] = rewriting.add(node, "Transpose", [factors[i]], turned, "")
+            factors[i] = rewriting.add(node, "Transpose", [factors[i]], turned, "", domain=OWN)
     alpha = node.attribute("alpha", 1.0)
     if alpha != 1.0:
         factor = rewriting.add_constant(node, f"{output}/alpha", np.array(alpha, np.float32))

@@ -87,6 +87,12 @@ class Rewriting:
 ONNXRUNTIME = "com.microsoft"
 """The domain of its operators; ONNX's own of the same name have other inputs."""
 
+OWN = "pyengine"
+"""The domain of operators that stand in a graph only to be evaluated.
+
+See pyengine/models/evaluation/form_operators.py.
+"""
+
 Expansion = Callable[[Rewriting, Node], None]
 """What is done with one node."""
 

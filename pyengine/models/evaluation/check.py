@@ -1,0 +1,195 @@
+"""Does a graph compute what its family computes? The first node that does not is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyengine.errors import Error, UnsupportedModelError
+from pyengine.models.config import ModelConfig
+from pyengine.models.constants import Operand
+from pyengine.models.dataflow import Value, input_of
+from pyengine.models.evaluation.definition import Definition
+from pyengine.models.evaluation.interpreter import EvaluationError, Interpreter
+from pyengine.models.evaluation.probe import KeysValues, Probe, has_known_past, make_probe
+from pyengine.models.evaluation.surrogates import Surrogates
+from pyengine.models.evaluation.suspect import find_suspect, is_product
+from pyengine.models.graph import Graph
+from pyengine.models.modules import Modules
+from pyengine.models.patterns import linear
+from pyengine.models.tensors import Kind
+
+_TEXTS, _LENGTH = 3, 7
+_LONG, _LONG_RELATIVE = 40, 140
+"""Tokens; relative positions have buckets up to a distance of 128."""
+TOLERANCE = 1e-3
+"""Of the largest number of a row; float32 and constants in float16 are off by less."""
+
+
+def check_computation(
+    graph: Graph,
+    stack: str,
+    modules: Modules,
+    config: ModelConfig,
+    operands: Mapping[str, list[Operand]],
+) -> None:
+    """Evaluates a stack's graph on a few tokens, with stand-ins for its weights.
+
+    Args:
+        graph: the file of that stack.
+        stack: "encoder" or "decoder".
+        modules: where the graph has the stack's modules.
+        config: the architecture.
+        operands: where the graph reads each weight and bias, by canonical name.
+
+    Raises:
+        UnsupportedModelError: it computes something else; names the node.
+    """
+    checking = _Checking(graph, stack, modules, config, _surrogates(modules, config, operands))
+    try:
+        try:
+            checking.check(_TEXTS)
+        except EvaluationError:  # some graphs take one text only, as by the mask of mobius' BERT
+            checking.check(1)
+    except EvaluationError as error:
+        node = error.node
+        where = f"{node.op_type} {node.name!r}" if node else "the graph"
+        raise UnsupportedModelError(
+            f"{graph.path.name}: {where} cannot be evaluated: {error}"
+        ) from None
+    except Error:
+        raise
+    except (ArithmeticError, IndexError, ValueError) as error:  # of sizes that contradict another
+        raise UnsupportedModelError(
+            f"{graph.path.name}: config.json says what cannot be computed: {error}"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Checking:
+    """See check_computation."""
+
+    graph: Graph
+    stack: str
+    modules: Modules
+    config: ModelConfig
+    surrogates: Surrogates
+
+    def check(self, num_texts: int) -> None:
+        """Compare on so many texts; raises EvaluationError too."""
+        probe = make_probe(self.graph, self.stack, self.config, num_texts, _LENGTH)
+        definition = self._definition()
+        expected = definition.output(probe.ids, probe.positions, probe.mask, probe.memory)
+        runs = [self._compare(probe, None, None, definition, expected)]
+        if has_known_past(self.graph) and not self.graph.fused and probe.ids.shape[1] > 1:
+            past = definition.keys_values
+            runs.append(self._compare(probe, past, None, definition, expected))
+        self._check_long(runs)
+
+    def _check_long(self, runs: list[Interpreter]) -> None:
+        """The first layer on a long text, for its mask and positions.
+
+        Args:
+            runs: on a short one, without past and with it, which show the nodes that are used.
+        """
+        is_relative = self.config.position_kind == "relative"
+        if is_relative and _computes_in_half(self.graph):
+            return  # its buckets differ, where the logarithm of a distance is a whole number
+        length = _LONG_RELATIVE if is_relative else _LONG
+        probe = make_probe(self.graph, self.stack, self.config, 1, length)
+        if probe.ids.shape[1] <= _LENGTH:
+            return
+        definition, name = self._definition(), f"{self.stack}.layers.0.fc1"
+        given = probe.ids, probe.positions, probe.mask, probe.memory
+        expected = definition.entering(name, *given)
+        inputs = [input_of(node, 0) for node in self.modules.nodes(name) if is_product(node)]
+        for past, run in zip((None, definition.keys_values), runs, strict=False):
+            entering = next((x for x in inputs if run.evaluated(x) is not None), None)
+            if entering is not None:
+                self._compare(probe, past, entering, definition, expected)
+
+    def _definition(self) -> Definition:
+        return Definition(self.config, self.stack, self.surrogates.by_name)
+
+    def _compare(
+        self,
+        probe: Probe,
+        past: KeysValues | None,
+        value: Value | None,
+        definition: Definition,
+        expected: np.ndarray,
+    ) -> Interpreter:
+        """Evaluate `value`, or the result, for all of the probe, or given its past for the end."""
+        inputs = probe.inputs(self.graph, self.config, past)
+        interpreter = Interpreter(self.graph, inputs, self.surrogates)
+        value = value or self._result(interpreter)
+        found = interpreter.evaluate(value)
+        mask = probe.mask
+        if past is not None:
+            expected, mask = expected[:, -1:], mask[:, -1:]
+        counted = mask == 1 if expected.ndim == 3 else np.ones(len(expected), bool)
+        if np.size(found) != expected.size:
+            problem = f"of shape {list(np.shape(found))}, expected {list(expected.shape)}"
+        else:
+            rows = found.reshape(expected.shape)[counted]
+            difference = relative_difference(rows, expected[counted])
+            if difference <= TOLERANCE:
+                return interpreter
+            problem = f"off by {difference:.2g} of its largest number"
+        steps = definition.steps
+        if past is not None:
+            steps = [*steps, *(step[..., -1:, :] for step in steps)]
+        suspect = find_suspect(self.graph, interpreter, steps, mask)
+        raise UnsupportedModelError(
+            f"{self.graph.path.name}: {suspect} does not compute what config.json says: "
+            f"{value.name!r} is {problem}"
+        )
+
+    def _result(self, interpreter: Interpreter) -> Value:
+        """The graph's output; of a decoder, what enters the product that gives it."""
+        name = output_name(self.stack, self.config)
+        if self.stack == "encoder":
+            return Value(self.graph.root, name)
+        logits = interpreter.taken(Value(self.graph.root, name))
+        part = linear(logits)
+        if part is None:
+            raise EvaluationError(logits.producer, "it gives the logits, and is no product")
+        return part.input
+
+
+def _surrogates(
+    modules: Modules, config: ModelConfig, operands: Mapping[str, list[Operand]]
+) -> Surrogates:
+    surrogates = Surrogates()
+    for name, module in modules.by_name.items():
+        if name == "lm_head":
+            continue
+        kind = module.row.kind
+        shape = tuple(getattr(config, size) for size in module.row.shape)
+        weights = operands[f"{name}.weight"]
+        if kind is Kind.ANGLES:
+            surrogates.by_name[f"{name}.weight"] = weights[0].values().reshape(shape)
+            continue
+        surrogates.add(f"{name}.weight", kind, shape, weights)
+        if biases := operands.get(f"{name}.bias"):
+            surrogates.add(f"{name}.bias", kind, shape[-1:], biases)
+    return surrogates
+
+
+def _computes_in_half(graph: Graph) -> bool:
+    """Whether the numbers that a graph computes with have 16 bits."""
+    halves = ("float16", "bfloat16")
+    return any(c.size == 1 and c.type_name in halves for c in graph.constants())
+
+
+def output_name(stack: str, config: ModelConfig) -> str:
+    """What the graph's output is called."""
+    return "logits" if stack == "decoder" or config.classifies else "last_hidden_state"
+
+
+def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest of a row: max |found - expected| / max |expected|; NaN counts as infinite."""
+    errors = np.abs(found - expected).max(-1) / np.abs(expected).max(-1)
+    return float(np.nan_to_num(errors, nan=np.inf).max(initial=0))
