@@ -369,7 +369,8 @@ TEST_CASE("ids of the source that no target has concern nothing") {
       const Constraints constraints(options);
       ToyModel model;
       SamplingSearch search(start_of(options, constraints, kStart, source));
-      for (const std::int32_t id : run(search, model)[0].ids) CHECK(id != 3);
+      const auto samples = run(search, model);
+      for (const std::int32_t id : samples[0].ids) CHECK(id != 3);
     }
   }
 }
