@@ -149,9 +149,9 @@ class _Checking:
 
     def _result(self, interpreter: Interpreter) -> Value:
         """The graph's output; of a decoder, what enters the product that gives it."""
-        name = output_name(self.stack, self.config)
-        if self.stack == "encoder":
-            return Value(self.graph.root, name)
+        name, outputs = output_name(self.stack, self.config), self.graph.root.outputs
+        if self.stack == "encoder":  # sentence-transformers' exports call it token_embeddings
+            return Value(self.graph.root, name if name in outputs or not outputs else outputs[0])
         logits = interpreter.taken(Value(self.graph.root, name))
         part = linear(logits)
         if part is None:
