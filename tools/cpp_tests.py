@@ -47,33 +47,24 @@ def is_x86(compiler: str) -> bool:
     return target.stdout.startswith("x86_64")
 
 
-def sources(with_simd: bool) -> list[Path]:
-    """Every source of the core but the bindings, and every test."""
+def core_sources(with_simd: bool) -> list[Path]:
+    """Every source of the core but the bindings."""
     files = [f for f in (ROOT / "csrc").rglob("*.cc") if f.parent.name != "bind"]
-    files += (ROOT / "tests" / "cpp").glob("*.cc")
     return sorted(f for f in files if with_simd or kernel_flags(f) is None)
 
 
-def build(compiler: str, sanitize: str) -> Path:
-    """Compiles and links the test program; returns its path. Raises CalledProcessError."""
-    folder = ROOT / "build" / f"cpp-tests-{compiler}-{sanitize.replace(',', '-') or 'plain'}"
+def compile_all(compiler: str, sanitize: str, files: list[Path], extra: list[str]) -> list[Path]:
+    """Compiles sources as far as their objects are not newer; returns these.
+
+    Args:
+        extra: flags of all files, besides those of the tests.
+
+    Raises:
+        CalledProcessError: one does not compile.
+    """
+    folder = objects_folder(compiler, sanitize)
     folder.mkdir(parents=True, exist_ok=True)
-    with_simd = is_x86(compiler)
-    flags = [
-        "-std=c++20",
-        "-O1",
-        "-g",
-        "-ffp-contract=off",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-    ]
-    flags += [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests' / 'cpp'}"]
-    if with_simd:
-        flags += [f"-DPYENGINE_HAVE_{isa.upper()}=1" for isa in ISA_FLAGS]
-    if sanitize:
-        flags += [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"]
+    flags = compiler_flags(compiler, sanitize) + extra
     headers = [h for tree in ("csrc", "tests/cpp") for h in (ROOT / tree).rglob("*.h")]
     newest_header = max(h.stat().st_mtime for h in headers)
 
@@ -81,15 +72,37 @@ def build(compiler: str, sanitize: str) -> Path:
         target = folder / f"{source.parent.name}-{source.stem}.o"
         newest = max(newest_header, source.stat().st_mtime)
         if not target.exists() or target.stat().st_mtime < newest:
-            extra = kernel_flags(source) or []
-            command = [compiler, *flags, *extra, "-c", str(source), "-o", str(target)]
-            subprocess.run(command, check=True)
+            command = [compiler, *flags, *(kernel_flags(source) or []), "-c", str(source)]
+            subprocess.run([*command, "-o", str(target)], check=True)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, sources(with_simd)))
-    program = folder / "tests"
-    subprocess.run([compiler, *flags, *map(str, objects), "-o", str(program)], check=True)
+        return list(pool.map(compile_one, files))
+
+
+def objects_folder(compiler: str, sanitize: str) -> Path:
+    """Where the objects go."""
+    return ROOT / "build" / f"cpp-tests-{compiler}-{sanitize.replace(',', '-') or 'plain'}"
+
+
+def compiler_flags(compiler: str, sanitize: str) -> list[str]:
+    """Those of every file. The code may become part of a module, which needs -fPIC."""
+    flags = ["-std=c++20", "-O1", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
+    flags += ["-pthread", "-fPIC", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests' / 'cpp'}"]
+    if is_x86(compiler):
+        flags += [f"-DPYENGINE_HAVE_{isa.upper()}=1" for isa in ISA_FLAGS]
+    if sanitize:
+        flags += [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"]
+    return flags
+
+
+def build(compiler: str, sanitize: str) -> Path:
+    """Compiles and links the test program; returns its path. Raises CalledProcessError."""
+    files = core_sources(is_x86(compiler)) + sorted((ROOT / "tests" / "cpp").glob("*.cc"))
+    objects = compile_all(compiler, sanitize, files, [])
+    program = objects_folder(compiler, sanitize) / "tests"
+    link = [compiler, *compiler_flags(compiler, sanitize), *map(str, objects)]
+    subprocess.run([*link, "-o", str(program)], check=True)
     return program
 
 
