@@ -21,7 +21,8 @@ import onnxruntime
 
 import pyengine
 from pyengine.info import open_model
-from tests.fuzz.graph_mutations import mutate
+
+from .graph_mutations import mutate
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EXPORTS = (

@@ -13,8 +13,9 @@ from onnx import numpy_helper
 
 from pyengine.errors import UnsupportedModelError
 from pyengine.models import read_model
-from tests.fuzz.graph_differential import DIFFERENT, FIXTURES, REFUSED, try_mutation
-from tests.fuzz.graph_mutations import graphs_of
+
+from .graph_differential import DIFFERENT, FIXTURES, REFUSED, try_mutation
+from .graph_mutations import graphs_of
 
 Change = Callable[[onnx.NodeProto], None]
 
