@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyengine import _core
 from pyengine._version import __version__
-from pyengine.errors import Error, OptionError
+from pyengine.errors import Error, OptionError, excerpt
 from pyengine.models.source_file import (
     FileState,
     open_source,
@@ -56,7 +56,7 @@ def resolve_cache_dir(cache_dir: Any) -> Path | None:
     path = os.fspath(cache_dir) if isinstance(cache_dir, (str, os.PathLike)) else None
     if isinstance(path, str) and path and "\0" not in path and _has_bytes(path):
         return Path(path)
-    raise OptionError(f"cache_dir: found {cache_dir!r:.60}, expected None, a folder or False")
+    raise OptionError(f"cache_dir: found {excerpt(cache_dir)}, expected None, a folder or False")
 
 
 def default_cache_dir() -> Path | None:

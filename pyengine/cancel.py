@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pyengine import _core
-from pyengine.errors import InputTypeError, OptionError
+from pyengine.errors import InputTypeError, OptionError, excerpt
 
 
 class CancelToken(_core.CancelToken):
@@ -60,7 +60,7 @@ def _checked_timeout(timeout: Any) -> float | None:
         return None
     expected = "a positive finite number of seconds"
     if isinstance(timeout, (bool, str, bytes)):
-        raise OptionError(f"timeout: found {timeout!r:.60}, expected {expected}")
+        raise OptionError(f"timeout: found {excerpt(timeout)}, expected {expected}")
     try:
         seconds = float(timeout)
     except (TypeError, ValueError, OverflowError):

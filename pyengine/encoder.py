@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pyengine import _core, _ragged
 from pyengine.cancel import CancelToken, within
-from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError
+from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError, excerpt
 from pyengine.inputs import (
     Ids,
     ItemError,
@@ -305,7 +305,7 @@ class Encoder(LoadedModel):
         name = self._sentence.default_prompt if name is None else name
         if name is not None and name not in prompts:
             known = ", ".join(map(repr, prompts)) or "none, as the folder has no prompts"
-            raise OptionError(f"prompt_name: found {name!r:.60}, expected {known}")
+            raise OptionError(f"prompt_name: found {excerpt(name)}, expected {known}")
         return "" if name is None else prompts[name]
 
     def _unpooled(self, prompt: str, offsets: Offsets) -> int:

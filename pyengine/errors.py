@@ -59,3 +59,15 @@ class ForkedError(Error, RuntimeError):
 
 class TruncationWarning(UserWarning):
     """A sentence was cut to the model's position limit, as ``truncate=True`` asked."""
+
+
+def excerpt(value: object, most: int = 60) -> str:
+    """How a message shows a value that was found, in ``most`` characters at most.
+
+    Any value: Python writes no integer of over 4,300 digits in decimal.
+    """
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"a {type(value).__name__} that cannot be shown ({error})"
+    return text if len(text) <= most else text[: most - 3] + "..."

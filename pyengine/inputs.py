@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
-from pyengine.errors import InputError, InputTypeError, OptionError, TruncationWarning
+from pyengine.errors import InputError, InputTypeError, OptionError, TruncationWarning, excerpt
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int64]
@@ -53,7 +53,7 @@ def check_boolean(name: str, value: object, expected: str = "True or False") -> 
         OptionError: it is neither True nor False.
     """
     if not isinstance(value, bool):
-        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
+        raise OptionError(f"{name}: found {excerpt(value)}, expected {expected}")
     return value
 
 

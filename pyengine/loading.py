@@ -12,7 +12,13 @@ from typing import Any
 
 from pyengine import _core, log
 from pyengine.cache import resolve_cache_dir
-from pyengine.errors import InputTypeError, ModelNotFoundError, OptionError, UnsupportedModelError
+from pyengine.errors import (
+    InputTypeError,
+    ModelNotFoundError,
+    OptionError,
+    UnsupportedModelError,
+    excerpt,
+)
 from pyengine.models import ModelFolder, read_folder
 from pyengine.models.onnx_files import checked_variant
 from pyengine.models.source_file import Snapshot
@@ -89,9 +95,11 @@ class Settings:
         """
         if compute_type not in COMPUTE_TYPES:
             known = ", ".join(map(repr, COMPUTE_TYPES))
-            raise OptionError(f"compute_type: found {compute_type!r:.60}, expected {known}")
+            raise OptionError(f"compute_type: found {excerpt(compute_type)}, expected {known}")
         if not isinstance(shortlist, bool | None):
-            raise OptionError(f"shortlist: found {shortlist!r:.60}, expected None, True or False")
+            raise OptionError(
+                f"shortlist: found {excerpt(shortlist)}, expected None, True or False"
+            )
         return cls(
             compute_type=compute_type,
             threads=_count("threads", threads, MAX_THREADS) or min(available_cores(), MAX_THREADS),
@@ -224,7 +232,7 @@ def checked_folder(folder: Any) -> Path:
         path = Path(folder)
         path.exists()
     except (OSError, ValueError) as error:
-        raise ModelNotFoundError(f"model: found {str(folder)!r:.60}: {error}") from None
+        raise ModelNotFoundError(f"model: found {excerpt(str(folder))}: {error}") from None
     return path
 
 
@@ -244,9 +252,9 @@ def _count(name: str, value: int | None, largest: int) -> int | None:
     try:
         number = operator.index(value)
     except TypeError:
-        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}") from None
+        raise OptionError(f"{name}: found {excerpt(value)}, expected {expected}") from None
     if isinstance(value, bool) or not 1 <= number <= largest:
-        raise OptionError(f"{name}: found {value!r:.60}, expected {expected}")
+        raise OptionError(f"{name}: found {excerpt(value)}, expected {expected}")
     return number
 
 
@@ -255,5 +263,5 @@ def _resolved_isa(isa: str | None) -> str:
         return _core.resolve_isa("" if isa is None else isa)
     except (ValueError, TypeError) as error:
         if isinstance(error, TypeError):
-            raise OptionError(f"isa: found {isa!r:.60}, expected a name or None") from None
+            raise OptionError(f"isa: found {excerpt(isa)}, expected a name or None") from None
         raise OptionError(str(error)) from None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyengine.errors import OptionError
+from pyengine.errors import OptionError, excerpt
 
 FILE_NAME = "generation_config.json or config.json"
 MAX_BEAMS = 1024
@@ -66,13 +66,8 @@ class Given:
         """What to raise for a value, which says if it is the model folder's."""
         origin = "" if name in self.from_call else f" (in the model's {FILE_NAME})"
         return OptionError(
-            f"{name}: found {_shown(self.values.get(name))}, expected {expected}{origin}"
+            f"{name}: found {excerpt(self.values.get(name))}, expected {expected}{origin}"
         )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _integer(value: Any, expected: str) -> int:

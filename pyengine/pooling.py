@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine.errors import OptionError
+from pyengine.errors import OptionError, excerpt
 
 Floats = NDArray[np.float32]
 Pool = Callable[[Floats], Floats]
@@ -47,7 +47,7 @@ def checked_pooling(pooling: object) -> tuple[str, ...]:
     """
     if not isinstance(pooling, str) or pooling not in POOLINGS:
         known = ", ".join(map(repr, POOLINGS))
-        raise OptionError(f"pooling: found {pooling!r:.60}, expected {known}")
+        raise OptionError(f"pooling: found {excerpt(pooling)}, expected {known}")
     return (pooling,)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from pyengine import forks
-from pyengine.errors import InputTypeError, OptionError
+from pyengine.errors import InputTypeError, OptionError, excerpt
 
 _BRACKETS = re.compile(r"(?:>>|<2|__)?([\w-]+?)(?:<<|>|__)?", re.ASCII)
 
@@ -91,7 +91,7 @@ def checked_language(name: str, code: Any) -> str:
     tag = language_tag(code)
     if tag is None:
         raise OptionError(
-            f"{name}: found {code!r:.60}, expected the code of a language, such as 'de', "
+            f"{name}: found {excerpt(code)}, expected the code of a language, such as 'de', "
             "'deu_Latn' or 'pt-BR'"
         )
     return tag

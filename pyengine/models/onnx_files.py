@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.errors import ModelNotFoundError, OptionError
+from pyengine.errors import ModelNotFoundError, OptionError, excerpt
 
 ENCODER = "encoder_model"
 DECODERS = ("decoder_model", "decoder_model_merged")
@@ -50,8 +50,8 @@ def checked_variant(variant: object) -> str | None:
     if variant is None or (isinstance(variant, str) and _VARIANT.fullmatch(variant)):
         return variant
     raise OptionError(
-        f"variant: found {variant!r:.60}, expected None or what the names of ONNX files add, such "
-        f"as {', '.join(map(repr, VARIANTS[1:4]))}"
+        f"variant: found {excerpt(variant)}, expected None or what the names of ONNX files add, "
+        f"such as {', '.join(map(repr, VARIANTS[1:4]))}"
     )
 
 

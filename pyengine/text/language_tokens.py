@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
-from pyengine.errors import InputTypeError, OptionError
+from pyengine.errors import InputTypeError, OptionError, excerpt
 from pyengine.models.language_codes import language_tag, nearest_tag
 
 _WRITTEN = re.compile(r"(>>[^<>]+<<|<2[^<>]+>)\s*")
@@ -36,7 +36,7 @@ class Languages(ABC):
         if code not in self.codes:
             known = f"such as {', '.join(self._near(code))}"
             raise OptionError(
-                f"{name}: found {code!r:.40}, expected one of the model's {len(self.codes)} "
+                f"{name}: found {excerpt(code, 40)}, expected one of the model's {len(self.codes)} "
                 f"languages, {known}"
             )
 

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from pyengine import _core, _ragged
-from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError
+from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError, excerpt
 from pyengine.models.language_codes import GROUPS, checked_language, nearest_tag
 from pyengine.text.language_tokens import Languages
 from pyengine.text.surrogates import replace_lone_surrogates
@@ -138,14 +138,14 @@ class Tokenizer(ABC):
         if self.pair is None:
             if self.languages is None:
                 raise OptionError(
-                    f"{name}: found {code!r:.40}, expected None: the model is not told languages, "
-                    "and its folder names none"
+                    f"{name}: found {excerpt(code, 40)}, expected None: the model is not told "
+                    "languages, and its folder names none"
                 )
             return
         own = self.pair[0 if name == "source" else 1]
         if own not in GROUPS and nearest_tag(tag, [own]) is None:
             raise OptionError(
-                f"{name}: found {code!r:.40}, expected {own!r}: "
+                f"{name}: found {excerpt(code, 40)}, expected {own!r}: "
                 f"the model translates {self.pair[0]} to {self.pair[1]}"
             )
 

@@ -25,7 +25,7 @@ from pyengine import (
     UnsupportedModelError,
 )
 
-from .conftest import run_python
+from .conftest import IDS_MODEL, run_python
 
 
 @pytest.mark.parametrize(
@@ -285,3 +285,23 @@ def test_a_path_that_is_not_there_is_no_name_of_the_hub(tmp_path: Path) -> None:
 
 def test_completion_offers_public_names() -> None:
     assert dir(pyengine) == sorted(pyengine.__all__)
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize("name", ["threads", "batch_size", "isa", "compute_type", "cache_dir"])
+def test_settings_that_python_cannot_write_in_decimal(name: str) -> None:
+    with pytest.raises(OptionError, match=f"^{name}: found"):
+        Translator(IDS_MODEL, **{name: HUGE})
+
+
+@pytest.mark.parametrize("name", ["num_beams", "max_length", "eos_token_id", "length_penalty"])
+def test_options_that_python_cannot_write_in_decimal(ids_translator: Translator, name: str) -> None:
+    with pytest.raises(OptionError, match=f"^{name}: found"):
+        ids_translator.generate([[5, 0]], **{name: HUGE})
+
+
+def test_times_that_python_cannot_write_in_decimal(ids_translator: Translator) -> None:
+    with pytest.raises(OptionError, match=r"^timeout: found"):
+        ids_translator.generate([[5, 0]], timeout=HUGE)
