@@ -133,8 +133,8 @@ def _with_module(
         return _with_pooling(found, folder / module["path"] / "config.json")
     if place > 1 and kind == "Normalize":
         config = _optional(folder / module["path"] / "config.json")
-        names = {config.get(f"module_{way}_name") for way in ("input", "output")}
-        if names <= {None, _POOLED}:
+        names = [config.get(f"module_{way}_name") for way in ("input", "output")]
+        if all(name in (None, _POOLED) for name in names):
             return dataclasses.replace(found, normalize=True)
     if place > 1 and kind == "Dropout":  # which does nothing outside of training
         return found
@@ -216,7 +216,7 @@ def _prompts(path: Path) -> dict[str, Any]:
     if not all(text is None or isinstance(text, str) for text in texts):
         raise ModelFormatError(f"{path.name}: expected prompts by name, found {prompts!r:.60}")
     prompts = {name: text or "" for name, text in prompts.items()}
-    if default is not None and default not in prompts:
+    if default is not None and default not in [*prompts]:  # which need not be hashable
         raise ModelFormatError(
             f"{path.name}: default_prompt_name is {default!r:.60}, "
             f"expected one of {', '.join(map(repr, prompts)) or 'no prompts'}"

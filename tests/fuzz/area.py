@@ -71,7 +71,9 @@ class Workplace:
                     (self.path / name).unlink()
 
     def _write(self, name: str, content: bytes) -> None:
-        (self.path / name).write_bytes(content)
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def smallest_model(name: str) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import random
 
@@ -19,6 +20,7 @@ AREAS = {
 """Area -> the module and the class in it."""
 
 
+@functools.cache
 def area_called(name: str) -> Area:
     """The area, its sound files made."""
     module, kind = {**AREAS, "faults": ("faults", "Faults")}[name]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tiny_marian
 
-from pyengine import Encoder, Generator, Translator
+from pyengine import CancelToken, Encoder, Generator, Translator
 from pyengine.errors import Error
 from pyengine.option_values import OPTION_NAMES
 
@@ -92,6 +92,8 @@ _METHODS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("encode", ("texts",)),
         ("forward", ("ids",)),
         ("classify", ("texts",)),
+        ("classify", ("pairs",)),
+        ("encode", ("pairs",)),
         ("tokenize", ("texts",)),
     ),
 }
@@ -146,9 +148,13 @@ class Calls(Area):
         refused: Error | None = None
         for call in content["calls"]:
             arguments = [_value(argument) for argument in call["arguments"]]
+            keywords = dict(call["keywords"])
+            if call["cancelled"]:
+                keywords["cancel"] = CancelToken()
+                keywords["cancel"].cancel()
             method: Callable[..., Any] = getattr(model, call["method"])
             try:
-                result = method(*arguments, **call["keywords"])
+                result = method(*arguments, **keywords)
                 if hasattr(result, "__next__"):
                     for _ in zip(range(call["read"]), result, strict=False):
                         pass
@@ -174,9 +180,18 @@ def _call(rng: random.Random, model: str) -> dict[str, Any]:
         for option in rng.sample(OPTION_NAMES, rng.choice((0, 1, 2, 3, 6))):
             if option not in _ENDS:
                 keywords[option] = _odd(rng, _VALUES.get(option, ()))
+        if rng.random() < 0.02:
+            keywords[rng.choice(("num_beam", "", "num_beam_groups", "\ud800"))] = odd_value(rng)
     arguments = [_argument(rng, kind) for kind in kinds]
     read = rng.choice((0, 1, 2, 100))
-    return {"method": method, "arguments": arguments, "keywords": keywords, "read": read}
+    is_cancelled = "timeout" in _TAKEN.get(f"{name}.{method}", ()) and rng.random() < 0.02
+    return {
+        "method": method,
+        "arguments": arguments,
+        "keywords": keywords,
+        "read": read,
+        "cancelled": is_cancelled,
+    }
 
 
 def _odd(rng: random.Random, values: tuple[Any, ...]) -> Any:
@@ -191,6 +206,9 @@ def _argument(rng: random.Random, kind: str) -> dict[str, Any]:
     if kind == "texts":
         texts = [_text(rng) for _ in range(rng.randrange(_MOST))]
         return {"as": rng.choice(("json", "json", "tuple", "iterator")), "value": texts}
+    if kind == "pairs":
+        pairs = [(_text(rng), _text(rng)) for _ in range(rng.randrange(_MOST))]
+        return {"as": rng.choice(("json", "pairs", "pairs")), "value": pairs}
     if kind == "row":
         return {"as": rng.choice(("json", "int32", "int64")), "value": _row(rng)}
     rows = [_row(rng) for _ in range(rng.randrange(_MOST))]
@@ -216,6 +234,8 @@ def _value(argument: dict[str, Any]) -> Any:
     value, kind = argument["value"], argument["as"]
     if kind == "tuple":
         return tuple(value)
+    if kind == "pairs":
+        return [tuple(pair) for pair in value]
     if kind == "iterator":
         return iter(value)
     dtype = np.int32 if kind in ("int32", "rows") else np.int64

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import random
 import tempfile
-import zlib
 from pathlib import Path
 
 import tiny_marian
@@ -22,7 +21,7 @@ from .mutations import TEXTS, changed_bytes, changed_json, odd_integer, odd_valu
 
 _FOLDERS = (
     *("bart", "bert", "distilbert", "gpt2", "llama", "m2m_100", "marian", "mbart", "mistral"),
-    *("mt5", "pegasus", "qwen2", "roberta", "t5", "transformer", "firefox"),
+    *("mt5", "pegasus", "qwen2", "roberta", "t5", "transformer", "firefox", "sentence"),
 )
 _JSON = ("config.json", "generation_config.json")
 _GENERATION = b'{"num_beams": 2, "max_length": 9, "eos_token_id": [0, 2], "do_sample": false}'
@@ -37,19 +36,39 @@ models:
   - model.bin
 alignment: soft
 """
+_SENTENCE = {
+    "modules.json": b"""[{"idx": 0, "name": "0", "path": "", "type": "a.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "a.models.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": "a.models.Normalize"}]""",
+    "1_Pooling/config.json": b'{"word_embedding_dimension": 48, "pooling_mode": ["cls", "mean"]}',
+    "2_Normalize/config.json": b'{"module_input_name": "sentence_embedding"}',
+    "sentence_bert_config.json": b'{"max_seq_length": 12, "do_lower_case": true}',
+    "config_sentence_transformers.json": b'{"prompts": {"q": "q: "}, "default_prompt_name": "q"}',
+}
+"""What sentence-transformers writes beside an encoder."""
+
 _CLASSES = {"Translator": Translator, "Encoder": Encoder, "Generator": Generator}
-_LOADED = 24
-"""One in so many inputs is loaded and run, which takes far longer than to read its folder."""
+_LOAD = "load"
+"""A file, which no folder has, of inputs that are loaded and run."""
+
+_LOADED = 0.04
+"""The share of these, which take far longer than to read a folder."""
 
 
 class Configurations(Area):
     """Each input is one or two files of a folder, which its first name tells."""
 
     def make(self, rng: random.Random) -> Files:
-        folder = rng.choice(_FOLDERS)
+        files = self._changed(rng, rng.choice(_FOLDERS))
+        return {**files, _LOAD: b""} if rng.random() < _LOADED else files
+
+    def _changed(self, rng: random.Random, folder: str) -> Files:
         if folder == "firefox":
             return {"firefox/config.yml": _changed_yaml(rng)}
         sound = _place(folder).files
+        if folder == "sentence":
+            name = rng.choice((*_SENTENCE, *_SENTENCE, "config.json", "tokenizer_config.json"))
+            return {f"{folder}/{name}": changed_json(rng, sound.get(name, b'{"a": 9}'))}
         names = [name for name in _JSON if name in sound]
         name = rng.choice((*names, "config.json"))
         files = {f"{folder}/{name}": changed_json(rng, sound[name])}
@@ -58,15 +77,15 @@ class Configurations(Area):
         return files
 
     def run(self, files: Files) -> bool:
-        [folder] = {name.partition("/")[0] for name in files}
-        own = {name.partition("/")[2]: content for name, content in files.items()}
+        [folder] = {name.partition("/")[0] for name in files if name != _LOAD}
+        own = {name.partition("/")[2]: files[name] for name in files if name != _LOAD}
         with _place(folder).holding(own) as path:
             model = read_folder(path)
             config = model.config
             limits = ModelLimits(config.vocab_size, config.max_positions)
             if tuple(model.graph_paths) != ("encoder",):
                 resolve_options(model.generation_config, {}, limits)
-            if zlib.crc32(b"".join(own.values())) % _LOADED == 0:
+            if _LOAD in files:
                 _load_and_run(path, CLASS_NAMES[tuple(model.graph_paths)])
         return True
 
@@ -75,6 +94,8 @@ class Configurations(Area):
 def _place(name: str) -> Workplace:
     if name == "transformer":
         return Workplace(files_of(FIXTURES / "transformer-ssru"))
+    if name == "sentence":
+        return Workplace({**files_of(FIXTURES / "roberta"), **_SENTENCE})
     if name != "firefox":
         return Workplace(smallest_model(name))
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +107,8 @@ def _load_and_run(path: Path, class_name: str) -> None:
     with _CLASSES[class_name](path, threads=1, cache_dir=False) as model:
         if isinstance(model, Encoder):
             model.forward([[1, 2, 3]])
+            if model.path == _place("sentence").path:
+                model.encode(["a dog runs .", "a " * 40])
             return
         try:
             model.generate([[1, 2, 3]], max_new_tokens=2)

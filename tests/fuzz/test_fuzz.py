@@ -36,13 +36,12 @@ def test_random_inputs(area) -> None:
     assert outcomes[False] > 0, "no input is refused"
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 @pytest.mark.filterwarnings("ignore")
-def test_what_once_went_wrong(area) -> None:
-    name, fuzzed = area
-    for case in CASES:
-        if case.parent.name == name:
-            files = {p.relative_to(case).as_posix(): p for p in case.rglob("*") if p.is_file()}
-            fuzzed.accepts({file: path.read_bytes() for file, path in files.items()})
+def test_what_once_went_wrong(case: Path) -> None:
+    paths = [path for path in case.rglob("*") if path.is_file()]
+    files = {path.relative_to(case).as_posix(): path.read_bytes() for path in paths}
+    area_called(case.parent.name).accepts(files)
 
 
 def test_a_seed_stands_for_one_input(area) -> None:
