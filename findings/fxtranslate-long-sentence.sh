@@ -3,9 +3,9 @@
 #
 # Expected: translate_long takes a text of any length and cuts it so that the model can hold each part.
 # Seen: a sentence that lists 200 numbers loses about a fifth of them, towards the end of each part, and other items are
-# repeated instead. The same list is complete if one cuts it into sentences of ten items before.
-# Why it matters: contracts and catalogues have such sentences. The result is as long as the source, and nothing says that items are
-# missing; the parts are as long as the model can hold, far longer than what it was trained on.
+# repeated instead. Of the same list, cut into sentences of ten items before, one number is lost.
+# Why it matters: contracts and catalogues have such sentences. The result is as long as the source, and nothing says that
+# items are missing. The parts are as long as the model can hold, far longer than what it was trained on.
 set -euo pipefail
 
 folder=$(mktemp -d)
