@@ -9,9 +9,8 @@ from typing import Any
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
 from pyengine.models.firefox_files import find_firefox_files
-from pyengine.models.folder import read_json_object
+from pyengine.models.json_file import read_optional_json_object
 from pyengine.models.language_codes import checked_language, language_tag, primary_language
-from pyengine.models.source_file import is_source
 
 _CODE = r"[a-z]{2,3}"
 _LONG_CODE = rf"{_CODE}(?:_(?:[a-z]{{4}}|[a-z]{{2}}))?"
@@ -73,7 +72,7 @@ def told_language(language: Any, source: str | None) -> str | None:
 def _tokenizer_settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        return read_json_object(path) if is_source(path) else {}
+        return read_optional_json_object(path)
     except (ModelFormatError, ModelNotFoundError):  # it is reported where the tokenizer is loaded
         return {}
 

@@ -15,9 +15,10 @@ from pyengine.models.config_keys import check_supported, supported_by_all, with_
 from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
 from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
-from pyengine.models.folder import read_generation_config, read_json_object
 from pyengine.models.forms import Form, find_forms, read_plain
+from pyengine.models.generation_config import read_generation_config
 from pyengine.models.graph import Graph
+from pyengine.models.json_file import read_required_json_object
 from pyengine.models.labels import read_labels
 from pyengine.models.modules import Modules, find_modules
 from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
@@ -110,7 +111,7 @@ def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
             )
         return _firefox_folder(path, firefox)
     check_folder(path)
-    raw_config = read_json_object(path / "config.json")
+    raw_config = read_required_json_object(path / "config.json")
     model_type = raw_config.get("model_type")
     family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
     if family is None:

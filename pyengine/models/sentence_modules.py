@@ -9,15 +9,19 @@ Source: ``SentenceTransformer`` of sentence-transformers 6.2.0, which reads the 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError
-from pyengine.models.folder import read_json_object
-from pyengine.models.source_file import is_source, read_source
+from pyengine.models.json_file import (
+    read_json,
+    read_json_object,
+    read_optional_json_object,
+    read_required_json_object,
+)
+from pyengine.models.source_file import is_source
 from pyengine.pooling import POOLINGS
 
 MODULES = "modules.json"
@@ -108,10 +112,7 @@ def lowercases(folder: Path) -> bool:
 
 def _modules(path: Path) -> list[dict[str, str]]:
     """Each with its ``type`` and ``path``."""
-    try:
-        modules = json.loads(read_source(path))
-    except (ValueError, RecursionError) as error:
-        raise ModelFormatError(f"{path.name}: not JSON ({error})") from error
+    modules = read_json(path)
     if not isinstance(modules, list) or not modules:
         raise ModelFormatError(f"{path.name}: expected a list of modules, found {modules!r:.60}")
     for module in modules:
@@ -132,7 +133,7 @@ def _with_module(
     if place == 1 and kind == "Pooling":
         return _with_pooling(found, folder / module["path"] / "config.json")
     if place > 1 and kind == "Normalize":
-        config = _optional(folder / module["path"] / "config.json")
+        config = read_optional_json_object(folder / module["path"] / "config.json")
         names = [config.get(f"module_{way}_name") for way in ("input", "output")]
         if all(name in (None, _POOLED) for name in names):
             return dataclasses.replace(found, normalize=True)
@@ -143,7 +144,7 @@ def _with_module(
 
 
 def _with_pooling(found: SentenceModules, path: Path) -> SentenceModules:
-    config = read_json_object(path)
+    config = read_required_json_object(path)
     names = config.get("pooling_mode")
     if names is None:
         names = [name for flag, name in _OLDER_POOLINGS.items() if config.get(flag)] or "mean"
@@ -192,7 +193,7 @@ def _max_tokens(
             return _length(options["model_max_length"], f"{path}: model_max_length")
     if settings.get("max_seq_length") is not None:
         return _length(settings["max_seq_length"], f"{path}: max_seq_length")
-    tokenizer = _optional(folder / "tokenizer_config.json").get("model_max_length")
+    tokenizer = read_optional_json_object(folder / "tokenizer_config.json").get("model_max_length")
     positions = raw_config.get("max_position_embeddings")
     limits = {"tokenizer_config.json: model_max_length": tokenizer}
     limits["config.json: max_position_embeddings"] = positions
@@ -209,7 +210,7 @@ def _length(value: object, name: str) -> int:
 
 def _prompts(path: Path) -> dict[str, Any]:
     """``prompts`` and ``default_prompt`` of :class:`SentenceModules`."""
-    config = _optional(path)
+    config = read_optional_json_object(path)
     prompts = config.get("prompts") or {}
     default = config.get("default_prompt_name")
     texts = [*prompts.values()] if isinstance(prompts, dict) else [0]
@@ -222,7 +223,3 @@ def _prompts(path: Path) -> dict[str, Any]:
             f"expected one of {', '.join(map(repr, prompts)) or 'no prompts'}"
         )
     return {"prompts": prompts, "default_prompt": default}
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    return read_json_object(path) if is_source(path) else {}

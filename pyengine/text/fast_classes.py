@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pyengine.errors import ModelFormatError
-from pyengine.text.json_file import read_optional_json_object
+from pyengine.models.json_file import read_optional_json_object
 
 if TYPE_CHECKING:
     import tokenizers

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError
+from pyengine.models.json_file import read_optional_json_object
 from pyengine.text.fast import FastTokenizer
-from pyengine.text.json_file import read_optional_json_object
 from pyengine.text.language_tokens import LanguageTokens, TargetPrefixes
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})")

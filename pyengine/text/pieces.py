@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyengine.errors import ModelFormatError, UnsupportedModelError
+from pyengine.models.json_file import read_json_object, read_optional_json_object
 from pyengine.text.added_tokens import AddedTokenSplitter
-from pyengine.text.json_file import read_optional_json_object, read_vocabulary
 from pyengine.text.sentencepiece_model import SentencePieceModel
 from pyengine.text.special_tokens import (
     AddedToken,
@@ -147,4 +147,21 @@ def read_settings(folder: Path) -> dict[str, object]:
 
 def read_side(folder: Path, model: str, vocab: str) -> Side:
     """The files of a side; raises ModelFormatError for a damaged one."""
-    return Side(SentencePieceModel(folder / model), read_vocabulary(folder / vocab), folder / vocab)
+    return Side(
+        SentencePieceModel(folder / model), _read_vocabulary(folder / vocab), folder / vocab
+    )
+
+
+def _read_vocabulary(path: Path) -> dict[str, int]:
+    """Token to id, from a ``vocab.json``.
+
+    Raises:
+        ModelFormatError: no JSON object, or an id that is no integer from 0 to 2**31 - 1.
+    """
+    vocabulary = read_json_object(path)
+    for token, number in vocabulary.items():
+        if type(number) is not int or not 0 <= number < 2**31:
+            raise ModelFormatError(
+                f"{path}: expected ids from 0 to {2**31 - 1}, found {number!r} for {token!r}"
+            )
+    return vocabulary

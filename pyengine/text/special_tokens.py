@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pyengine.errors import ModelFormatError
-from pyengine.text.json_file import read_optional_json_object
+from pyengine.models.json_file import read_optional_json_object
 
 ROLES = (
     "bos_token",

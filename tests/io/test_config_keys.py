@@ -13,7 +13,7 @@ from pyengine.errors import Error, ModelFormatError, UnsupportedModelError
 from pyengine.models import read_model
 from pyengine.models.config_keys import supported_by_all
 from pyengine.models.families import FAMILIES
-from pyengine.models.folder import read_generation_config
+from pyengine.models.generation_config import read_generation_config
 from pyengine.models.reader import ModelFolder, read_folder
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

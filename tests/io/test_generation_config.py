@@ -9,7 +9,7 @@ import tiny_onnx
 
 from pyengine.errors import OptionError
 from pyengine.models import read_model
-from pyengine.models.folder import read_generation_config
+from pyengine.models.generation_config import read_generation_config
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, resolve_options
 

@@ -1,11 +1,10 @@
-"""The two JSON files of a model folder."""
+"""The generation options of a model folder: generation_config.json, or those of config.json."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pyengine.errors import ModelFormatError, ModelNotFoundError
-from pyengine.models.source_file import is_source, read_source
+from pyengine.models.json_file import read_json_object
+from pyengine.models.source_file import is_source
 from pyengine.option_names import NAMES_IN_FILES
 
 # Special ids that a generation_config.json may leave out while config.json has them.
@@ -34,28 +33,6 @@ _DEFAULTS = {
 }
 # Parts of a config.json that may hold generation options for what the rest leaves out.
 _DECODERS = ("decoder", "generator", "text_config")
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in the file `path`.
-
-    Raises:
-        ModelNotFoundError: there is no such file.
-        ModelFormatError: the file is not UTF-8 JSON, or not an object.
-    """
-    if not is_source(path):
-        raise ModelNotFoundError(f"{str(path.parent)!r} lacks {path.name}")
-    try:
-        value = json.loads(read_source(path))
-    except ModelFormatError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise ModelFormatError(f"{path.name}: not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise ModelFormatError(
-            f"{path.name}: found a JSON {type(value).__name__}, expected an object"
-        )
-    return value
 
 
 def read_generation_config(
