@@ -150,8 +150,8 @@ def load(folder: str | os.PathLike[str], settings: Settings, stacks: tuple[str, 
         ModelNotFoundError, ModelFormatError, UnsupportedModelError: see ``read_model``.
         InputTypeError: ``folder`` is no path.
     """
-    _check_not_of_hub(checked_folder(folder), TASKS[stacks])
     path = checked_folder(folder)
+    _check_not_of_hub(path, TASKS[stacks])
     snapshot = Snapshot(path)
     with snapshot.reading():
         model = read_folder(path, settings.variant)
