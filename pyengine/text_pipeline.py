@@ -80,23 +80,22 @@ class TextPipeline:
 
     def translate(self, texts: list[str], cancel: _core.CancelToken | None) -> list[list[str]]:
         """For each text its translations, best first."""
-        encoded = []
-        for item, text in enumerate(texts):
-            if cancel is not None:
-                cancel.check()
-            encoded.append(self.encode(text, item))
+        encoded = [self.encode(text, item, cancel) for item, text in enumerate(texts)]
         return self.translate_encoded(encoded, cancel)
 
-    def encode(self, text: str, item: int) -> EncodedText:
+    def encode(self, text: str, item: int, cancel: _core.CancelToken | None = None) -> EncodedText:
         """Split, protect and encode the text with this number in the call.
 
         Raises:
             InputError: a sentence is longer than the model's positions.
+            DeadlineError, CancelledError: by ``cancel``, which is asked at each sentence.
         """
+        _check(cancel)
         known: dict[str, list[int]] = {}  # each sentence is tokenised once
         lead = "" if self._splitter is None else self._lead(text)
 
         def count_tokens(sentence: str) -> int:
+            _check(cancel)
             known[sentence] = self._ids(sentence, lead)
             return len(known[sentence])
 
@@ -106,6 +105,7 @@ class TextPipeline:
             layout = self._splitter.split(text[len(lead) :], count_tokens)
         sentences = []
         for sentence in layout.sentences:
+            _check(cancel)
             ids = self._fit(known.get(sentence) or self._ids(sentence, lead), item)
             sentences.append(EncodedSentence(ids, lead, self._protected(sentence, ids)))
         return EncodedText(layout, sentences)
@@ -123,7 +123,11 @@ class TextPipeline:
     ) -> list[list[str]]:
         """For each sentence its translations, best first."""
         plain = [i for i, sentence in enumerate(sentences) if sentence.protected is None]
-        attempts = {i: s.protected.attempts() for i, s in enumerate(sentences) if s.protected}
+        attempts = {}
+        for i, sentence in enumerate(sentences):
+            if sentence.protected is not None:
+                _check(cancel)
+                attempts[i] = sentence.protected.attempts()
         results: dict[int, list[str]] = {}
         sources = [sentences[i].ids for i in plain]
         while len(results) < len(sentences):
@@ -132,6 +136,7 @@ class TextPipeline:
             rows = iter(self._translate_ids(sources, cancel))
             results.update(zip(plain, rows, strict=False))
             for i, attempt in tried.items():
+                _check(cancel)
                 parts = list(islice(rows, len(attempt.texts)))
                 restored = [attempt.restore(ranked) for ranked in self._ranks(parts)]
                 kept = [text for text in restored if text is not None]
@@ -177,3 +182,8 @@ class TextPipeline:
     def _ranks(self, rows: list[list[str]]) -> list[list[str]]:
         """The best of each row, the second best of each, and so on."""
         return [[row[rank] for row in rows] for rank in range(self.num_results)]
+
+
+def _check(cancel: _core.CancelToken | None) -> None:
+    if cancel is not None:
+        cancel.check()

@@ -308,7 +308,7 @@ class Translator(EncoderDecoderModel):
             values, _ = _ragged.pack([sentence.ids], self.config.source_vocab_size)
             yield from text_of(self._stream(loaded, values, resolved, token), tokenizer)
 
-        return stream_text(pipeline.encode(checked_text(text), 0), pieces)
+        return stream_text(pipeline.encode(checked_text(text), 0, token), pieces)
 
     translate_text = translate
     """:meth:`translate` by the name that it had while it took sentences only."""
@@ -364,7 +364,7 @@ class Translator(EncoderDecoderModel):
         def encoded() -> Iterator[EncodedText]:
             for item, text in enumerate(texts):
                 self._open()
-                yield pipeline.encode(checked_text(text, f"item {item}"), item)
+                yield pipeline.encode(checked_text(text, f"item {item}"), item, token)
 
         def work(chunk: list[EncodedText], cancel: _core.CancelToken) -> list[Any]:
             return pipeline.unpacked(pipeline.translate_encoded(chunk, cancel))

@@ -21,6 +21,7 @@ from pyengine import (
     OptionError,
     Translator,
 )
+from pyengine.wording import Wording
 
 from .conftest import FIXTURES, SENTENCES, run_python
 
@@ -124,6 +125,29 @@ def test_a_call_that_is_cancelled_at_work_leaves_the_others(
     assert text_translator.translate(list(SENTENCES)) == expected
     worker.join()
     assert [type(error) for error in errors] == [CancelledError]
+
+
+def test_texts_are_not_split_and_encoded_after_the_end(
+    text_translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode_batch = Wording.encode_batch
+    token, calls = CancelToken(), 0
+
+    def cancels_at_the_third(*arguments: Any) -> list[list[int]]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            token.cancel()
+        return encode_batch(*arguments)
+
+    monkeypatch.setattr(Wording, "encode_batch", cancels_at_the_third)
+    text = "A dog runs. {a} It rains. " * 20
+    t = text_translator
+    for call in (t.translate, t.translate_stream, lambda x, **k: list(t.translate_iter([x], **k))):
+        token, calls = CancelToken(), 0
+        with pytest.raises(CancelledError):
+            "".join(call(text, cancel=token))
+        assert calls == 3
 
 
 def test_a_time_that_passes_ends_a_stream_after_what_was_done(text_translator: Translator) -> None:
