@@ -72,8 +72,12 @@ def _options(path: Path) -> dict[str, Any]:
         text = read_file(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelFormatError(f"{path.name}: not UTF-8 ({error})") from error
+    try:
+        entries = read_flat_yaml(text.removeprefix("\ufeff"), strict=True)
+    except ValueError as error:
+        raise ModelFormatError(f"{path.name}: {error}") from None
     found: dict[str, Any] = {}
-    for option, value in read_flat_yaml(text).items():
+    for option, value in entries.items():
         if option in _USED:
             name, least = _USED[option]
             found[name] = _number(path, option, value, least)

@@ -60,6 +60,11 @@ def with_config(folder: Path, text: str, name: str = "config.yml") -> Path:
         (CONFIG, {"num_beams": 1, "length_penalty": 1.0, "max_length_factor": 2.5}),
         (BROWSER, {"max_length_factor": 2.0}),
         ("beam-size: 4\nnormalize: 0.6", {"num_beams": 4, "length_penalty": 0.6}),
+        (
+            "\ufeff---\n# of ours\nbeam-size: 4  # was '1'\n\"normalize\" : '0.6' # x\n...\n",
+            {"num_beams": 4, "length_penalty": 0.6},
+        ),
+        ("models: [a#1.bin]\nmax-length-factor: 2 \n", {"max_length_factor": 2.0}),
     ],
 )
 def test_options_of_a_folder(text: str | None, expected: dict[str, Any], tmp_path: Path) -> None:
@@ -80,6 +85,9 @@ def test_options_of_a_folder(text: str | None, expected: dict[str, Any], tmp_pat
         ("word-penalty: 0.5", UnsupportedModelError, "word-penalty is '0.5', supported is 0"),
         ("allow-unk: true", UnsupportedModelError, "allow-unk is 'true', supported is false"),
         ("output-sampling:\n  - topk", UnsupportedModelError, "output-sampling is"),
+        ("{beam-size: 4}", ModelFormatError, "line 1: found '{beam-size: 4}', expected 'key: "),
+        ("quiet: true\n  beam-size: 4", ModelFormatError, "line 2: found '  beam-size: 4'"),
+        ("- beam-size", ModelFormatError, "line 1: found '- beam-size', expected 'key: value'"),
         ("rerank: true", UnsupportedModelError, "rerank is no option that pyengine knows"),
     ],
 )
