@@ -58,6 +58,7 @@ _OTHER_FLAGS = {  # of CTranslate2, Marian, fairseq and Argos
     "--file": "--input",
 }
 """What other tools call an option, and what it is called here."""
+_DEVICES = ("--device", "--device-index", "--devices", "--cuda", "--gpu", "--gpus")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,8 +81,12 @@ class _Parser(argparse.ArgumentParser):
         other = _OTHER_FLAGS.get(name)
         if other is not None and other in self._option_string_actions:
             return f"{name}: no such option; did you mean {other}?"
-        close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.5)
-        return f"{name}: no such option" + (f"; did you mean {close[0]}?" if close else "")
+        if name in _DEVICES:
+            return f"{name}: no such option; pyengine computes on the CPU"
+        flags = self._option_string_actions
+        known = [flag.removeprefix("--") for flag in flags if flag.startswith("--")]
+        close = difflib.get_close_matches(name.lstrip("-"), known, n=1)
+        return f"{name}: no such option" + (f"; did you mean --{close[0]}?" if close else "")
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"pyengine: error: {message} (see {self.prog} --help)\n")

@@ -12,7 +12,7 @@ from pyengine.cancel import CancelToken, within
 from pyengine.errors import OptionError
 from pyengine.inputs import checked_texts
 from pyengine.loading import checked_folder
-from pyengine.option_names import SETTING_NAMES
+from pyengine.option_names import SETTING_NAMES, TEXT_ARGUMENTS, check_names
 from pyengine.route import Route
 from pyengine.translator import Translator
 
@@ -155,6 +155,7 @@ def translate(
         translator = cache.get(model, settings)
         return translator.translate(text, source=source, target=target, cancel=token, **options)
     if source is None or target is None:
+        check_names({name: options[name] for name in options if name not in TEXT_ARGUMENTS})
         given = {"source": source, "target": target}
         found = " and ".join(name for name, value in given.items() if value is not None)
         raise OptionError(f"found {found or 'no model'}, expected model, or source and target")

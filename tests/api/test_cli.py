@@ -203,6 +203,8 @@ def test_info_shows_zeros() -> None:
         (("translate", "-m", "MODEL", "--scores", "a"), 2, "--scores: expected with --no-split"),
         (("info", "MODEL", "--jsn"), 2, "did you mean --json? (see pyengine info --help)"),
         (("info", "MODEL", "--zzzz"), 2, "--zzzz: no such option (see"),
+        (("translate", "-m", "MODEL", "--quiet", "a"), 2, "--quiet: no such option (see"),
+        (("translate", "-m", "MODEL", "--device=cuda", "a"), 2, "pyengine computes on the CPU"),
         (("info", "MODEL", "b"), 2, "found 'b', expected no more arguments"),
         (("--versoin",), 2, "the following arguments are required: command"),
         (("--versoin", "info", "MODEL"), 2, "did you mean --version? (see pyengine --help)"),

@@ -112,6 +112,11 @@ def test_model_or_languages(keywords: dict[str, str], found: str) -> None:
         pyengine.translate(TEXT, **keywords)  # type: ignore[call-overload]
 
 
+def test_languages_by_the_names_of_other_tools() -> None:
+    with pytest.raises(UnknownOptionError, match="from_code: no such option; did you mean source"):
+        pyengine.translate(TEXT, from_code="en", to_code="pt")  # type: ignore[call-overload]
+
+
 def test_no_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYENGINE_MODELS", str(tmp_path / "none"))
     with pytest.raises(ModelNotFoundError, match=r"PYENGINE_MODELS: .* is not a folder"):
