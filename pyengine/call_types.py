@@ -36,6 +36,13 @@ Several: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 type checkers cannot tell from 1."""
 
 
+ComputeType: TypeAlias = Literal["default", "auto", "float32", "bfloat16", "int8"]
+Isa: TypeAlias = Literal["avx512vnni", "avx512", "avxvnni", "avx2", "scalar"]
+Pooling: TypeAlias = Literal[
+    "mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"
+]
+
+
 class SearchOptions(TypedDict, total=False):
     """The keywords of :class:`pyengine.options.GenerationOptions`, but for the number of results,
     which decides what is returned. ``None`` switches an optional value off.
@@ -106,10 +113,10 @@ class TranslateOptions(TextOptions, total=False):
 class OneCallOptions(TranslateOptions, total=False):
     """Those of :func:`pyengine.translate`, which also takes the settings of a translator."""
 
-    compute_type: str
+    compute_type: ComputeType
     threads: int | None
     batch_size: int | None
-    isa: str | None
+    isa: Isa | None
     cache_dir: str | os.PathLike[str] | Literal[False] | None
     shortlist: bool | None
     variant: str | None

@@ -31,6 +31,7 @@ from pyengine.progress import shown
 from pyengine.warning import warn
 
 if TYPE_CHECKING:
+    from pyengine.call_types import Pooling
     from pyengine.text.tokenizer import TypedIds
 
 Floats = NDArray[np.float32]
@@ -87,7 +88,7 @@ class Encoder(LoadedModel):
         self,
         texts: str | Iterable[Text],
         *,
-        pooling: str | None = None,
+        pooling: Pooling | None = None,
         normalize: bool | None = None,
         truncate: bool | None = None,
         prompt: str | None = None,

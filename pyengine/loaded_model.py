@@ -19,6 +19,7 @@ from pyengine.warning import warn
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from pyengine.call_types import ComputeType, Isa
     from pyengine.models import ModelConfig, ModelFolder
     from pyengine.text import Tokenizer
 
@@ -34,10 +35,10 @@ class LoadedModel:
     def __init__(
         self,
         model: str | os.PathLike[str],
-        compute_type: str = "default",
+        compute_type: ComputeType = "default",
         threads: int | None = None,
         batch_size: int | None = None,
-        isa: str | None = None,
+        isa: Isa | None = None,
         cache_dir: str | os.PathLike[str] | Literal[False] | None = None,
         shortlist: bool | None = None,
         variant: str | None = None,

@@ -8,10 +8,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pyengine import _core, log
 from pyengine.cache import resolve_cache_dir
+from pyengine.call_types import ComputeType
 from pyengine.errors import (
     InputTypeError,
     ModelNotFoundError,
@@ -50,7 +51,7 @@ TASKS = {
 }
 """What Optimum's exporter calls the task of such models."""
 
-COMPUTE_TYPES = ("default", "auto", "float32", "bfloat16", "int8")
+COMPUTE_TYPES: tuple[str, ...] = get_args(ComputeType)
 """Values of ``compute_type``."""
 
 

@@ -24,6 +24,7 @@ from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.report import ENGINES, BenchReport, case_name, equal_share, make_rows
 from pyengine.bench.sentences import DEFAULT_SENTENCES, random_sources
 from pyengine.bench.worker import MIN_SECONDS, Case, CaseFigures, Figures, Job
+from pyengine.call_types import ComputeType
 from pyengine.errors import Error, OptionError, TokenizerMissingError
 from pyengine.loading import checked_batch_size
 from pyengine.system import available_cores, cpu_name
@@ -64,7 +65,7 @@ class BenchSettings:
     target_length: int | None = None
     min_seconds: float = MIN_SECONDS
     random_ids: bool = False
-    compute_type: str = "default"
+    compute_type: ComputeType = "default"
 
 
 def run_benchmark(

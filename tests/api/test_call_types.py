@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import pyengine
 from pyengine import call_types
+from pyengine._core import available_isas
 from pyengine.option_names import SETTING_NAMES
 from pyengine.option_values import OPTION_NAMES
+from pyengine.pooling import POOLINGS
 
 SEARCH = set(OPTION_NAMES) - {"num_return_sequences"}
 
@@ -46,6 +49,11 @@ def test_the_keywords_of_one_call() -> None:
 def test_the_keywords_of_streams() -> None:
     named = keywords(pyengine.Generator.stream)
     assert call_types.StreamOptions.__annotations__.keys() == set(OPTION_NAMES) | named
+
+
+def test_the_values_of_settings() -> None:
+    assert set(available_isas()) <= set(get_args(call_types.Isa))
+    assert get_args(call_types.Pooling) == tuple(POOLINGS)
 
 
 def test_the_user_program_is_checked_in_ci() -> None:

@@ -70,10 +70,14 @@ def vectors(e: Encoder, texts: list[str]) -> None:
     assert_type(e.classify(texts), list[dict[str, float]])
 
 
-def mistakes(t: Translator, text: str) -> None:
+def mistakes(t: Translator, e: Encoder, text: str) -> None:
     t.translate(text, num_beam=4)  # type: ignore[call-overload]  # pyright: ignore  # expected error
     t.translate(text, num_beams="4")  # type: ignore[call-overload]  # pyright: ignore  # expected error
     t.translate(4)  # type: ignore[call-overload]  # pyright: ignore  # expected error
     t.translate(text, early_stopping="always")  # type: ignore[call-overload]  # pyright: ignore  # expected error
     t.generate([[1]], beams=4)  # type: ignore[call-arg]  # pyright: ignore  # expected error
+    Translator("folder", compute_type="int4")  # type: ignore[arg-type]  # pyright: ignore  # expected error
+    Translator("folder", isa="neon")  # type: ignore[arg-type]  # pyright: ignore  # expected error
+    e.encode(text, pooling="average")  # type: ignore[arg-type]  # pyright: ignore  # expected error
+    pyengine.translate(text, "folder", compute_type="int4")  # type: ignore[call-overload]  # pyright: ignore  # expected error
     pyengine.translate(text, "folder", device="cpu")  # type: ignore[call-overload]  # pyright: ignore  # expected error
