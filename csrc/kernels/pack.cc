@@ -198,9 +198,11 @@ void unpack_column(const std::int8_t* panels, float scale, std::int32_t zero_poi
                    std::int64_t column, float* row) {
   const std::int8_t* at =
       panels + packed_size_s8(depth, column / kPanelWidth * kPanelWidth) + column % kPanelWidth * kDepthGroup;
+  // As floats, which hold what a quantiser chooses exactly; a forged one would overflow as an integer.
+  const float zero = static_cast<float>(zero_point);
   for (std::int64_t k = 0; k < depth; ++k) {
     const std::int8_t value = at[k / kDepthGroup * kPanelWidth * kDepthGroup + k % kDepthGroup];
-    row[k] = static_cast<float>(value - zero_point) * scale;
+    row[k] = (static_cast<float>(value) - zero) * scale;
   }
 }
 

@@ -197,7 +197,7 @@ inline IntVec broadcast(int32_t x) {
   return r;
 }
 
-// Wraps around.
+// These wrap around.
 inline IntVec add(const IntVec& a, const IntVec& b) {
   IntVec r;
   for (int l = 0; l < kLanes; ++l) {
@@ -207,12 +207,16 @@ inline IntVec add(const IntVec& a, const IntVec& b) {
 }
 inline IntVec sub(const IntVec& a, const IntVec& b) {
   IntVec r;
-  for (int l = 0; l < kLanes; ++l) r.lane[l] = a.lane[l] - b.lane[l];
+  for (int l = 0; l < kLanes; ++l) {
+    r.lane[l] = static_cast<int32_t>(static_cast<uint32_t>(a.lane[l]) - static_cast<uint32_t>(b.lane[l]));
+  }
   return r;
 }
 inline IntVec mul(const IntVec& a, const IntVec& b) {
   IntVec r;
-  for (int l = 0; l < kLanes; ++l) r.lane[l] = a.lane[l] * b.lane[l];
+  for (int l = 0; l < kLanes; ++l) {
+    r.lane[l] = static_cast<int32_t>(static_cast<uint32_t>(a.lane[l]) * static_cast<uint32_t>(b.lane[l]));
+  }
   return r;
 }
 

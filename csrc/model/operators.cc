@@ -34,8 +34,8 @@ void read_token(const GatheredS8& tokens, std::int32_t id, std::int64_t size, fl
   const std::int64_t stride = table_stride(static_cast<int>(size));
   const std::int8_t* row = tokens.table.data() + tokens.rows.data()[id] * stride;
   const float scale = tokens.scales.data()[id];
-  const std::int32_t zero_point = tokens.zero_points.data()[id];
-  for (std::int64_t i = 0; i < size; ++i) token[i] = static_cast<float>(row[i] - zero_point) * scale;
+  const float zero = static_cast<float>(tokens.zero_points.data()[id]);  // as in unpack_column
+  for (std::int64_t i = 0; i < size; ++i) token[i] = (static_cast<float>(row[i]) - zero) * scale;
 }
 template <class FloatPanels>
 void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, float* token) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,10 @@ KEPT = ROOT / "build" / "fuzz"
 STANDSTILL = 300.0
 """Seconds without a new input after which a process counts as hanging."""
 
-_TAIL = 3000  # characters of what a process that died had said
+_SHOWN = 2000
+"""Characters of what a process that died had said, from where a sanitizer or Python speaks."""
+
+_SPEAKS = re.compile(r"[^\n]*(runtime error|ERROR: \w+Sanitizer|Fatal Python error|Traceback)")
 
 
 @dataclass
@@ -144,4 +148,5 @@ def _end(status: int, hangs: bool, said: str) -> str:
     if status == -signal.SIGPROF:
         return "takes too much processor time"
     name = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return f"ends the process ({name}):\n{said[-_TAIL:]}"
+    start = found.start() if (found := _SPEAKS.search(said)) else -_SHOWN
+    return f"ends the process ({name}):\n{said[start:][:_SHOWN]}"
