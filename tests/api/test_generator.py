@@ -13,6 +13,7 @@ import pytest
 import pyengine
 from pyengine import _core
 from pyengine.info import describe, format_info, open_model
+from pyengine.models import read_folder
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 FAMILIES = ("gpt2", "llama", "llama-tied", "mistral", "qwen2")
@@ -239,7 +240,7 @@ def test_texts_are_no_longer_than_a_sliding_window(tmp_path, name, fields, posit
     folder = Path(shutil.copytree(FIXTURES / name, tmp_path / name))
     config = json.loads((folder / "config.json").read_text()) | fields
     (folder / "config.json").write_text(json.dumps(config))
-    assert load(folder).config.max_positions == positions
+    assert read_folder(folder).config.max_positions == positions
 
 
 @pytest.mark.parametrize(
@@ -258,6 +259,7 @@ def test_texts_are_no_longer_than_a_sliding_window(tmp_path, name, fields, posit
         ("llama", {"rope_scaling": {"rope_type": "yarn"}}, "rope_type 'yarn', supported are def"),
         ("llama", {"rope_scaling": 7}, "rope_scaling is 7, expected an object"),
         ("llama", {"vocab_size": None}, "'vocab_size' is missing"),
+        ("mistral", {"sliding_window": 100}, "layers.0/self_attn.*does not compute"),
     ],
 )
 def test_a_configuration_that_is_not_the_graphs(tmp_path, name, fields, message):

@@ -124,7 +124,7 @@ class _Checking:
         """Evaluate `value`, or the result, for all of the probe, or given its past for the end."""
         inputs = probe.inputs(self.graph, self.config, past)
         interpreter = Interpreter(self.graph, inputs, self.surrogates)
-        value = value or self._result(interpreter)
+        value = value or self._result(interpreter, expected.size)
         found = interpreter.evaluate(value)
         mask = probe.mask
         if past is not None:
@@ -147,11 +147,15 @@ class _Checking:
             f"{value.name!r} is {problem}"
         )
 
-    def _result(self, interpreter: Interpreter) -> Value:
+    def _result(self, interpreter: Interpreter, size: int) -> Value:
         """The graph's output; of a decoder, what enters the product that gives it."""
-        name, outputs = output_name(self.stack, self.config), self.graph.root.outputs
-        if self.stack == "encoder":  # sentence-transformers' exports call it token_embeddings
-            return Value(self.graph.root, name if name in outputs or not outputs else outputs[0])
+        name = output_name(self.stack, self.config)
+        if self.stack == "encoder":
+            outputs = [Value(self.graph.root, output) for output in self.graph.root.outputs]
+            named = [output for output in outputs if output.name == name]
+            # Sentence-transformers' exports call it token_embeddings, and have others.
+            fits = (x for x in outputs if np.size(interpreter.evaluate(x)) == size)
+            return named[0] if named else next(fits, outputs[0])
         logits = interpreter.taken(Value(self.graph.root, name))
         part = linear(logits)
         if part is None:
