@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _SECOND = 10**9
 _BLOCK = 1 << 21  # bytes read at once, a multiple of a section
-_DAY = 86_400  # seconds
+DAY = 86_400  # seconds
 _NOTE = ".files"
 _NOTE_SIZE = 1 << 20  # bytes; far more than the names of a model's files take
 
@@ -170,7 +170,7 @@ def note_of(packed: Path) -> Path:
 def note_use(path: Path) -> None:
     """Remember the day on which a packed file was used, as its modification time."""
     with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime > _DAY:
+        if time.time() - path.stat().st_mtime > DAY:
             os.utime(path)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyengine.cache import note_of
+from pyengine.cache import DAY, note_of
 from pyengine.errors import OptionError
 from pyengine.packed_file import read_key
 
@@ -22,7 +22,6 @@ _UNLIMITED = "unlimited"
 _UNKNOWN = "unknown"
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*(?:([KMGT])i?)?B?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-_DAY = 86_400  # seconds
 _NAME = re.compile(r".+-[0-9a-f]{8}\.packed")
 
 
@@ -82,7 +81,7 @@ def beyond(files: list[CachedFile], limit: int | None) -> list[CachedFile]:
     """Which files must go: those whose models have gone for a day, and of the others those that
     were not used for longest, so that the rest takes at most `limit` bytes; ``None``: any.
     """
-    yesterday = time.time() - _DAY
+    yesterday = time.time() - DAY
     going = [file for file in files if file.is_orphan and file.used < yesterday]
     staying = [file for file in files if file not in going]
     left = sum(file.size for file in staying)

@@ -134,7 +134,7 @@ def _open_output(path: Path | None, stack: ExitStack) -> IO[str]:
 
 
 class _Bar:
-    """A progress bar on stderr, if that is a terminal, tqdm is there and the work takes long.
+    """A progress bar on stderr, if that is a terminal and the work takes long.
 
     None where the translations appear on a terminal too: a bar would spoil them.
     """
@@ -142,10 +142,8 @@ class _Bar:
     def __init__(self, count: Callable[[], int | None], output: IO[str]) -> None:
         self._bar: Any = None
         if sys.stderr.isatty() and not output.isatty():
-            try:
-                from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
-            except ImportError:
-                return
+            from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+
             self._bar = tqdm(total=count(), unit=" lines", delay=BAR_DELAY, leave=False)
 
     def __enter__(self) -> _Bar:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyengine import _core, _ragged
 from pyengine.cancel import CancelToken, within
@@ -26,7 +25,7 @@ from pyengine.loaded_model import LoadedModel
 from pyengine.loading import Loaded
 from pyengine.models.labels import read_labels
 from pyengine.models.sentence_modules import SentenceModules
-from pyengine.pooling import checked_pooling, normalized, pool
+from pyengine.pooling import Floats, checked_pooling, normalized, pool
 from pyengine.progress import shown
 from pyengine.warning import warn
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from pyengine.call_types import Pooling
     from pyengine.text.tokenizer import TypedIds
 
-Floats = NDArray[np.float32]
 _CHUNK_BATCHES = 8
 """Texts whose last hidden states are held at once, in batches."""
 

@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyengine.bench.onnxruntime_loop import (
     GREEDY,
@@ -34,7 +33,7 @@ from pyengine.bench.peer import onnx_files, pad_token_id
 from pyengine.bench.sentences import random_ids, random_sources
 from pyengine.errors import OptionError
 from pyengine.models.onnx_files import find_model_file
-from pyengine.pooling import pool
+from pyengine.pooling import Floats, pool
 
 if TYPE_CHECKING:
     from pyengine.encoder import Encoder
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from pyengine.translator import Translator
 
 Ids = Sequence[int]
-Floats = NDArray[np.float32]
 
 TOKENS, HIDDEN_STATES, CLASSES = "tokens", "hidden states", "classes"
 

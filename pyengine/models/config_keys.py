@@ -21,8 +21,13 @@ def with_main_names(raw: dict[str, Any], aliases: Mapping[str, str]) -> dict[str
         raw: the parsed config.json.
         aliases: second name -> first, the `attribute_map` of a configuration class.
     """
-    given = {name: raw[alias] for alias, name in aliases.items() if raw.get(alias) is not None}
-    return {**raw, **given}
+    present = given(raw)
+    return {**raw, **{name: present[alias] for alias, name in aliases.items() if alias in present}}
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not null, which counts as absent."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def supported_by_all(stacks: tuple[str, ...]) -> Supported:

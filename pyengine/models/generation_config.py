@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pyengine.models.config_keys import given
 from pyengine.models.json_file import read_json_object
 from pyengine.models.source_file import is_source
 from pyengine.option_names import NAMES_IN_FILES
@@ -55,7 +56,7 @@ def read_generation_config(
         return _from_config({**_DEFAULTS.get(model_type, {}), **raw_config})
     own = read_json_object(path)
     tokens = {name: raw_config.get(name) for name in TOKEN_FIELDS}
-    return _given(tokens) | _given(own)
+    return given(tokens) | given(own)
 
 
 def _from_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +67,5 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
     for part in _DECODERS:
         inner = config.get(part)
         if isinstance(inner, dict):
-            options = {name: inner.get(name) for name in NAMES_IN_FILES} | _given(options)
-    return _given(options)
-
-
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+            options = {name: inner.get(name) for name in NAMES_IN_FILES} | given(options)
+    return given(options)

@@ -9,6 +9,7 @@ which always writes that it is, where `scale_decoder_outputs` is, and never in m
 from typing import Any
 
 from pyengine.models.config import ConfigFields, ModelConfig
+from pyengine.models.config_keys import given
 from pyengine.models.tensors import Kind, Row
 
 MODEL_TYPE, MT5_MODEL_TYPE = "t5", "mt5"
@@ -101,7 +102,7 @@ def _read(raw: dict[str, Any], feed_forward: str, scaled: bool) -> ModelConfig:
     kind = str(raw.get("feed_forward_proj") or feed_forward)
     activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
     # What transformers derives from `feed_forward_proj` it also writes, and reads before that.
-    fields = ConfigFields({"dense_act_fn": activation} | _given(raw))
+    fields = ConfigFields({"dense_act_fn": activation} | given(raw))
     gated = fields.flag("is_gated_act", kind.startswith("gated-"))
     hidden_size, vocab_size = fields.size("d_model"), fields.size("vocab_size")
     num_layers, num_heads, head_dim = (fields.size(n) for n in ("num_layers", "num_heads", "d_kv"))
@@ -131,7 +132,3 @@ def _read(raw: dict[str, Any], feed_forward: str, scaled: bool) -> ModelConfig:
         scale_attention=False,
         logit_scale=hidden_size**-0.5 if scaled else 1.0,
     )
-
-
-def _given(raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if value is not None}

@@ -150,7 +150,7 @@ def test_texts_are_not_split_and_encoded_after_the_end(
         assert calls == 3
 
 
-def test_a_time_that_passes_ends_a_stream_after_what_was_done(text_translator: Translator) -> None:
+def test_a_cancelled_stream_ends_after_what_was_done(text_translator: Translator) -> None:
     token = CancelToken()
     pieces = text_translator.translate_stream(SENTENCES[2], cancel=token)
     first = next(pieces)
