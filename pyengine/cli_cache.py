@@ -27,7 +27,7 @@ def manage_cache(arguments: argparse.Namespace) -> None:
     """
     folder = resolve_cache_dir(arguments.cache_dir)
     if folder is None:
-        raise OptionError("--cache-dir: the user has no home, and so no cache folder")
+        raise OptionError("--cache-dir: found none and no home of the user, expected a folder")
     files = cached_files(folder)
     if arguments.action == "list":
         print("\n".join([*map(_line, files), _total(folder, files)]))
