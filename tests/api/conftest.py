@@ -35,6 +35,9 @@ SENTENCES = (
     "Three men are working on a roof.",
 )
 
+SOURCES = [[5, 6, 7, 0], [9, 0], list(range(1, 20))]
+"""Ids for :data:`IDS_MODEL`."""
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -42,6 +45,18 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 def ids_model() -> Path:
     """A folder that takes token ids only."""
     return IDS_MODEL
+
+
+@pytest.fixture
+def model(ids_model: Path, tmp_path: Path) -> Path:
+    """A copy of it to change."""
+    return Path(shutil.copytree(ids_model, tmp_path / "model"))
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path) -> Path:
+    """A folder for packed weights, which does not exist yet."""
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +89,13 @@ def text_translator(text_model: Path) -> Iterator[Translator]:
     """The English-German model on two threads."""
     with Translator(text_model, threads=2) as translator:
         yield translator
+
+
+def results(translator: Translator) -> Any:
+    """What a translator makes of :data:`SOURCES`: hypotheses and log-probabilities."""
+    options = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 12}
+    found = translator.generate(SOURCES, **options)
+    return found, [row.tolist() for row in translator.score(SOURCES, [[4, 5, 6]] * 3)]
 
 
 def elsewhere(**environment: str) -> dict[str, Any]:

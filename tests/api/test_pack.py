@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -16,11 +15,6 @@ from pyengine.models import read_model
 from pyengine.pack import CacheError, check_packed, pack_model
 
 from .conftest import Cli
-
-
-@pytest.fixture
-def model(ids_model: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ids_model, tmp_path / "model"))
 
 
 def run(*arguments: object) -> int:
