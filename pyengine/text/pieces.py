@@ -156,9 +156,14 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
     """Token to id, from a ``vocab.json``.
 
     Raises:
-        ModelFormatError: no JSON object, or an id that is no integer from 0 to 2**31 - 1.
+        ModelFormatError: no JSON object, an id that is no integer from 0 to 2**31 - 1, or a token
+            with half a surrogate pair, which is no text.
     """
     vocabulary = read_json_object(path)
+    try:
+        "".join(vocabulary).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ModelFormatError(f"{path}: expected tokens of UTF-8, but: {error}") from error
     for token, number in vocabulary.items():
         if type(number) is not int or not 0 <= number < 2**31:
             raise ModelFormatError(
