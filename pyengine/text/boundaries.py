@@ -49,6 +49,7 @@ _SPEAKER = re.compile(r"[\u2013\u2014]\s*[^\W\d_]")
 _CLOSING = re.compile(r"(?<!\s)[)\]\u2019\u201d\u00bb\u3009\u300b\u300d\u300f\u3011\uff09]+\s*")
 _TITLE = re.compile(r"[\u3009\u300b]$")
 _ELLIPSIS = re.compile(r"(?:\.\.\.|\u2026)[\"'\u201d\u00bb]?\s*$")
+_LINK = re.compile(r"\[[^\[\]]*\]\(")
 _REMARK = re.compile(
     r"\s*(?:\([^()]{2,500}[.!?\u2026][\"'\u201d\u2019]?\)\s+"
     r"|\[[^\[\]]{2,500}[.!?\u2026][\"'\u201d\u2019]?\]\s+"
@@ -194,11 +195,13 @@ def _follows_number(before: str, after: str, word: str, exceptions: Exceptions) 
 
 
 def _is_inside_token(before: str, after: str) -> bool:
-    """Within "J.-C.", "a. m." or, in Korean, a quotation and its particle."""
+    """Within "J.-C.", "a. m.", "![picture](file)" or, in Korean, a quotation and its particle."""
     if _INITIAL.match(after) and _LETTER.search(before):
         return True
     if before[-1].isspace():
         return False
+    if before[-1] == "!" and _LINK.match(after):
+        return True
     hangul = "\uac00" <= after[0] <= "\ud7a3"
     return after[0] in "-'\u2019\u00ba\u00aa\u00b0" or (
         hangul and _QUOTED.search(before) is not None

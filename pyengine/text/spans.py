@@ -10,11 +10,15 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+
 # At an end of a sentence these stand beside it; elsewhere they are a part of it.
 _MARKS = (
     r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>",  # <b>, </b>, <a href="...">, <br/>
     r"</?\d+/?>|<!--.*?-->|<[%?].*?[%?]>",  # <1>, comments, <%= name %>
     r"(?:\d+:)?\d\d?:\d\d[.,]\d{3}|-->",  # 00:01:02,345 --> 00:01:04,000
+    r"\b(?:align|line|position|region|size|vertical):\w[\w%.,-]*",  # behind WebVTT's times
+    r"!?\[(?=[^\[\]\n]*\]\()|(?<!\[)\]\([^()\s]*\)",  # around the text of Markdown's links
     r"\\[abfnrtv0\"'\\]",  # escapes of program texts
     r"[0-9#*]\ufe0f?\u20e3",  # keycaps
     r"[\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]",  # symbols and emoji
@@ -23,10 +27,15 @@ _MARKS = (
 _WORDS = (
     r"(?:https?|ftp|file)://(?:[$#%]?\{[^{}]*\}|[^\s<>\"{}])*(?:\}|[^\s<>\"{}.,;:!?'()\[\]])",
     r"\bwww\.[^\s<>\"]*[^\s<>\"{}.,;:!?'()\[\]]",
-    r"(?:mailto:)?[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
-    r"\b(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|dev|app|info)\b(?:/[^\s<>\"]*[\w/])?",
+    r"(?<![\w.+-])(?:mailto:)?[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?::[\w.-]+/[\w./-]*\w)?",
+    rf"(?<![\w.])(?:{_BYTE}\.){{3}}{_BYTE}(?::\d+|/\d+)?(?![\w.]*\d)",  # 10.0.0.1
+    r"\bv\d+\.\d[\w.-]*\b",  # v1.2.3
+    r"\b[A-Za-z]:\\(?:[\w.@+-]+\\)*(?:[\w.@+-]*\w)?",  # C:\Users
+    r"(?<![\w/.~<])(?:~|\.\.?)?/(?:[\w.@+-]+/)+(?:[\w.@+-]*\w)?",  # /usr/bin
+    r"(?<![\w-])(?<!\w\.)(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|dev|app|info)\b(?:/[^\s<>\"]*[\w/])?",
     r"`[^`]+`",
     r"[$#%@]?\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}",  # {name}, {{x}}, ${x}, {n, plural, ...}
+    r"\[[A-Z]+(?:_[A-Z0-9]+)+\]|\$\(\w+\)",  # [FIRST_NAME], $(name)
     r"\[\[[^\[\]]+\]\]|\[%[^\[\]]+%\]|\$t\([^()]*\)",
     r"(?<!\w)%[A-Za-z_]\w*%",  # %NAME%
     r"(?<!\d)%(?:\(\w+\))?(?:\d+\$)?[-+#0]*\d*(?:\.\d+)?(?:hh?|ll?|[Lqjzt])?[@diouxXeEfFgGcrsaA]",
@@ -42,6 +51,7 @@ _SPAN = re.compile(f"(?P<mark>{'|'.join(_MARKS)})|(?:{'|'.join(_WORDS)})")
 # No span is without one of these, which is quick to see.
 _SIGN = re.compile(
     r"[{<%$&@#:`\\_\[\u20e3\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]|\.[a-z]|-->"
+    r"|\d\.\d+\.\d|/[\w.@+-]+/|\bv\d"
 )
 
 _JOINERS = "\u200d\ufe0e\ufe0f"

@@ -54,7 +54,15 @@ def spans_of(text: str, unknown: str = "") -> list[str]:
             "http://x.org/{id}",
             "www.example.com/a",
             "example.com",
+            "git@example.com:a/b.git",
+            "10.0.0.1",
+            "192.168.0.1:8080",
+            "v1.2.3",
+            r"C:\Users\me\file.txt",
+            "/usr/local/bin/python",
+            "~/notes/today.txt",
         ),
+        *("[FIRST_NAME]", "$(name)", "00:01.000 --> 00:02.500 align:start position:10%"),
         *(
             "a.b+c@example.co.uk",
             "mailto:a@b.org",
@@ -78,11 +86,18 @@ def test_a_span_is_found_whole(span: str) -> None:
     [
         "I paid $5 for 100% of 3 < 4 and 7 > 2, R&D; 50% off.",
         "At 10:30, see the note: it is 1,000.50 (a/b) and/or c.",
+        "1.000.000.000 people, 12.05.2020, 1/2/2020, 5 km/h [MUSIC] [the dog] (a)",
         "He said: 'no'. A 5% rise - in Mr. Smith's view... \"Yes\"?",
     ],
 )
 def test_ordinary_text_has_none(text: str) -> None:
     assert spans_of(text) == []
+
+
+def test_the_text_of_a_link_is_translated() -> None:
+    text = "See [the docs](https://a.org/b_c) and ![a dog](dog.png)."
+    assert spans_of(text) == ["[", "](https://a.org/b_c)", "![", "](dog.png)"]
+    assert protected(text).attempts()[-1].texts == ["See", "the docs", "and", "a dog"]
 
 
 def test_neighbours_are_one_span() -> None:
@@ -179,3 +194,10 @@ def test_letters_with_a_plain_form_are_no_spans() -> None:
     sentence = protected("I don\u2019t know {a}, 東.", "\u2019東{")
     assert sentence.attempts()[0].texts == ["I don't know XYZ1, XYZ2."]
     assert sentence.attempts()[0].restore(["XYZ2' XYZ1"]) == "東\u2019 {a}"
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "a-", "1.", "v1.", "/a", "1.1.1.", "a@b.c:", "]("])
+def test_a_long_token_is_read_in_one_go(part: str) -> None:
+    """Of 30,000 characters; at every place anew it would take minutes."""
+    text = part * (30_000 // len(part)) + " {x}"
+    assert spans_of(text)[-1].endswith("{x}")
