@@ -640,30 +640,26 @@ TEST_CASE("an engine that has worked for long gives its memory back when it rest
   RandomModel model(config);
   const Weights weights = model.weights();
   ForwardGroups forward(config, weights, select_kernels(""), 2);
-  Scheduler scheduler(forward);
-  std::vector<std::int32_t> source(8, 3);
-  std::vector<float> expected(8), found(8);
-  class ScoreMany : public FailingJob {
-   public:
-    ScoreMany(const std::vector<std::int32_t>& source, float* log_probs)
-        : FailingJob(source), target_(source), log_probs_(log_probs) {}
-    int num_sentences() const override { return 3000; }
-    std::unique_ptr<Decoding> start(int, std::pmr::memory_resource* memory) override {
-      return std::make_unique<Scoring>(1, target_, log_probs_, memory);
+  const std::vector<std::int32_t> ids(8, 3);
+  constexpr std::size_t kNumSentences = 3000;
+  std::vector<float> expected(kNumSentences * ids.size()), found(expected.size());
+  const auto score_many = [&](std::vector<float>& log_probs) {
+    std::vector<Sentence> sentences(kNumSentences);
+    std::vector<Sentence*> all;
+    for (Sentence& sentence : sentences) {
+      float* out = log_probs.data() + all.size() * ids.size();
+      sentence.source = ids;
+      sentence.decoding = std::make_unique<Scoring>(1, ids, out, forward.memory());
+      all.push_back(&sentence);
     }
-
-   private:
-    const std::vector<std::int32_t>& target_;
-    float* log_probs_;
+    forward.enter(all, nullptr);
+    forward.step(all, nullptr);
   };
-  ScoreMany job(source, expected.data());
-  scheduler.run(job, 3000, never);
+  score_many(expected);
   forward.rest(std::chrono::seconds(0));
-  const std::size_t held = forward.bytes();
-  CHECK(held > (std::size_t{3} << 20));  // it would cost too much to take it again
+  CHECK(forward.bytes() > (std::size_t{3} << 20));  // it would cost too much to take it again
   forward.rest(std::chrono::hours(1));
   CHECK(forward.bytes() == 0);
-  ScoreMany again(source, found.data());
-  scheduler.run(again, 3000, never);
+  score_many(found);
   CHECK(found == expected);
 }
