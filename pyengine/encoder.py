@@ -138,7 +138,7 @@ class Encoder(LoadedModel):
         token = within(timeout, cancel)
         names = self._pooling(pooling)
         prefix = self._prompt(prompt, prompt_name)
-        packed = self._packed_texts(texts, truncate, prefix)
+        packed = self._packed_texts(texts, truncate, prefix, token)
         skipped = self._unpooled(prefix, packed.offsets)
         size = len(names) * self.config.hidden_size
         vectors = np.empty((len(packed.offsets) - 1, size), np.float32)
@@ -248,7 +248,7 @@ class Encoder(LoadedModel):
                 f"{str(self.path)!r} has no head for classes; export it with "
                 "--task text-classification"
             )
-        packed = self._packed_texts(texts, truncate)
+        packed = self._packed_texts(texts, truncate, "", token)
         logits = loaded.engine.classify(
             packed.values, packed.offsets, self.batch_size, packed.types, token
         )
@@ -330,24 +330,31 @@ class Encoder(LoadedModel):
         return f"{length} tokens, the folder's max_seq_length is {self._max_tokens}"
 
     def _typed_ids(
-        self, texts: Iterable[Text], truncate: bool | None, prompt: str = ""
+        self,
+        texts: Iterable[Text],
+        truncate: bool | None,
+        prompt: str = "",
+        cancel: _core.CancelToken | None = None,
     ) -> list[TypedIds]:
-        from pyengine.text.tokenizer import TypedIds
-
         self._open()
         checked = [_prompted(prompt, text) for text in checked_texts_or_pairs(texts)]
         cuts = self._sentence.max_tokens is not None if truncate is None else truncate
+        typed = []
+        for item, text in enumerate(checked):
+            if cancel is not None:
+                cancel.check()
+            typed.append(self._typed(item, text, cuts))
+        return typed
+
+    def _typed(self, item: int, text: Text, truncate: bool) -> TypedIds:
+        from pyengine.text.tokenizer import TypedIds
+
         tokenizer = self._get_tokenizer()
-        single = [i for i, text in enumerate(checked) if isinstance(text, str)]
-        ids = tokenizer.encode_batch([cast(str, checked[i]) for i in single])
-        fitted = self._fitted(ids, single, cuts)
-        found = {i: TypedIds(x, [0] * len(x)) for i, x in zip(single, fitted, strict=True)}
-        paired = [i for i in range(len(checked)) if i not in found]
-        pairs = [cast(tuple[str, str], checked[i]) for i in paired]
-        for i, pair in zip(paired, pairs, strict=True):
-            (typed,) = tokenizer.encode_pairs([pair])
-            found[i] = typed if self._fits(i, typed, cuts) else self._cut(pair)
-        return [found[i] for i in range(len(checked))]
+        if isinstance(text, str):
+            (ids,) = self._fitted(tokenizer.encode_batch([text]), [item], truncate)
+            return TypedIds(ids, [0] * len(ids))
+        (pair,) = tokenizer.encode_pairs([text])
+        return pair if self._fits(item, pair, truncate) else self._cut(text)
 
     def _fits(self, item: int, pair: TypedIds, truncate: bool) -> bool:
         """Whether a pair is within the limit; raises or warns if not."""
@@ -363,10 +370,14 @@ class Encoder(LoadedModel):
         return self._get_tokenizer().encode_pairs([pair], self._max_tokens)[0]
 
     def _packed_texts(
-        self, texts: str | Iterable[Text], truncate: bool | None, prompt: str = ""
+        self,
+        texts: str | Iterable[Text],
+        truncate: bool | None,
+        prompt: str,
+        cancel: _core.CancelToken | None,
     ) -> _Packed:
         listed = [texts] if isinstance(texts, str) else texts
-        typed = self._typed_ids(listed, truncate, prompt)
+        typed = self._typed_ids(listed, truncate, prompt, cancel)
         values, offsets = _ragged.pack([x.ids for x in typed], self.config.source_vocab_size)
         self._check_lengths(offsets)
         told = self.config.token_types > 1

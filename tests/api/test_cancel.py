@@ -150,6 +150,28 @@ def test_texts_are_not_split_and_encoded_after_the_end(
         assert calls == 3
 
 
+def test_texts_of_an_encoder_are_not_encoded_after_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, calls = CancelToken(), 0
+    with Encoder(FIXTURES / "bert-cls", threads=1) as encoder:
+        encode_batch = type(encoder._get_tokenizer()).encode_batch
+
+        def cancels_at_the_third(*arguments: Any) -> list[list[int]]:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                token.cancel()
+            return encode_batch(*arguments)
+
+        monkeypatch.setattr(type(encoder._get_tokenizer()), "encode_batch", cancels_at_the_third)
+        for call in (encoder.encode, encoder.classify):
+            token, calls = CancelToken(), 0
+            with pytest.raises(CancelledError):
+                call(["a dog runs"] * 20, cancel=token)
+            assert calls == 3
+
+
 def test_a_cancelled_stream_ends_after_what_was_done(text_translator: Translator) -> None:
     token = CancelToken()
     pieces = text_translator.translate_stream(SENTENCES[2], cancel=token)
