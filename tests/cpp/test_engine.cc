@@ -290,38 +290,42 @@ TEST_CASE("a call that is ended leaves the others alone") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 2);
-  // Enough to do that a caller is asked, every 50 milliseconds, before its sentences are done.
-  const Sources sources(400, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(2, 40);
-  const auto expected = generate(engine, sources.ragged(), options, 4);
 
   std::atomic<int> endings{0};
-  std::atomic<int> failures{0};
   std::atomic<int> num_asked{0};
-  CancelToken token;
-  std::vector<std::thread> callers;
-  for (int caller = 0; caller < 6; ++caller) {
-    callers.emplace_back([&, caller] {
-      const auto poll = [&] {
-        num_asked += caller == 2;
-        token.cancel();  // of the callers 3 and 5, which are at work or not yet
-        return caller == 0;
-      };
-      Interrupts interrupts;
-      if (caller % 2 == 1) interrupts.token = &token;
-      if (caller == 0 || caller == 2) interrupts.poll = poll;
-      if (caller == 1) interrupts = {};
-      try {
-        const auto results = engine.generate(sources.ragged(), options, 4, interrupts);
-        for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
-      } catch (const Interrupted& interrupted) {
-        ++endings;
-        failures += interrupted.ending != (caller == 0 ? Ending::kNone : Ending::kCancelled);
-      }
-    });
+  // A caller is asked every 50 milliseconds: more and more to do, until it is before its sentences are done.
+  for (int num_sentences = 400; num_sentences <= 25600 && (endings != 3 || num_asked == 0);
+       num_sentences *= 2) {
+    const Sources sources(num_sentences, 20, config.source_vocab_size);
+    const auto expected = generate(engine, sources.ragged(), options, 4);
+    std::atomic<int> failures{0};
+    endings = num_asked = 0;
+    CancelToken token;
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 6; ++caller) {
+      callers.emplace_back([&, caller] {
+        const auto poll = [&] {
+          num_asked += caller == 2;
+          token.cancel();  // of the callers 3 and 5, which are at work or not yet
+          return caller == 0;
+        };
+        Interrupts interrupts;
+        if (caller % 2 == 1) interrupts.token = &token;
+        if (caller == 0 || caller == 2) interrupts.poll = poll;
+        if (caller == 1) interrupts = {};
+        try {
+          const auto results = engine.generate(sources.ragged(), options, 4, interrupts);
+          for (std::size_t i = 0; i < results.size(); ++i) failures += !equal(results[i], expected[i]);
+        } catch (const Interrupted& interrupted) {
+          ++endings;
+          failures += interrupted.ending != (caller == 0 ? Ending::kNone : Ending::kCancelled);
+        }
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    CHECK(failures == 0);
   }
-  for (std::thread& caller : callers) caller.join();
-  CHECK(failures == 0);
   CHECK(endings == 3);
   CHECK(num_asked > 0);
 }
@@ -351,19 +355,22 @@ TEST_CASE("a poll may call the engine, or wait for others that do") {
   const ModelConfig config = small_config();
   RandomModel model(config);
   Engine engine(config, model.weights(), select_kernels(""), 2);
-  const Sources sources(400, 20, config.source_vocab_size);
   const GenerationOptions options = small_options(2, 40);
-  const auto expected = generate(engine, sources.ragged(), options, 4);
   bool was_asked = false;
-  const auto poll = [&] {
-    if (std::exchange(was_asked, true)) return false;
-    CHECK(equal(generate(engine, sources.ragged(), options, 4)[7], expected[7]));
-    std::thread([&] { generate(engine, sources.ragged(), options, 4); }).join();
-    return false;
-  };
-  const auto found = engine.generate(sources.ragged(), options, 4, {nullptr, poll});
+  // More and more to do, until it lasts so long that the caller is asked.
+  for (int num_sentences = 400; num_sentences <= 25600 && !was_asked; num_sentences *= 2) {
+    const Sources sources(num_sentences, 20, config.source_vocab_size);
+    const auto expected = generate(engine, sources.ragged(), options, 4);
+    const auto poll = [&] {
+      if (std::exchange(was_asked, true)) return false;
+      CHECK(equal(generate(engine, sources.ragged(), options, 4)[7], expected[7]));
+      std::thread([&] { generate(engine, sources.ragged(), options, 4); }).join();
+      return false;
+    };
+    const auto found = engine.generate(sources.ragged(), options, 4, {nullptr, poll});
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(equal(found[i], expected[i]));
+  }
   CHECK(was_asked);
-  for (std::size_t i = 0; i < found.size(); ++i) CHECK(equal(found[i], expected[i]));
 }
 
 TEST_CASE("a pass that is given up and run again changes nothing") {
