@@ -295,7 +295,7 @@ TEST_CASE("a call that is ended leaves the others alone") {
   std::atomic<int> endings{0};
   std::atomic<int> num_asked{0};
   // A caller is asked every 50 milliseconds: more and more to do, until it is before its sentences are done.
-  for (int num_sentences = 400; num_sentences <= 25600 && (endings != 3 || num_asked == 0);
+  for (int num_sentences = 8; num_sentences <= 32768 && (endings != 3 || num_asked == 0);
        num_sentences *= 2) {
     const Sources sources(num_sentences, 20, config.source_vocab_size);
     const auto expected = generate(engine, sources.ragged(), options, 4);
@@ -358,7 +358,7 @@ TEST_CASE("a poll may call the engine, or wait for others that do") {
   const GenerationOptions options = small_options(2, 40);
   bool was_asked = false;
   // More and more to do, until it lasts so long that the caller is asked.
-  for (int num_sentences = 400; num_sentences <= 25600 && !was_asked; num_sentences *= 2) {
+  for (int num_sentences = 8; num_sentences <= 32768 && !was_asked; num_sentences *= 2) {
     const Sources sources(num_sentences, 20, config.source_vocab_size);
     const auto expected = generate(engine, sources.ragged(), options, 4);
     const auto poll = [&] {
