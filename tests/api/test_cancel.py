@@ -127,49 +127,46 @@ def test_a_call_that_is_cancelled_at_work_leaves_the_others(
     assert [type(error) for error in errors] == [CancelledError]
 
 
+class Encoding:
+    """Counts the calls of a method that encodes, and cancels a token at the third."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type) -> None:
+        self._encode_batch = owner.encode_batch  # type: ignore[attr-defined]
+        self.start()
+        monkeypatch.setattr(owner, "encode_batch", lambda *arguments: self(*arguments))
+
+    def start(self) -> CancelToken:
+        self.token, self.calls = CancelToken(), 0
+        return self.token
+
+    def __call__(self, *arguments: Any) -> list[list[int]]:
+        self.calls += 1
+        if self.calls == 3:
+            self.token.cancel()
+        return self._encode_batch(*arguments)
+
+
 def test_texts_are_not_split_and_encoded_after_the_end(
     text_translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode_batch = Wording.encode_batch
-    token, calls = CancelToken(), 0
-
-    def cancels_at_the_third(*arguments: Any) -> list[list[int]]:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            token.cancel()
-        return encode_batch(*arguments)
-
-    monkeypatch.setattr(Wording, "encode_batch", cancels_at_the_third)
+    encoding = Encoding(monkeypatch, Wording)
     text = "A dog runs. {a} It rains. " * 20
     t = text_translator
     for call in (t.translate, t.translate_stream, lambda x, **k: list(t.translate_iter([x], **k))):
-        token, calls = CancelToken(), 0
         with pytest.raises(CancelledError):
-            "".join(call(text, cancel=token))
-        assert calls == 3
+            "".join(call(text, cancel=encoding.start()))
+        assert encoding.calls == 3
 
 
 def test_texts_of_an_encoder_are_not_encoded_after_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    token, calls = CancelToken(), 0
     with Encoder(FIXTURES / "bert-cls", threads=1) as encoder:
-        encode_batch = type(encoder._get_tokenizer()).encode_batch
-
-        def cancels_at_the_third(*arguments: Any) -> list[list[int]]:
-            nonlocal calls
-            calls += 1
-            if calls == 3:
-                token.cancel()
-            return encode_batch(*arguments)
-
-        monkeypatch.setattr(type(encoder._get_tokenizer()), "encode_batch", cancels_at_the_third)
+        encoding = Encoding(monkeypatch, type(encoder._get_tokenizer()))
         for call in (encoder.encode, encoder.classify):
-            token, calls = CancelToken(), 0
             with pytest.raises(CancelledError):
-                call(["a dog runs"] * 20, cancel=token)
-            assert calls == 3
+                call(["a dog runs"] * 20, cancel=encoding.start())
+            assert encoding.calls == 3
 
 
 def test_a_cancelled_stream_ends_after_what_was_done(text_translator: Translator) -> None:
