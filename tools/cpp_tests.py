@@ -5,7 +5,7 @@
 
 Needs doctest's header (Debian: ``doctest-dev``), and ``qemu-user`` to emulate. Checks of the kind
 PE_DCHECK are on. Objects go to a folder under ``build/`` and are reused while they are newer than
-every header and their source.
+all that the compiler read for them.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,19 @@ ROOT = Path(__file__).resolve().parent.parent
 QUIET = ["-Wno-uninitialized", "-Wno-maybe-uninitialized", "-Wno-unknown-warning-option"]
 
 
-def setup_constant(name: str) -> Any:
-    """The value of a constant of setup.py, which cannot be imported without building."""
+def from_setup(name: str) -> Any:
+    """A constant or function of setup.py, which cannot be imported without building."""
     for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
-            return ast.literal_eval(node.value)
+        names = [getattr(target, "id", None) for target in getattr(node, "targets", [])]
+        if name in (*names, getattr(node, "name", None)):
+            namespace: dict[str, Any] = {"Path": Path}
+            exec(compile(ast.Module([node], []), "setup.py", "exec"), namespace)
+            return namespace[name]
     raise LookupError(name)
 
 
-ISA_FLAGS: dict[str, list[str]] = setup_constant("ISA_FLAGS")
+ISA_FLAGS: dict[str, list[str]] = from_setup("ISA_FLAGS")
+is_stale: Callable[[str, str], bool] = from_setup("is_stale")
 # The kernels of AVX-VNNI in the encoding that a CPU with AVX512-VNNI runs, for a test.
 KERNEL_FLAGS = {**ISA_FLAGS, "evexvnni": ISA_FLAGS["avx512vnni"]}
 
@@ -54,7 +59,7 @@ def core_sources(with_simd: bool) -> list[Path]:
 
 
 def compile_all(compiler: str, sanitize: str, files: list[Path], extra: list[str]) -> list[Path]:
-    """Compiles sources as far as their objects are not newer; returns these.
+    """Compiles sources as far as their objects are stale; returns these.
 
     Args:
         extra: flags of all files, besides those of the tests.
@@ -65,14 +70,11 @@ def compile_all(compiler: str, sanitize: str, files: list[Path], extra: list[str
     folder = objects_folder(compiler, sanitize)
     folder.mkdir(parents=True, exist_ok=True)
     flags = compiler_flags(compiler, sanitize) + extra
-    headers = [h for tree in ("csrc", "tests/cpp") for h in (ROOT / tree).rglob("*.h")]
-    newest_header = max(h.stat().st_mtime for h in headers)
 
     def compile_one(source: Path) -> Path:
         target = folder / f"{source.parent.name}-{source.stem}.o"
-        newest = max(newest_header, source.stat().st_mtime)
-        if not target.exists() or target.stat().st_mtime < newest:
-            command = [compiler, *flags, *(kernel_flags(source) or []), "-c", str(source)]
+        if not target.exists() or is_stale(str(target), str(source)):
+            command = [compiler, *flags, *(kernel_flags(source) or []), "-MMD", "-c", str(source)]
             subprocess.run([*command, "-o", str(target)], check=True)
         return target
 

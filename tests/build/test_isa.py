@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyengine import _core
-from tools.cpp_tests import setup_constant
+from tools.cpp_tests import from_setup
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -43,8 +43,8 @@ def symbols(request, tmp_path_factory) -> tuple[str, list[str]]:
     isa = request.param
     obj = tmp_path_factory.mktemp("nm") / "isa.o"
     source = ROOT / f"csrc/kernels/isa_{isa}.cc"
-    flags = [*setup_constant("CXX_FLAGS"), *setup_constant("KERNEL_FLAGS")]
-    flags += setup_constant("ISA_FLAGS").get(isa, [])
+    flags = [*from_setup("CXX_FLAGS"), *from_setup("KERNEL_FLAGS")]
+    flags += from_setup("ISA_FLAGS").get(isa, [])
     flags += ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-w", f"-I{ROOT / 'csrc'}"]
     command = [compiler, *flags, "-c", str(source), "-o", str(obj)]
     subprocess.run(command, check=True)
