@@ -18,9 +18,9 @@ from pyengine.bench.worker import Case, CaseFigures, Figures, Job
 from .conftest import Cli
 
 
-def test_command_line(cli: Cli, ids_model: Path, tmp_path: Path) -> None:
+def test_command_line(cli_process: Cli, ids_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    done = cli(
+    done = cli_process(
         "bench", ids_model, "--rounds", 1, "--threads", 1, "--batch-size", 1, 8,
         "--target-length", 6, "--json", out,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line, as a process."""
+"""The command line: in this process, where nothing but a process of its own would tell more."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from pyengine.text_decoder import TextDecoder, read_text
 from .conftest import FIXTURES, SENTENCES, Cli, elsewhere
 
 
-def test_version(cli: Cli) -> None:
-    done = cli("--version")
+def test_version(cli_process: Cli) -> None:
+    done = cli_process("--version")
     assert (done.returncode, done.stdout) == (0, f"pyengine {pyengine.__version__}\n")
 
 
@@ -40,9 +40,11 @@ def test_text_arguments(cli: Cli, text_model: Path, text_translator: Translator)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_standard_input(cli: Cli, text_model: Path, text_translator: Translator) -> None:
+def test_standard_input(cli_process: Cli, text_model: Path, text_translator: Translator) -> None:
     lines = [*SENTENCES, "", "  ", *SENTENCES[::-1]]
-    done = cli("translate", "-m", text_model, text="\n".join(lines))  # no newline at the end
+    done = cli_process(
+        "translate", "-m", text_model, text="\n".join(lines)
+    )  # no newline at the end
     assert done.stdout.split("\n") == [*text_translator.translate(lines), ""]
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -444,18 +446,14 @@ def test_lines_before_a_fault_are_translated(
 
 
 def test_an_argument_that_is_no_text(
-    cli: Cli, text_model: Path, text_translator: Translator
+    cli_process: Cli, text_model: Path, text_translator: Translator
 ) -> None:
-    words = (
-        "translate",
-        "-m",
-        text_model,
-        "A caf\udce9.",
-    )  # a byte, as a terminal in Latin-1 sends
-    done = cli(*words)
+    # A byte, as a terminal in Latin-1 sends.
+    words = ("translate", "-m", text_model, "A caf\udce9.")
+    done = cli_process(*words)
     assert (done.returncode, done.stdout) == (1, "")
     assert "TEXT:1: found the byte 0xe9 at offset 5, which is not utf-8" in done.stderr
-    done = cli(*words, "--encoding", "latin-1")
+    done = cli_process(*words, "--encoding", "latin-1")
     assert done.stdout.splitlines() == text_translator.translate(["A caf\u00e9."])
 
 
