@@ -41,13 +41,13 @@ def test_bleu_is_what_it_was(text_translator: Translator) -> None:
 
 
 def test_smaller_types_keep_the_quality(text_model: Path, text_translator: Translator) -> None:
-    """All three test sets: BLEU within 0.3 of float32 (measured: -0.02 and +0.05)."""
+    """All three test sets, greedy: BLEU within 0.3 of float32 (measured: -0.03 and +0.01)."""
     sources = [text for name in TEST_SETS for text in read(name, "en")]
     references = [text for name in TEST_SETS for text in read(name, "de")]
-    expected = bleu_of(text_translator.translate(sources), references)
+    expected = bleu_of(text_translator.translate(sources, num_beams=1), references)
     for compute_type in ("bfloat16", "int8"):
         with Translator(text_model, compute_type) as translator:
-            found = bleu_of(translator.translate(sources), references)
+            found = bleu_of(translator.translate(sources, num_beams=1), references)
         assert found == pytest.approx(expected, abs=0.3), compute_type
 
 
