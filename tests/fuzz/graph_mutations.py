@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -24,6 +25,11 @@ _ALIKE = (
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"),
 )
 """Operators that take each other's places."""
+_TWINS = (
+    *(("key", "value"), ("value", "key"), ("decoder", "encoder"), ("encoder", "decoder")),
+    *(("k_proj", "v_proj"), ("v_proj", "k_proj"), ("q_proj", "k_proj"), ("mask", "ids")),
+)
+"""Parts of names that make another value's name of one."""
 
 
 def mutate(model: onnx.ModelProto, seed: int) -> tuple[onnx.ModelProto, str]:
@@ -195,6 +201,90 @@ def _other_numbers(rng: random.Random, tensor: onnx.TensorProto) -> onnx.TensorP
     return numpy_helper.from_array(numbers, tensor.name)
 
 
+def _constant_of_one(rng: random.Random, model: onnx.ModelProto) -> str | None:
+    """A number of a small constant changes, for one of the nodes that read it."""
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for graph in graphs_of(model.graph):
+        for node in graph.node:
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                stored[node.output[0]] = node.attribute[0].t
+    small = {name for name, t in stored.items() if np.prod(t.dims, dtype=int) <= _LARGEST}
+    place = _place(rng, model, lambda node: not small.isdisjoint(node.input))
+    if place is None:
+        return None
+    node = place[1]
+    i = rng.choice([i for i, name in enumerate(node.input) if name in small])
+    before = stored[node.input[i]]
+    if before.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    changed = _other_numbers(rng, before)
+    after = numpy_helper.to_array(changed)
+    if np.array_equal(numpy_helper.to_array(before), after):
+        return None
+    changed.name = "changed_constant"
+    model.graph.initializer.append(changed)
+    was, node.input[i] = node.input[i], changed.name
+    return f"{_name(node)} reads {after.ravel()[:4].tolist()}, not {was!r}"
+
+
+def _other_layer(rng: random.Random, model: onnx.ModelProto) -> str | None:
+    """A node reads the value of the same name in another layer, or values in place of keys."""
+    known = {value.name for value in model.graph.input}
+    known |= {tensor.name for tensor in model.graph.initializer}
+    for graph in graphs_of(model.graph):
+        known |= {output for node in graph.node for output in node.output}
+
+    def others(name: str) -> list[str]:
+        found = [name.replace(a, b) for a, b in _TWINS if a in name]
+        found += [
+            f"{name[: digit.start()]}{other}{name[digit.end() :]}"
+            for digit in re.finditer(r"\d+", name)
+            for other in (int(digit[0]) - 1, int(digit[0]) + 1)
+        ]
+        return sorted(known.intersection(found))
+
+    place = _place(rng, model, lambda node: any(others(name) for name in node.input))
+    if place is None:
+        return None
+    node = place[1]
+    i = rng.choice([i for i, name in enumerate(node.input) if others(name)])
+    before, node.input[i] = node.input[i], rng.choice(others(node.input[i]))
+    return f"{_name(node)} reads {node.input[i]!r}, not {before!r}"
+
+
+def _inserted(rng: random.Random, model: onnx.ModelProto) -> str | None:
+    """A node more between a value and one of its readers."""
+    place = _place(rng, model, lambda node: any(node.input))
+    if place is None:
+        return None
+    graph, node = place
+    i = rng.choice([i for i, name in enumerate(node.input) if name])
+    op_type = rng.choice(["Neg", "Abs", "Tanh", "Relu", "Softmax", "Exp", "Not"])
+    extra = onnx.helper.make_node(op_type, [node.input[i]], ["inserted_value"], "inserted")
+    graph.node.insert(list(graph.node).index(node), extra)
+    node.input[i] = "inserted_value"
+    return f"{op_type} before input {i} of {_name(node)}"
+
+
+def _outputs_swapped(rng: random.Random, model: onnx.ModelProto) -> str | None:
+    """Two outputs of a graph, or of a branch, change places."""
+    graph = rng.choice(list(graphs_of(model.graph)))
+    if len(graph.output) < 2:
+        return None
+    i, j = rng.sample(range(len(graph.output)), 2)
+    first, second = graph.output[i].name, graph.output[j].name
+    swap_names(graph, first, second)
+    return f"{first!r} and {second!r}"
+
+
+def swap_names(graph: Graph, first: str, second: str) -> None:
+    """Each of two values that nodes of a graph compute gets the name of the other."""
+    renamed = {first: second, second: first}
+    for node in graph.node:
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+
+
 MUTATIONS: dict[str, Mutation] = {
     "bypass": _bypassed,
     "operator": _replaced,
@@ -202,4 +292,8 @@ MUTATIONS: dict[str, Mutation] = {
     "input": _rewired,
     "attribute": _attribute,
     "constant": _constant,
+    "constant of one": _constant_of_one,
+    "other layer": _other_layer,
+    "inserted": _inserted,
+    "outputs swapped": _outputs_swapped,
 }

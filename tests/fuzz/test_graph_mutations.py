@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from export_forms import converted
+from grouped_attention import with_grouped_attention
 from onnx import numpy_helper
 
 from pyengine.errors import UnsupportedModelError
 from pyengine.models import read_model
+from pyengine.models.rope import rotary_frequencies
 
 from .graph_differential import DIFFERENT, FIXTURES, REFUSED, try_mutation
-from .graph_mutations import graphs_of
+from .graph_mutations import graphs_of, swap_names
 
 Change = Callable[[onnx.NodeProto], None]
 
@@ -67,10 +71,14 @@ CONSTANTS = [
 
 
 def _written(
-    name: str, file: str, tmp_path: Path, change: Callable[[onnx.ModelProto], None]
+    name: str,
+    file: str,
+    tmp_path: Path,
+    change: Callable[[onnx.ModelProto], None],
+    fixtures: Path = FIXTURES,
 ) -> Path:
     folder = tmp_path / name
-    shutil.copytree(FIXTURES / name, folder)
+    shutil.copytree(fixtures / name, folder)
     path = folder / f"{file}.onnx"
     model = onnx.load(path)
     change(model)
@@ -98,6 +106,28 @@ def test_a_changed_node_is_refused(
         read_model(folder)
 
 
+def test_a_mask_that_is_left_out_is_refused(tmp_path: Path) -> None:
+    """Also of a first layer whose inputs no norm makes small."""
+
+    def apply(model: onnx.ModelProto) -> None:
+        _bypass(next(node for node in model.graph.node if node.name == "node_Add_97"))
+
+    with pytest.raises(UnsupportedModelError, match="Softmax 'node_Softmax_98'"):
+        read_model(_written("marian-dynamo", "encoder_model", tmp_path, apply))
+
+
+def test_token_types_that_are_not_read_are_refused(tmp_path: Path) -> None:
+    def apply(model: onnx.ModelProto) -> None:
+        none = onnx.helper.make_node("Sub", ["token_type_ids", "token_type_ids"], ["none"])
+        for node in model.graph.node:
+            if "token_type_embeddings" in node.name:
+                node.input[1] = "none"
+        model.graph.node.insert(0, none)
+
+    with pytest.raises(UnsupportedModelError, match="/embeddings/Add"):
+        read_model(_written("bert-cls", "model", tmp_path, apply))
+
+
 @pytest.mark.parametrize(("name", "file", "op_type", "end", "value"), CONSTANTS)
 def test_a_changed_constant_is_refused(
     name: str, file: str, op_type: str, end: str, value: float, tmp_path: Path
@@ -115,6 +145,64 @@ def test_a_changed_constant_is_refused(
             tensor.CopyFrom(numpy_helper.from_array(numbers, tensor.name))
 
     with pytest.raises(UnsupportedModelError, match=rf"{file}\.onnx: "):
+        read_model(_written(name, file, tmp_path, apply))
+
+
+def _swap(node: onnx.NodeProto, names: Sequence[str], i: int, j: int) -> None:
+    swapped = [*names]
+    swapped[i], swapped[j] = swapped[j], swapped[i]
+    (node.input if names is node.input else node.output)[:] = swapped
+
+
+CACHES: dict[str, Change] = {
+    "past": lambda node: _swap(node, node.input, 3, 4),
+    "present": lambda node: _swap(node, node.output, 1, 2),
+    "lengths": lambda node: _swap(node, node.input, 5, 6),
+}
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("grouped") / "llama-tied"
+    config = json.loads((FIXTURES / "llama-tied" / "config.json").read_text())
+    frequencies = rotary_frequencies(config, config["head_dim"])
+
+    def convert(path: Path, out: Path) -> None:
+        with_grouped_attention(path, out, config, frequencies, False)
+
+    return converted("llama-tied", folder, convert)
+
+
+@pytest.mark.parametrize("change", CACHES)
+def test_a_changed_cache_of_a_fused_attention_is_refused(
+    change: str, grouped: Path, tmp_path: Path
+) -> None:
+    read_model(grouped)
+
+    def apply(model: onnx.ModelProto) -> None:
+        CACHES[change](next(node for node in model.graph.node if node.name == "grouped_0"))
+
+    folder = _written(grouped.name, "model", tmp_path, apply, grouped.parent)
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx: .*"):
+        read_model(folder)
+
+
+OUTPUTS = [
+    ("gpt2", "model", "present.0.key", "present.0.value"),
+    ("llama", "model", "present.0.key", "present.1.key"),
+    ("bart", "decoder_model", "present.0.encoder.key", "present.0.encoder.value"),
+    ("mbart", "decoder_model_merged", "present.0.decoder.value", "present.1.decoder.value"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "first", "second"), OUTPUTS)
+def test_keys_and_values_given_back_under_other_names_are_refused(
+    name: str, file: str, first: str, second: str, tmp_path: Path
+) -> None:
+    def apply(model: onnx.ModelProto) -> None:
+        swap_names(model.graph, first, second)
+
+    with pytest.raises(UnsupportedModelError, match=rf"{file}\.onnx: .*'{first}'"):
         read_model(_written(name, file, tmp_path, apply))
 
 

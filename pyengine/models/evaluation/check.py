@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,14 @@ from pyengine.models.constants import Operand
 from pyengine.models.dataflow import Value, input_of
 from pyengine.models.evaluation.definition import Definition
 from pyengine.models.evaluation.interpreter import EvaluationError, Interpreter
-from pyengine.models.evaluation.probe import KeysValues, Probe, has_known_past, make_probe
+from pyengine.models.evaluation.probe import (
+    KeysValues,
+    Probe,
+    cached,
+    has_known_past,
+    is_of_encoder,
+    make_probe,
+)
 from pyengine.models.evaluation.surrogates import Surrogates
 from pyengine.models.evaluation.suspect import find_suspect, is_product
 from pyengine.models.graph import Graph
@@ -24,6 +32,8 @@ from pyengine.models.tensors import Kind
 _TEXTS, _LENGTH = 3, 7
 _LONG, _LONG_RELATIVE = 40, 140
 """Tokens; relative positions have buckets up to a distance of 128."""
+_SMALLER = 0.7
+"""Of the numbers that queries and keys have, those that other products give."""
 TOLERANCE = 1e-3
 """Of the largest number of a row; float32 and constants in float16 are off by less."""
 
@@ -81,12 +91,32 @@ class _Checking:
         """Compare on so many texts; raises EvaluationError too."""
         probe = make_probe(self.graph, self.stack, self.config, num_texts, _LENGTH)
         definition = self._definition()
-        expected = definition.output(probe.ids, probe.positions, probe.mask, probe.memory)
+        expected = definition.output(*probe.given)
         runs = [self._compare(probe, None, None, definition, expected)]
-        if has_known_past(self.graph) and not self.graph.fused and probe.ids.shape[1] > 1:
+        self._check_present(runs[0], probe, None, definition)
+        if has_known_past(self.graph) and probe.ids.shape[1] > 1:
             past = definition.keys_values
             runs.append(self._compare(probe, past, None, definition, expected))
+            self._check_present(runs[1], probe, past, definition)
         self._check_long(runs)
+
+    def _check_present(
+        self, run: Interpreter, probe: Probe, past: KeysValues | None, definition: Definition
+    ) -> None:
+        """The keys and values that the graph gives back; those of an encoder only the first time,
+        as decoders that are given them may give back anything."""
+        for name in self.graph.root.outputs:
+            expected = cached(name, definition.keys_values)
+            if expected is None or (past is not None and is_of_encoder(name)):
+                continue
+            found = run.evaluate(Value(self.graph.root, name))
+            mask = probe.memory.mask if probe.memory and is_of_encoder(name) else probe.mask
+            counted = np.broadcast_to(mask[:, None] == 1, expected.shape[:3])
+            problem = _difference(found, expected, counted)
+            if problem is not None:
+                node = self.graph.root.producers.get(name)
+                where = f"{node.op_type} {node.name!r}" if node else "the graph"
+                raise self._refuse(where, name, problem)
 
     def _check_long(self, runs: list[Interpreter]) -> None:
         """The first layer on a long text, for its mask and positions.
@@ -102,8 +132,7 @@ class _Checking:
         if probe.ids.shape[1] <= _LENGTH:
             return
         definition, name = self._definition(), f"{self.stack}.layers.0.fc1"
-        given = probe.ids, probe.positions, probe.mask, probe.memory
-        expected = definition.entering(name, *given)
+        expected = definition.entering(name, *probe.given)
         inputs = [input_of(node, 0) for node in self.modules.nodes(name) if is_product(node)]
         for past, run in zip((None, definition.keys_values), runs, strict=False):
             entering = next((x for x in inputs if run.evaluated(x) is not None), None)
@@ -130,21 +159,19 @@ class _Checking:
         if past is not None:
             expected, mask = expected[:, -1:], mask[:, -1:]
         counted = mask == 1 if expected.ndim == 3 else np.ones(len(expected), bool)
-        if np.size(found) != expected.size:
-            problem = f"of shape {list(np.shape(found))}, expected {list(expected.shape)}"
-        else:
-            rows = found.reshape(expected.shape)[counted]
-            difference = relative_difference(rows, expected[counted])
-            if difference <= TOLERANCE:
-                return interpreter
-            problem = f"off by {difference:.2g} of its largest number"
+        problem = _difference(found, expected, counted)
+        if problem is None:
+            return interpreter
         steps = definition.steps
         if past is not None:
             steps = [*steps, *(step[..., -1:, :] for step in steps)]
         suspect = find_suspect(self.graph, interpreter, steps, mask)
-        raise UnsupportedModelError(
+        raise self._refuse(suspect, value.name, problem)
+
+    def _refuse(self, suspect: str, name: str, problem: str) -> UnsupportedModelError:
+        return UnsupportedModelError(
             f"{self.graph.path.name}: {suspect} does not compute what config.json says: "
-            f"{value.name!r} is {problem}"
+            f"{name!r} is {problem}"
         )
 
     def _result(self, interpreter: Interpreter, size: int) -> Value:
@@ -163,6 +190,15 @@ class _Checking:
         return part.input
 
 
+def _difference(found: Any, expected: np.ndarray, counted: np.ndarray) -> str | None:
+    """How a result differs in the rows that are counted, in words; None if it is near enough."""
+    if np.size(found) != expected.size:
+        return f"of shape {list(np.shape(found))}, expected {list(expected.shape)}"
+    rows = found.reshape(expected.shape)[counted]
+    difference = relative_difference(rows, expected[counted])
+    return None if difference <= TOLERANCE else f"off by {difference:.2g} of its largest number"
+
+
 def _surrogates(
     modules: Modules, config: ModelConfig, operands: Mapping[str, list[Operand]]
 ) -> Surrogates:
@@ -176,10 +212,22 @@ def _surrogates(
         if kind is Kind.ANGLES:
             surrogates.by_name[f"{name}.weight"] = weights[0].values().reshape(shape)
             continue
-        surrogates.add(f"{name}.weight", kind, shape, weights)
+        surrogates.add(f"{name}.weight", kind, shape, weights, _scale(name, config))
         if biases := operands.get(f"{name}.bias"):
             surrogates.add(f"{name}.bias", kind, shape[-1:], biases)
     return surrogates
+
+
+def _scale(name: str, config: ModelConfig) -> float:
+    """So that the scores of attention are of the order of 1: where they are large, one key takes
+    all, and it makes no difference what is done with the others."""
+    stack, module = name.partition(".")[0], name.rpartition(".")[2]
+    if module == "embed_tokens":
+        return 1 / config.embed_scale
+    if module not in ("q_proj", "k_proj", "qkv_proj"):
+        return 1.0
+    head_dim = getattr(config, f"{stack}_head_dim")
+    return _SMALLER if config.scale_attention else _SMALLER * head_dim**-0.25
 
 
 def _computes_in_half(graph: Graph) -> bool:

@@ -64,7 +64,12 @@ class Definition:
     _entering: dict[str, Array] = field(default_factory=dict)
 
     def output(
-        self, ids: Array, positions: Array, mask: Array, memory: Memory | None = None
+        self,
+        ids: Array,
+        token_types: Array,
+        positions: Array,
+        mask: Array,
+        memory: Memory | None = None,
     ) -> Array:
         """Last hidden states [batch, rows, hidden], or [batch, classes].
 
@@ -72,12 +77,14 @@ class Definition:
 
         Args:
             ids: [batch, rows].
+            token_types: of each, of an encoder that knows some.
             positions: of each, from 0.
             mask: 1 for tokens and 0 for padding.
             memory: of a decoder with an encoder.
         """
         config, stack = self.config, self.stack
-        x = self._layers(ids, positions, mask, memory, getattr(config, f"{stack}_layers"))
+        x = self._embed(ids, token_types, positions)
+        x = self._layers(x, positions, mask, memory, getattr(config, f"{stack}_layers"))
         if config.normalize_before:
             x = self._norm(f"{stack}.layer_norm", x)
         if stack == "decoder":
@@ -89,21 +96,26 @@ class Definition:
         return self._linear("encoder.classifier.out_proj", inner)
 
     def entering(
-        self, name: str, ids: Array, positions: Array, mask: Array, memory: Memory | None
+        self,
+        name: str,
+        ids: Array,
+        token_types: Array,
+        positions: Array,
+        mask: Array,
+        memory: Memory | None,
     ) -> Array:
         """What the product `name` of the first layer is taken of; the rest as of :meth:`output`."""
-        self._layers(ids, positions, mask, memory, 1)
+        self._layers(self._embed(ids, token_types, positions), positions, mask, memory, 1)
         return self._entering[name]
 
     def _layers(
-        self, ids: Array, positions: Array, mask: Array, memory: Memory | None, count: int
+        self, x: Array, positions: Array, mask: Array, memory: Memory | None, count: int
     ) -> Array:
         added = np.where(mask[:, None, None] == 1, np.float32(0), MASKED)
         if self.stack == "decoder":
-            added = np.maximum(added + causal(ids.shape[1], ids.shape[1]), MASKED)
+            added = np.maximum(added + causal(x.shape[1], x.shape[1]), MASKED)
         if self.config.position_kind == "relative":
-            added = added + self._relative_bias(ids.shape[1])
-        x = self._embed(ids, positions)
+            added = added + self._relative_bias(x.shape[1])
         for i in range(count):
             x = self._layer(f"{self.stack}.layers.{i}", x, positions, added, memory)
         return x
@@ -128,7 +140,7 @@ class Definition:
     def _activated(self, x: Array, activation: str) -> Array:
         return self._step(_ACTIVATIONS[activation](x))
 
-    def _embed(self, ids: Array, positions: Array) -> Array:
+    def _embed(self, ids: Array, token_types: Array, positions: Array) -> Array:
         config, name = self.config, f"{self.stack}.embed"
         x = self._step(self.tensors[f"{name}_tokens.weight"][ids])
         x = self._step(x * np.float32(config.embed_scale))
@@ -139,7 +151,7 @@ class Definition:
                 rows = np.where(counted, counted.cumsum(1), 0) + config.position_offset - 1
             x = x + self._step(self.tensors[f"{name}_positions.weight"][rows])
         if self.stack == "encoder" and config.token_types:
-            x = x + self.tensors[f"{name}_types.weight"][np.zeros_like(ids)]
+            x = x + self.tensors[f"{name}_types.weight"][token_types]
         x = self._step(x)
         return (
             self._norm(f"{self.stack}.layernorm_embedding", x) if config.normalize_embeddings else x

@@ -49,13 +49,17 @@ def _of_padding(node: Node, mask: Array, batch: int, rows: int, size: int) -> Ar
     return np.where(mask != 0, np.float32(0), MASKED)
 
 
-def _token_positions(node: Node, x: Array, given: Array = None) -> Array:
+def _token_positions(node: Node, x: Array, given: Array = None, total: Array = None) -> Array:
     """[batch, rows] of x [batch, rows, ...], or of heads [batch, heads, rows, width]."""
     rows = x.shape[2 if x.ndim == 4 else 1]
-    if given is not None and given.ndim == 2:
+    if given is not None and given.ndim == 2 and total is None:
         return given
-    first = 0 if given is None else given.item()
-    return np.broadcast_to(np.arange(first, first + rows), (len(x), rows))
+    first: Array = 0
+    if total is not None and total.item() > rows:
+        first = np.maximum(given.reshape(-1, 1) + 1 - rows, 0)
+    elif total is None and given is not None:
+        first = given.item()
+    return np.broadcast_to(first + np.arange(rows), (len(x), rows))
 
 
 def _relative_buckets(node: Node, table: Array, queries: Array, keys: Array) -> Array:

@@ -16,7 +16,8 @@ from pyengine.models.graph import Graph
 from pyengine.models.protos import Input
 
 _SOURCE_LENGTH, _PADDING = 5, 2
-_PAST = re.compile(r"past_key_values\.(\d{1,5})\.(?:(decoder|encoder|self|cross)\.)?(key|value)$")
+_CACHED = r"\.(\d{1,5})\.(?:(decoder|encoder|self|cross)\.)?(key|value)$"
+_PAST, _PRESENT = re.compile("past_key_values" + _CACHED), re.compile("present" + _CACHED)
 KeysValues = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -25,14 +26,20 @@ class Probe:
     """Inputs of one stack.
 
     Attributes:
-        ids, positions, mask: [batch, rows]; a mask has 0 for padding.
+        ids, token_types, positions, mask: [batch, rows]; a mask has 0 for padding.
         memory: of a decoder with an encoder.
     """
 
     ids: np.ndarray
+    token_types: np.ndarray
     positions: np.ndarray
     mask: np.ndarray
     memory: Memory | None
+
+    @property
+    def given(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Memory | None]:
+        """The arguments of Definition.output."""
+        return self.ids, self.token_types, self.positions, self.mask, self.memory
 
     def inputs(
         self, graph: Graph, config: ModelConfig, past: KeysValues | None = None
@@ -66,7 +73,7 @@ class Probe:
             positions = self.positions[:1] if declared.sizes[:1] == (1,) else self.positions
             return positions[0, rows] if is_vector else positions[:, rows]
         if name == "token_type_ids":
-            return np.zeros_like(self.ids[:, rows])
+            return self.token_types[:, rows]
         if "mask" in name:
             return self.mask
         return self.ids[:, rows] if name.endswith("ids") else None
@@ -74,20 +81,32 @@ class Probe:
     def _past(
         self, name: str, declared: Input, config: ModelConfig, past: KeysValues | None
     ) -> np.ndarray | None:
+        groups = config.decoder_num_key_value_heads or config.decoder_num_heads
+        shape = len(self.ids), declared.sizes[1] or groups, 0, config.decoder_head_dim
+        if len(declared.sizes) == 5:  # keys and values in one
+            return np.zeros((2, shape[0], groups, *shape[2:]), np.float32)
         if len(declared.sizes) != 4:
             return None
-        heads = declared.sizes[1] or config.decoder_num_key_value_heads or config.decoder_num_heads
-        empty = np.zeros((len(self.ids), heads, 0, config.decoder_head_dim), np.float32)
-        found = _PAST.match(name)
-        if past is None or found is None:
+        empty = np.zeros(shape, np.float32)
+        value = None if past is None else cached(name, past)
+        if value is None:
             return empty
-        is_cross = found[2] in ("encoder", "cross")
-        attention = "encoder_attn" if is_cross else "self_attn"
-        parts = past.get(f"decoder.layers.{found[1]}.{attention}")
-        if parts is None:
-            return empty
-        value = parts[0 if found[3] == "key" else 1]
-        return value if is_cross else value[:, :, :-1]
+        return value if is_of_encoder(name) else value[:, :, :-1]
+
+
+def cached(name: str, keys_values: KeysValues) -> np.ndarray | None:
+    """The keys or values that an input `past...` or output `present...` is called by, if any."""
+    found = _PAST.match(name) or _PRESENT.match(name)
+    if found is None:
+        return None
+    attention = "encoder_attn" if is_of_encoder(name) else "self_attn"
+    parts = keys_values.get(f"decoder.layers.{found[1]}.{attention}")
+    return None if parts is None else parts[0 if found[3] == "key" else 1]
+
+
+def is_of_encoder(name: str) -> bool:
+    """Whether such keys or values are those of the encoder's hidden states."""
+    return ".encoder." in name or ".cross." in name
 
 
 def has_known_past(graph: Graph) -> bool:
@@ -107,6 +126,9 @@ def make_probe(graph: Graph, stack: str, config: ModelConfig, num_texts: int, le
         ids[ids == config.position_padding_id] = 0 if config.position_padding_id else 1
         if stack == "encoder":  # also inside a text it has no position
             ids[0, rows // 2] = config.position_padding_id
+    token_types = np.zeros_like(ids)
+    if "token_type_ids" in declared:
+        token_types = rng.integers(0, max(config.token_types, 1), ids.shape)
     mask = np.ones((batch, rows), np.int64)
     if any("mask" in name and "encoder" not in name for name in declared):
         at_left = "position_ids" in declared and stack == "decoder" and not graph.fused
@@ -120,7 +142,7 @@ def make_probe(graph: Graph, stack: str, config: ModelConfig, num_texts: int, le
         memory = Memory(states, np.ones((batch, keys), np.int64))
         if "encoder_attention_mask" in declared:
             _pad(memory.mask, False)
-    return Probe(ids, np.broadcast_to(positions, ids.shape), mask, memory)
+    return Probe(ids, token_types, np.broadcast_to(positions, ids.shape), mask, memory)
 
 
 def _sizes(declared: Mapping[str, Input], name: str, batch: int, length: int) -> list[Any]:

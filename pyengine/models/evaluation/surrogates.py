@@ -91,22 +91,33 @@ class Surrogates:
             return stored
         return stored.transpose(operand.axes)
 
-    def add(self, name: str, kind: Kind, shape: tuple[int, ...], operands: list[Operand]) -> None:
-        """Make one for the tensor `name`, which a graph reads by equal `operands`."""
+    def add(
+        self,
+        name: str,
+        kind: Kind,
+        shape: tuple[int, ...],
+        operands: list[Operand],
+        scale: float = 1.0,
+    ) -> None:
+        """Make one for the tensor `name`, which a graph reads by equal `operands`.
+
+        Args:
+            scale: of a matrix's numbers: of a table's rows, or of what a product gives.
+        """
         known = [found for operand in operands if (found := self.of(operand)) is not None]
-        value = known[0] if known else self._made(name, kind, shape)
+        value = known[0] if known else self._made(name, kind, shape, scale)
         self.by_name[name] = value if len(shape) == 2 else value.reshape(shape)
         for operand in operands:
             seen = value if len(shape) == 2 else value.reshape(operand.shape)
             stored = seen.transpose(np.argsort(operand.axes).tolist()) if operand.axes else seen
             self._stored.setdefault((operand.constant, operand.part), stored)
 
-    def _made(self, name: str, kind: Kind, shape: tuple[int, ...]) -> Any:
+    def _made(self, name: str, kind: Kind, shape: tuple[int, ...], scale: float) -> Any:
         if kind is Kind.ANGLES:
             raise ValueError(f"{name} is computed with as it is")
         if len(shape) == 2:
             rows, columns = shape
-            scale = 1 if kind is Kind.TABLE else 1.5 * rows**-0.5
+            scale *= 1 if kind is Kind.TABLE else 1.5 * rows**-0.5
             left, right = (self._numbers(min(n, _MOST_ROWS) * _RANK) for n in shape)
             right = right * np.float32(scale * _RANK**-0.5)
             return Factors(left.reshape(-1, _RANK), right.reshape(-1, _RANK), (rows, columns))

@@ -1,12 +1,12 @@
 """Attentions that onnxruntime's optimiser fused, or that exporters write for it.
 
-What comes in their place computes the same without a cache: keys and values of earlier tokens are
-left out.
+What comes in their place computes the same, also after keys and values of earlier tokens.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pyengine.models.forms.rewriting import (
     optional,
     slice_of,
 )
-from pyengine.models.graph import Node
+from pyengine.models.graph import Node, Scope
 
 _MOST_HEADS = 1 << 16
 
@@ -48,7 +48,10 @@ def _attention(rewriting: Rewriting, node: Node) -> None:
     rewriting.remove(node)
     x, bias = rewriting.input(node, 0), optional(node, 2)
     projections = _projections(rewriting, node, x, rewriting.input(node, 1), bias, sizes)
-    _mix(rewriting, node, projections, sizes[0], optional(node, 3), optional(node, 5))
+    cache = _packed_cache(rewriting, node)
+    _mix(rewriting, node, projections, sizes[0], optional(node, 3), optional(node, 5), cache)
+    if all(cache.present):
+        _pack(rewriting, node, cache.present)
 
 
 def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
@@ -62,9 +65,12 @@ def _multi_head_attention(rewriting: Rewriting, node: Node) -> None:
             raise rewriting.refuse(node, "a stored bias of 3 equal parts", f"{node.inputs[3]!r}")
         size = bias.shape[0] // 3
         for i, name in enumerate("qkv"):
+            if _is_by_heads(node, projections[i]):
+                continue
             part = slice_of(rewriting, node, node.inputs[3], f"bias_{name}", 0, i * size, size)
             projections[i] = add_bias(rewriting, node, projections[i], part)
-    _mix(rewriting, node, projections, width, optional(node, 4), optional(node, 5))
+    cache = _Cache.of(node, 6)
+    _mix(rewriting, node, projections, width, optional(node, 4), optional(node, 5), cache)
 
 
 def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
@@ -85,9 +91,11 @@ def _group_query_attention(rewriting: Rewriting, node: Node) -> None:
         caches = [rewriting.input(node, i) for i in (7, 8)]
         for i, name in enumerate("qk"):
             output = f"{node.outputs[0]}/turned_{name}"
-            _turn(rewriting, node, projections[i], optional(node, 9), caches, output)
+            places = [optional(node, 9)] if optional(node, 9) else list(node.inputs[5:7])
+            _turn(rewriting, node, projections[i], places, caches, output)
             projections[i] = output
-    _mix(rewriting, node, projections, width, optional(node, 5), optional(node, 10))
+    cache = _Cache.of(node, 3)
+    _mix(rewriting, node, projections, width, optional(node, 5), optional(node, 10), cache)
 
 
 def _unpacked(rewriting: Rewriting, node: Node, width: int, key_width: int) -> list[str]:
@@ -136,8 +144,53 @@ def _projections(
     return found
 
 
+@dataclass(frozen=True)
+class _Cache:
+    """Keys and values that an attention is given of earlier tokens, and those that it gives back.
+
+    Attributes:
+        past, present: what the two are called, by heads; "" where there are none.
+    """
+
+    past: tuple[str, str]
+    present: tuple[str, str]
+
+    @staticmethod
+    def of(node: Node, first: int) -> _Cache:
+        """Those at inputs `first` and `first` + 1, and at outputs 1 and 2."""
+        given = *node.outputs, "", ""
+        return _Cache((optional(node, first), optional(node, first + 1)), (given[1], given[2]))
+
+
+def _packed_cache(rewriting: Rewriting, node: Node) -> _Cache:
+    """The two parts of Attention's past, and names for those of its present."""
+    past = ["", ""]
+    for i in range(2) if optional(node, 4) else ():
+        name = f"{node.outputs[0]}/past_{i}"
+        index = rewriting.add_constant(node, f"{name}/index", np.array(i, np.int64))
+        past[i] = rewriting.add(node, "Gather", [node.inputs[4], index], name, "")
+    if len(node.outputs) < 2 or not node.outputs[1]:
+        return _Cache((past[0], past[1]), ("", ""))
+    key, value = (f"{node.outputs[1]}/{kind}" for kind in ("key", "value"))
+    return _Cache((past[0], past[1]), (key, value))
+
+
+def _pack(rewriting: Rewriting, node: Node, present: tuple[str, str]) -> None:
+    """The second output of Attention, keys before values."""
+    parts = [
+        rewriting.add(node, "Unsqueeze", [name], f"{name}/part", "", axes=[0]) for name in present
+    ]
+    rewriting.add(node, "Concat", parts, node.outputs[1], "", axis=0)
+
+
 def _mix(
-    rewriting: Rewriting, node: Node, projections: list[str], width: int, mask: str, added: str
+    rewriting: Rewriting,
+    node: Node,
+    projections: list[str],
+    width: int,
+    mask: str,
+    added: str,
+    cache: _Cache,
 ) -> None:
     """softmax(scale * q k + mask + added) v by heads, with queries of `width` numbers."""
     output, heads = node.outputs[0], _num_heads(rewriting, node)
@@ -145,9 +198,12 @@ def _mix(
         found = f"{width} numbers for {heads} heads"
         raise rewriting.refuse(node, "queries, keys and values by heads", found)
     scale = node.attribute("scale", 0.0) or 1 / math.sqrt(width / heads)
-    queries, keys, values = (
+    queries, own_keys, own_values = (
         _heads(rewriting, node, name, value) for name, value in zip("qkv", projections, strict=True)
     )
+    keys = _all_keys(rewriting, node, own_keys, cache.past[0], cache.present[0], width // heads)
+    values = _all_keys(rewriting, node, own_values, cache.past[1], cache.present[1], width // heads)
+    keys = rewriting.add(node, "Transpose", [keys], f"{output}/columns", "", perm=[0, 1, 3, 2])
     scores = rewriting.add(node, "MatMul", [queries, keys], f"{output}/scores", "")
     factor = rewriting.add_constant(node, f"{output}/scale", np.array(scale, np.float32))
     scores = rewriting.add(node, "Mul", [scores, factor], f"{output}/scaled", "")
@@ -177,24 +233,50 @@ def _num_heads(rewriting: Rewriting, node: Node, name: str = "num_heads") -> int
 
 
 def _heads(rewriting: Rewriting, node: Node, name: str, value: str) -> str:
-    """Queries, keys or values by heads, of which each has keys and values of its own."""
-    is_grouped = name != "q" and node.op_type == "GroupQueryAttention"
-    heads = _num_heads(rewriting, node)
-    groups = _num_heads(rewriting, node, "kv_num_heads") if is_grouped else heads
+    """Queries, keys or values by heads, [batch, heads, rows, width]."""
+    if _is_by_heads(node, value):
+        return value
     output = f"{node.outputs[0]}/heads_{name}"
+    heads = _num_heads(rewriting, node) if name == "q" else _num_groups(rewriting, node)
+    sizes = np.array([0, 0, heads, -1], np.int64)
+    shape = rewriting.add_constant(node, f"{output}/shape", sizes)
+    split = rewriting.add(node, "Reshape", [value, shape], f"{output}/split", "")
+    return rewriting.add(node, "Transpose", [split], output, "", perm=[0, 2, 1, 3])
+
+
+def _is_by_heads(node: Node, value: str) -> bool:
+    """Whether keys or values come from the cache alone, as those of an encoder may."""
+    scope: Scope | None = node.scope
+    while scope is not None and value not in scope.inputs:
+        scope = scope.parent
+    return scope is not None and len(scope.inputs[value].sizes) == 4
+
+
+def _num_groups(rewriting: Rewriting, node: Node) -> int:
+    """Heads of keys and values."""
+    is_grouped = node.op_type == "GroupQueryAttention"
+    return _num_heads(rewriting, node, "kv_num_heads" if is_grouped else "num_heads")
+
+
+def _all_keys(
+    rewriting: Rewriting, node: Node, own: str, past: str, present: str, head_dim: int
+) -> str:
+    """Keys or values after those of earlier tokens, as many as there are heads of queries."""
+    if past:
+        own = rewriting.add(node, "Concat", [past, own], present or f"{own}/all", "", axis=2)
+    elif present:
+        own = rewriting.add(node, "Identity", [own], present, "")
+    heads, groups = _num_heads(rewriting, node), _num_groups(rewriting, node)
+    if groups == heads:
+        return own
 
     def add(op_type: str, x: str, sizes: list[int], part: str) -> str:
-        shape = rewriting.add_constant(node, f"{part}/shape", np.array(sizes, np.int64))
-        return rewriting.add(node, op_type, [x, shape], part, "")
+        shape = rewriting.add_constant(node, f"{own}/{part}/shape", np.array(sizes, np.int64))
+        return rewriting.add(node, op_type, [x, shape], f"{own}/{part}", "")
 
-    if groups < heads:
-        one = add("Reshape", value, [0, 0, groups, 1, -1], f"{output}/one")
-        all_of = add("Expand", one, [1, 1, 1, heads // groups, 1], f"{output}/all")
-        split = add("Reshape", all_of, [0, 0, heads, -1], f"{output}/split")
-    else:
-        split = add("Reshape", value, [0, 0, heads, -1], f"{output}/split")
-    order = [0, 2, 3, 1] if name == "k" else [0, 2, 1, 3]
-    return rewriting.add(node, "Transpose", [split], output, "", perm=order)
+    one = rewriting.add(node, "Unsqueeze", [own], f"{own}/one", "", axes=[2])
+    each = add("Expand", one, [1, 1, heads // groups, 1, 1], "each")
+    return add("Reshape", each, [0, heads, -1, head_dim], "repeated")
 
 
 def _rotary(rewriting: Rewriting, node: Node) -> None:
@@ -203,14 +285,18 @@ def _rotary(rewriting: Rewriting, node: Node) -> None:
         raise rewriting.refuse(node, "halves that turn against each other", "interleaved")
     rewriting.remove(node)
     caches = [rewriting.input(node, i) for i in (2, 3)]
-    inputs = rewriting.input(node, 0), rewriting.input(node, 1)
-    _turn(rewriting, node, *inputs, caches, node.outputs[0])
+    x, places = rewriting.input(node, 0), [rewriting.input(node, 1)]
+    _turn(rewriting, node, x, places, caches, node.outputs[0])
 
 
 def _turn(
-    rewriting: Rewriting, node: Node, x: str, positions: str, caches: list[str], output: str
+    rewriting: Rewriting, node: Node, x: str, places: list[str], caches: list[str], output: str
 ) -> None:
-    """Turns by the angles of which `caches` hold the cosines and sines."""
+    """Turns by the angles of which `caches` hold the cosines and sines.
+
+    Args:
+        places: what tells the positions, see `add_positions`.
+    """
     cosines, sines = (node.scope.constant(name) for name in caches)
     if cosines is None or sines is None or cosines.shape != sines.shape:
         raise rewriting.refuse(node, "stored cosines and sines", ", ".join(map(repr, caches)))
@@ -218,8 +304,8 @@ def _turn(
         raise rewriting.refuse(node, "cosines of several positions", f"{list(cosines.shape)}")
     name = f"{output}/frequencies"
     node.scope.constants[name] = frequencies(name, cosines.constant, sines.constant)
-    places = add_positions(rewriting, node, x, positions, f"positions/{output}")
-    numbers = rewriting.add(node, "Cast", [places], f"{output}/numbers", "", to=FLOAT)
+    positions = add_positions(rewriting, node, x, places, f"positions/{output}")
+    numbers = rewriting.add(node, "Cast", [positions], f"{output}/numbers", "", to=FLOAT)
     column = rewriting.add(node, "Unsqueeze", [numbers], f"{output}/column", "", axes=[-1])
     angles = rewriting.add(node, "Mul", [column, name], f"{output}/angles", "")
     cosine = rewriting.add(node, "Cos", [angles], f"{output}/cosine", "")

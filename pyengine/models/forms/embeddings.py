@@ -15,7 +15,7 @@ def _embeddings(rewriting: Rewriting, node: Node) -> None:
     """EmbedLayerNormalization(ids, types, three tables, gamma, beta, mask, position ids)."""
     rewriting.remove(node)
     output, ids, types = node.outputs[0], rewriting.input(node, 0), optional(node, 1)
-    positions = add_positions(rewriting, node, ids, optional(node, 8), "positions")
+    positions = add_positions(rewriting, node, ids, [optional(node, 8)], "positions")
     tables = [(2, ids), (3, positions)] + ([(4, types)] if types and optional(node, 4) else [])
     rows = [
         rewriting.add(

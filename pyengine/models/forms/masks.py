@@ -22,10 +22,15 @@ def add_mask(
     return rewriting.add(node, "AttentionMask", inputs, output, "", domain=OWN, **attributes)
 
 
-def add_positions(rewriting: Rewriting, node: Node, x: str, given: str, name: str) -> str:
-    """The positions [batch, rows] of the tokens of `x`: `given`, counted from it, or from 0."""
+def add_positions(rewriting: Rewriting, node: Node, x: str, given: list[str], name: str) -> str:
+    """The positions [batch, rows] of the tokens of `x`.
+
+    Args:
+        given: these, or what they are counted from; of a GroupQueryAttention the place of each
+            text's last token and how many tokens there are with those in the cache.
+    """
     output = f"{node.outputs[0]}/{name}"
-    return rewriting.add(node, "TokenPositions", [x, given], output, "", domain=OWN)
+    return rewriting.add(node, "TokenPositions", [x, *given], output, "", domain=OWN)
 
 
 def add_lengths(rewriting: Rewriting, node: Node, mask: str) -> None:
