@@ -63,6 +63,7 @@ class ProtectedSentence:
         self.reading = PlainReading(" ".join(parts[::2]), readable)
         self.words = [self.reading.plain(words) for words in parts[::2]]
         self._marks = [sentence[a:b] for a, b, is_word in inner if not is_word]
+        self._mark_texts = frozenset(self._marks)
 
     def attempts(self) -> list[Attempt]:
         """The ways to translate it, best first; the last one always succeeds."""
@@ -78,7 +79,7 @@ class ProtectedSentence:
         if not self.spans:
             return self.enclosed(translation)
         found = [translation[s.start : s.end] for s in find_spans(translation, self.unknown)]
-        marks = [text for text in found if text in self._marks]
+        marks = [text for text in found if text in self._mark_texts]
         if sorted(found) != sorted(self.spans) or marks != self._marks:
             return None
         return self.enclosed(translation)

@@ -59,10 +59,12 @@ class SentenceSplitter:
     Args:
         language: gives the language whose rules say where sentences end.
         max_tokens: tokens of a sentence at most; a longer one is cut at its clause marks.
+        keep_blocks: whether fenced code, comments and scripts stay as they are.
     """
 
-    def __init__(self, language: Callable[[], str], max_tokens: int) -> None:
+    def __init__(self, language: Callable[[], str], max_tokens: int, keep_blocks: bool) -> None:
         self._language, self._max_tokens = language, max_tokens
+        self._keep_blocks = keep_blocks
 
     def split(self, text: str, count_tokens: Callable[[str], int]) -> Layout:
         """The sentences of a text, without white space at either end.
@@ -79,11 +81,16 @@ class SentenceSplitter:
             layout = SplitText()
             layout.add(text)
             return layout
-        return split_text(text, self._language(), fits)
+        return split_text(text, self._language(), fits, self._keep_blocks)
 
 
 def checked_splitter(
-    translator: Translator, wording: Wording, split: bool, truncate: bool, language: str | None
+    translator: Translator,
+    wording: Wording,
+    split: bool,
+    truncate: bool,
+    language: str | None,
+    keep_blocks: bool,
 ) -> SentenceSplitter | None:
     """What splits the texts of a call; ``None``: the model gets each as it is.
 
@@ -102,7 +109,7 @@ def checked_splitter(
     def rules() -> str:
         return told or translator.source_language  # which asks the folder's files
 
-    return SentenceSplitter(rules, _max_tokens(translator, wording))
+    return SentenceSplitter(rules, _max_tokens(translator, wording), keep_blocks)
 
 
 def _reads_whole_texts(translator: Translator, wording: Wording) -> bool:

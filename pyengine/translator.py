@@ -396,7 +396,8 @@ class Translator(EncoderDecoderModel):
 
         loaded = self._open()
         resolved = self._resolve(options, wording)
-        splitter = checked_splitter(self, wording, split, truncate, language)
+        keep_blocks = keep_spans is not False
+        splitter = checked_splitter(self, wording, split, truncate, language, keep_blocks)
 
         def fit(source: list[int], item: int) -> list[int]:
             return self._fitted([source], [item], truncate)[0]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from pyengine import forks
 from pyengine.text.sentence_exceptions import Exceptions, exceptions_of, final_pattern
+from pyengine.text.spans import inside_spans
 
 WINDOW = 2048
 """Characters that the library sees at once: it takes time with their square, and holds the
@@ -65,9 +66,10 @@ def split_sentences(line: str, language: str) -> Iterator[str]:
         language: its code in ISO 639, such as "en"; an unknown one gets English rules.
     """
     exceptions = exceptions_of(language)
+    is_inside = inside_spans(line)
     start = 0
     for cut in _corrected(line, _library_cuts(line, language), language):
-        if not _continues(line, start, cut, exceptions):
+        if not (is_inside(cut) or _continues(line, start, cut, exceptions)):
             yield line[start:cut]
             start = cut
     if start < len(line):

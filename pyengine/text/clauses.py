@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from pyengine.text.spans import inside_spans
+
 # Where a cut may fall, best first: after a clause, after a phrase, between words. A mark of a
 # script that writes spaces counts only before one, so that "1,000" and "12:30" stay whole.
 _CUTS = tuple(
@@ -33,8 +35,10 @@ def split_clauses(sentence: str, fits: Callable[[str], bool]) -> list[str]:
 def _cut(sentence: str) -> int:
     """The best place in the middle half of ``sentence``, or the middle if that has none."""
     middle, margin = len(sentence) // 2, max(1, len(sentence) // 4)
+    is_inside = inside_spans(sentence)
     for marks in _CUTS:
-        places = [cut.end() for cut in marks.finditer(sentence, margin, len(sentence) - margin)]
+        found = [cut.end() for cut in marks.finditer(sentence, margin, len(sentence) - margin)]
+        places = [place for place in found if not is_inside(place)]
         if places:
             return min(places, key=lambda place: abs(place - middle))
     return middle

@@ -24,9 +24,20 @@ _PLAIN = {
         "\u0111": "d",
         "\u0131": "i",
     },
+    **{x: unicodedata.normalize("NFKC", x) for x in map(chr, range(0xFB00, 0xFB07))},  # ligatures
 }
+NORMALISED = re.compile("[\u2026\ufb00-\ufb06]")
+"""Those that tokenizers read in plain forms by themselves."""
 
 _TOKENS = re.compile(r"\w+|[^\w\s]")
+
+# Marks of which a model writes one for another, so that they are told apart by their places alone.
+_QUOTES = "".join(x for x in _PLAIN if _PLAIN[x] in "'\"") + "'\""
+_DASHES = "".join(x for x in _PLAIN if _PLAIN[x] == "-") + "-"
+_KINDS = (
+    (_QUOTES, re.compile(rf"(?<!\w)[{_QUOTES}]|[{_QUOTES}](?!\w)")),  # and no apostrophes
+    (_DASHES, re.compile(rf"(?:(?<=\s)|^)[{_DASHES}](?=\s)")),  # and no hyphens
+)
 
 
 def plain_form(character: str) -> str | None:
@@ -57,6 +68,11 @@ class PlainReading:
 
     def __init__(self, text: str, unknown: frozenset[str]) -> None:
         self._forms = str.maketrans({x: plain_form(x) or x for x in unknown})
+        self._marks = []
+        for marks, kind in _KINDS:
+            if not unknown.isdisjoint(marks):
+                self._marks.append((kind, kind.findall(text)))
+                text = kind.sub(" ", text)
         self._tokens = [_Token(self.plain(x), x) for x in _TOKENS.findall(text)]
         self._changed = {token.plain for token in self._tokens if token.plain != token.original}
 
@@ -67,11 +83,18 @@ class PlainReading:
     def put_back(self, translation: str) -> str:
         """The translation with the text's own forms, of words and marks that are in both equally
         often."""
+        for kind, marks in self._marks:
+            parts = kind.split(translation)
+            if len(parts) == len(marks) + 1:
+                translation = _alternating(parts, marks)
         for plain in self._changed:
             originals = [token.original for token in self._tokens if token.plain == plain]
             border = r"\b" if plain.isalnum() else ""
             parts = re.split(f"{border}{re.escape(plain)}{border}", translation)
             if len(parts) == len(originals) + 1:
-                between = [*originals, ""]
-                translation = "".join(chain.from_iterable(zip(parts, between, strict=True)))
+                translation = _alternating(parts, originals)
         return translation
+
+
+def _alternating(parts: list[str], between: list[str]) -> str:
+    return "".join(chain.from_iterable(zip(parts, [*between, ""], strict=True)))

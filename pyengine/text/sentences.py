@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pyengine.text.boundaries import split_sentences, without_quotes
 from pyengine.text.clauses import split_clauses
+from pyengine.text.spans import blocks
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _COLUMN = re.compile(r"[^\t]+\t*|\t+")
@@ -24,7 +25,7 @@ class SplitText:
 
     Attributes:
         sentences: the parts to translate, without white space at either end.
-        gaps: the white space around them, one more than the sentences; may be empty strings.
+        gaps: the white space and blocks around them, one more than the sentences; may be empty.
     """
 
     sentences: list[str] = field(default_factory=list)
@@ -68,7 +69,9 @@ class SplitText:
         return "".join(before).endswith(">") or "".join(after).startswith("<")
 
 
-def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitText:
+def split_text(
+    text: str, language: str, fits: Callable[[str], bool], keep_blocks: bool = True
+) -> SplitText:
     """Split a text of any length.
 
     Args:
@@ -77,14 +80,24 @@ def split_text(text: str, language: str, fits: Callable[[str], bool]) -> SplitTe
             split by general rules.
         fits: whether a sentence is short enough to be translated at once; one that is not is cut
             at the ends of sentences in its quotations, or else at its clause marks.
+        keep_blocks: whether fenced code, comments and scripts are parts that stay.
     """
+    text = replace_lone_surrogates(text)
+    parts = blocks(text) if keep_blocks else [text]
     split = SplitText()
-    for line in replace_lone_surrogates(text).splitlines(keepends=True):
+    _add_lines(split, parts[0], language, fits)
+    for block, part in zip(parts[1::2], parts[2::2], strict=True):
+        split.gaps[-1] += block
+        _add_lines(split, part, language, fits)
+    return split
+
+
+def _add_lines(split: SplitText, text: str, language: str, fits: Callable[[str], bool]) -> None:
+    for line in text.splitlines(keepends=True):
         for column in _COLUMN.findall(line):
             for sentence in split_sentences(column, language):
                 for part in _parts(sentence, language, fits):
                     split.add(part)
-    return split
 
 
 def _parts(sentence: str, language: str, fits: Callable[[str], bool]) -> Iterator[str]:

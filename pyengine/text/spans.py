@@ -8,54 +8,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
-_BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+from pyengine.text.span_patterns import BLOCKS, MARKS, SIGNS, SYMBOLS, WORDS
 
-# At an end of a sentence these stand beside it; elsewhere they are a part of it.
-_MARKS = (
-    r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>",  # <b>, </b>, <a href="...">, <br/>
-    r"</?\d+/?>|<!--.*?-->|<[%?].*?[%?]>",  # <1>, comments, <%= name %>
-    r"(?:\d+:)?\d\d?:\d\d[.,]\d{3}|-->",  # 00:01:02,345 --> 00:01:04,000
-    r"\b(?:align|line|position|region|size|vertical):\w[\w%.,-]*",  # behind WebVTT's times
-    r"!?\[(?=[^\[\]\n]*\]\()|(?<!\[)\]\([^()\s]*\)",  # around the text of Markdown's links
-    r"\\[abfnrtv0\"'\\]",  # escapes of program texts
-    r"[0-9#*]\ufe0f?\u20e3",  # keycaps
-    r"[\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]",  # symbols and emoji
-)
-# These stand for a word.
-_WORDS = (
-    r"(?:https?|ftp|file)://(?:[$#%]?\{[^{}]*\}|[^\s<>\"{}])*(?:\}|[^\s<>\"{}.,;:!?'()\[\]])",
-    r"\bwww\.[^\s<>\"]*[^\s<>\"{}.,;:!?'()\[\]]",
-    r"(?<![\w.+-])(?:mailto:)?[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?::[\w.-]+/[\w./-]*\w)?",
-    rf"(?<![\w.])(?:{_BYTE}\.){{3}}{_BYTE}(?::\d+|/\d+)?(?![\w.]*\d)",  # 10.0.0.1
-    r"\bv\d+\.\d[\w.-]*\b",  # v1.2.3
-    r"\b[A-Za-z]:\\(?:[\w.@+-]+\\)*(?:[\w.@+-]*\w)?",  # C:\Users
-    r"(?<![\w/.~<])(?:~|\.\.?)?/(?:[\w.@+-]+/)+(?:[\w.@+-]*\w)?",  # /usr/bin
-    r"(?<![\w-])(?<!\w\.)(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|dev|app|info)\b(?:/[^\s<>\"]*[\w/])?",
-    r"`[^`]+`",
-    r"[$#%@]?\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}",  # {name}, {{x}}, ${x}, {n, plural, ...}
-    r"\[[A-Z]+(?:_[A-Z0-9]+)+\]|\$\(\w+\)",  # [FIRST_NAME], $(name)
-    r"\[\[[^\[\]]+\]\]|\[%[^\[\]]+%\]|\$t\([^()]*\)",
-    r"(?<!\w)%[A-Za-z_]\w*%",  # %NAME%
-    r"(?<!\d)%(?:\(\w+\))?(?:\d+\$)?[-+#0]*\d*(?:\.\d+)?(?:hh?|ll?|[Lqjzt])?[@diouxXeEfFgGcrsaA]",
-    r"(?<![\w%])%\d{1,2}(?![\w%])|%%",  # %1 of Qt
-    r"\$[A-Za-z_]\w*",
-    r"(?<![\w:/]):[A-Za-z_]\w+:?",  # :name, :smile:
-    r"(?<!\w)[@#]\w+",  # of social networks
-    r"(?<!\w)__\w+?__(?!\w)",
-    r"&(?:[A-Za-z]\w{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});",  # entities
-)
-_SPAN = re.compile(f"(?P<mark>{'|'.join(_MARKS)})|(?:{'|'.join(_WORDS)})")
-
-# No span is without one of these, which is quick to see.
+# No span is without one of these, which is quick to see: all begin with one class of characters,
+# which leaves out the small letters.
+_ALONE = rf"{{<%$&@#:`\\_\[*=+\u20e3\ufb00-\ufb06{SYMBOLS}{SIGNS}"
 _SIGN = re.compile(
-    r"[{<%$&@#:`\\_\[\u20e3\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]|\.[a-z]|-->"
-    r"|\d\.\d+\.\d|/[\w.@+-]+/|\bv\d"
+    rf"[{_ALONE}A-Z0-9./~(-](?:(?<=[{_ALONE}])|(?<=[a-z][A-Z])|(?<=-)-|(?<=~)[~/]|(?<=\()\)|(?<=\.)[A-Za-z]"
+    r"|(?<=\d)(?:(?<=[A-Fa-fv]\d)|[A-Fa-f]|-\d|\.\d+\.\d)|(?<=/)(?:(?<!\w/)|[\w.@+-]+/))"
 )
 
-_JOINERS = "\u200d\ufe0e\ufe0f"
-"""Of emoji that several characters make up."""
+_JOINERS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0xE0020, 0xE0080)))
+"""Of emoji that several characters make up; the last are the tags of flags."""
 
 
 class Span(NamedTuple):
@@ -72,6 +42,16 @@ class Span(NamedTuple):
     is_word: bool
 
 
+@cache
+def _span() -> re.Pattern[str]:  # it takes milliseconds to compile, which few texts need
+    return re.compile(f"(?P<mark>{'|'.join(MARKS)})|(?:{'|'.join(WORDS)})")
+
+
+@cache
+def _block() -> re.Pattern[str]:
+    return re.compile("|".join(BLOCKS))
+
+
 def may_hold_spans(text: str) -> bool:
     """Whether :func:`find_spans` may find some, without characters that a vocabulary lacks."""
     return _SIGN.search(text) is not None
@@ -85,7 +65,7 @@ def find_spans(text: str, unknown: frozenset[str] = frozenset()) -> list[Span]:
         unknown: characters that are spans wherever they stand; letters among them with the whole
             word.
     """
-    spans = [Span(*m.span(), m["mark"] is None) for m in _SPAN.finditer(text)]
+    spans = _plain_spans(text)
     if unknown:
         spans = sorted(spans + _unknown_spans(text, unknown))
     merged: list[Span] = []
@@ -99,6 +79,31 @@ def find_spans(text: str, unknown: frozenset[str] = frozenset()) -> list[Span]:
     return [_with_joiners(text, span) for span in merged]
 
 
+def _plain_spans(text: str) -> list[Span]:
+    return [Span(*m.span(), m["mark"] is None) for m in _span().finditer(text)]
+
+
+def inside_spans(text: str) -> Callable[[int], bool]:
+    """Tells whether a place of a text stands within one of its spans."""
+    if not may_hold_spans(text):
+        return lambda place: False
+    spans = [_with_joiners(text, span) for span in _plain_spans(text)]
+    borders = [place for span in spans for place in (span.start + 1, span.end)]
+    return lambda place: bisect_right(borders, place) % 2 == 1
+
+
+def blocks(text: str) -> list[str]:
+    """A text in alternation: text, block, text, ... block, text.
+
+    A block is program text over any number of lines: fenced code of Markdown, comments, scripts and
+    styles of HTML.
+    """
+    if "`" not in text and "<" not in text and "~~~" not in text:
+        return [text]
+    cuts = [place for block in _block().finditer(text) for place in block.span()]
+    return [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
+
+
 def _with_joiners(text: str, span: Span) -> Span:
     """With the variation selectors and joiners behind it, which belong to an emoji."""
     end = span.end
@@ -110,14 +115,31 @@ def _with_joiners(text: str, span: Span) -> Span:
 def _unknown_spans(text: str, unknown: frozenset[str]) -> list[Span]:
     # A word with a letter that is unknown, as most are names, is whole; not so where words are
     # written without spaces.
-    words = (m.span() for m in re.finditer(r"\w+|[^\w\s]", text))
-    spans = [Span(*word, _is_letter(text[word[0]])) for word in words]
+    spans = [Span(*word, _is_letter(text[word[0]])) for word in _words(text)]
     return [
         part
         for span in spans
         if unknown.intersection(text[span.start : span.end])
         for part in (_single(text, span, unknown) if _is_wide(text, span) else [span])
     ]
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    """Where its words and other signs stand; vowel signs and accents belong to their word."""
+    words: list[tuple[int, int]] = []
+    for token in re.finditer(r"\w+|[^\w\s]", text):
+        start, end = token.span()
+        glued = bool(words) and words[-1][1] == start
+        if glued and (
+            _is_mark(text[start]) or (token[0][0].isalnum() and _is_mark(text[start - 1]))
+        ):
+            start = words.pop()[0]
+        words.append((start, end))
+    return words
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"
 
 
 def _single(text: str, word: Span, unknown: frozenset[str]) -> list[Span]:

@@ -12,6 +12,7 @@ from pyengine import _core, _ragged
 from pyengine.errors import InputTypeError, OptionError, UnsupportedModelError, excerpt
 from pyengine.models.language_codes import GROUPS, checked_language, nearest_tag
 from pyengine.text.language_tokens import Languages
+from pyengine.text.plain import NORMALISED, plain_form
 from pyengine.text.surrogates import replace_lone_surrogates
 
 _ANY_ID = 2**31
@@ -172,16 +173,20 @@ class Tokenizer(ABC):
         return self._decode(_ragged.unpack(*_ragged.pack(sequences, _ANY_ID)))
 
     def unknown_characters(self, text: str, ids: Sequence[int]) -> frozenset[str]:
-        """The characters of a text that the vocabulary lacks.
+        """The characters of a text that the vocabulary lacks, or has in plain forms alone.
 
         Args:
             text: any string.
             ids: what :meth:`encode` gives for it.
         """
+        normalised = frozenset(filter(self._is_read_plainly, NORMALISED.findall(text)))
         if self.unknown_ids.isdisjoint(ids):
-            return frozenset()
+            return normalised
         words = filter(self._is_unknown, text.split())
-        return frozenset(x for word in words for x in word if self._lacks(x))
+        return normalised.union(x for word in words for x in word if self._lacks(x))
+
+    def _is_read_plainly(self, character: str) -> bool:
+        return self._encode([character]) == self._encode([plain_form(character) or character])
 
     @cached_property
     def _lacks(self) -> Callable[[str], bool]:

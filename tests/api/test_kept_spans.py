@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from span_examples import SPANS
 
 import pyengine
 from pyengine import Translator
@@ -19,18 +20,6 @@ from pyengine.registry import find_route
 
 from .conftest import SENTENCES, Cli
 
-SPANS = (
-    *("{name}", "{0}", "{{x}}", "${x}", "%s", "%1$s", "%(name)s", ":name", "&amp;", "&#39;", "\\n"),
-    *("https://example.com/a?b=c&d=1", "a.b@example.org", "00:01:02,345 --> 00:01:04,000", "@anna"),
-    *(
-        "<b>",
-        "</b>",
-        '<a href="x. Y">',
-        "\U0001f600",
-        "東京",
-        "Привет",
-    ),
-)
 WORDS = tuple(word for sentence in SENTENCES[:3] for word in sentence.split())
 
 
@@ -44,6 +33,17 @@ def test_every_span_comes_back_once(small: Translator, parts: list[str]) -> None
         found = {span: translation.count(span) for span in expected}
         overlaps = {span: text.count(span) for span in expected}
         assert found == overlaps, translation
+
+
+def assert_kept(translator: Translator, frames: tuple[str, ...]) -> None:
+    texts = [frame.replace("{}", span) for frame in frames for span in SPANS]
+    for text, translation in zip(texts, translator.translate(texts), strict=True):
+        inner = [span for span in SPANS if span in text]
+        assert [translation.count(x) for x in inner] == [text.count(x) for x in inner], translation
+
+
+def test_every_kind_of_span_comes_back(small: Translator) -> None:
+    assert_kept(small, ("A dog {} runs.", "{}", "Two ({}), dogs: {}!"))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,14 @@ def test_translations_around_spans() -> None:
             "Eu não sei sobre o que é \u2013 realmente."
         ),
         "He said “hello {name}”.": "Ele disse “Olá {name}”.",
+        "He said \u2018yes\u2019 twice… and left.": (
+            "Ele disse \u2018sim\u2019 duas vezes… e saiu."
+        ),
+        "Dialogue: 0,0:00:01.00,0:00:04.00,Default,,0,0,0,,Hello there!\\NHow are you?": (
+            "Dialogue: 0,0:00:01.00,0:00:04.00,Default,,0,0,0,,Olá! \\NComo você está?"
+        ),
         "Tokyo is 東京 in Japanese.": "Tóquio é 東京 em japonês.",
     }
     with Translator(find_route("en", "pt")[0].path, threads=1) as translator:
         assert translator.translate(list(expected)) == list(expected.values())
+        assert_kept(translator, ("The {} is here.", "Please open {} now."))

@@ -3,78 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from span_examples import OPENERS, SPANS
 
 from pyengine.kept_spans import AsItIs, Attempt, Masked, ProtectedSentence
 from pyengine.text.plain import PlainReading, plain_form
-from pyengine.text.spans import find_spans, may_hold_spans
+from pyengine.text.sentences import split_text
+from pyengine.text.spans import blocks, find_spans, may_hold_spans
 
 
 def spans_of(text: str, unknown: str = "") -> list[str]:
     return [text[span.start : span.end] for span in find_spans(text, frozenset(unknown))]
 
 
-@pytest.mark.parametrize(
-    "span",
-    [
-        *(
-            "{name}",
-            "{0}",
-            "{}",
-            "{0:.2f}",
-            "{user.name!r:>10}",
-            "{{x}}",
-            "{{ item.price }}",
-            "${x}",
-        ),
-        *("{n, plural, one {# file} other {# files}}", "${x}", "%{count}", "$t(key)", "[[x]]"),
-        *("%s", "%d", "%1$s", "%(name)s", "%-5.2f", "%lld", "%@", "%1", "%%", "%NAME%", "$name"),
-        *(
-            ":name",
-            ":smile:",
-            "@anna",
-            "#news",
-            "__NAME__",
-            "`pip install`",
-            "<b>",
-            "</b>",
-            "<br/>",
-        ),
-        *(
-            '<a href="x. Y">',
-            "<1>",
-            "</1>",
-            "<!-- note -->",
-            "<%= name %>",
-            "&amp;",
-            "&#39;",
-            "&#x27;",
-        ),
-        *(
-            "https://example.com/a?b=c&d=1#e",
-            "http://x.org/{id}",
-            "www.example.com/a",
-            "example.com",
-            "git@example.com:a/b.git",
-            "10.0.0.1",
-            "192.168.0.1:8080",
-            "v1.2.3",
-            r"C:\Users\me\file.txt",
-            "/usr/local/bin/python",
-            "~/notes/today.txt",
-        ),
-        *("[FIRST_NAME]", "$(name)", "00:01.000 --> 00:02.500 align:start position:10%"),
-        *(
-            "a.b+c@example.co.uk",
-            "mailto:a@b.org",
-            "00:01:02,345",
-            "01:02.345",
-            "\\n",
-            "\U0001f600",
-        ),
-        *("00:01:02,345 --> 00:01:04,000", "❤\ufe0f", "1\ufe0f\u20e3", "\U0001f44d\U0001f3fd"),
-        *("\U0001f469\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea"),
-    ],
-)
+@pytest.mark.parametrize("span", SPANS)
 def test_a_span_is_found_whole(span: str) -> None:
     for text in (span, f"The {span} is here.", f"Take ({span}), please: {span}!"):
         assert may_hold_spans(text)
@@ -187,7 +128,21 @@ def test_what_a_model_reads_in_plain_forms_is_put_back() -> None:
     reading = PlainReading(text, frozenset("ë\u2019“”\u2013"))
     assert reading.plain(text) == "Zoe's \"big\" dog, isn't it - Zoe?"
     assert reading.put_back('Zoe: "A" - Zoe') == "Zoë: “A” \u2013 Zoë"
-    assert reading.put_back("Zoe's 'B'") == "Zoe's 'B'"  # not as often as in the text
+    assert reading.put_back("Zoe's 'B'") == "Zoe's “B”"  # "Zoe" is not there as often
+    assert reading.put_back("Zoe: 'B'' - so - on") == "Zoe: 'B'' - so - on"
+
+
+def test_quotes_are_put_back_whichever_the_model_writes() -> None:
+    reading = PlainReading(
+        "He \u2018said\u2019 it \u2013 isn\u2019t it?", frozenset("\u2018\u2019\u2013")
+    )
+    assert reading.put_back('Ele "disse" - veja-o') == "Ele \u2018disse\u2019 \u2013 veja-o"
+
+
+def test_what_a_tokenizer_normalises_is_put_back() -> None:
+    sentence = protected("So… the ﬁle.", "…ﬁ")
+    assert sentence.attempts()[0].texts == ["So... the file."]
+    assert sentence.attempts()[0].restore(["So... file."]) == "So… ﬁle."
 
 
 def test_letters_with_a_plain_form_are_no_spans() -> None:
@@ -196,8 +151,42 @@ def test_letters_with_a_plain_form_are_no_spans() -> None:
     assert sentence.attempts()[0].restore(["XYZ2' XYZ1"]) == "東\u2019 {a}"
 
 
-@pytest.mark.parametrize("part", ["a", "a.", "a-", "1.", "v1.", "/a", "1.1.1.", "a@b.c:", "]("])
+@pytest.mark.parametrize("part", ["a", "a.", "a-", "1.", "v1.", "/a", "1.1.1.", "a@b.c:", *OPENERS])
 def test_a_long_token_is_read_in_one_go(part: str) -> None:
-    """Of 30,000 characters; at every place anew it would take minutes."""
-    text = part * (30_000 // len(part)) + " {x}"
-    assert spans_of(text)[-1].endswith("{x}")
+    """Of 40,000 characters; at every place anew it would take minutes."""
+    text = part * (40_000 // len(part))
+    found = find_spans(text)
+    assert all(span.start < span.end <= len(text) for span in found)
+    assert "".join(blocks(text)) == text
+
+
+def test_spans_in_ass_subtitles() -> None:
+    line = "Dialogue: 0,0:00:01.00,0:00:04.00,Default,,0,0,0,,"
+    assert protected(f"{line}{{\\an8}}Hello there!").before == f"{line}{{\\an8}}"
+    assert spans_of("[Script Info]\nPlayResX: 1920\nStyle: A b,Arial,20,&H00FFFFFF,&H0,1") == [
+        "[Script Info]\nPlayResX: 1920\nStyle: A b,Arial,20,&H00FFFFFF,&H0,1"
+    ]
+
+
+def test_vowel_signs_belong_to_their_word() -> None:
+    assert spans_of("The हिन्दी is here.", "हनद") == ["हिन्दी"]
+
+
+def test_blocks_of_program_text() -> None:
+    fence = "```py\nprint('a. B')\n```"
+    comment = "<!-- one.\nTwo -->"
+    script = "<script>let a = 1. B;</script>"
+    text = f"One.\n{fence}\nTwo. {comment} Three <!-- a --> {script}"
+    assert blocks(text) == ["One.\n", fence, "\nTwo. ", comment, " Three <!-- a --> ", script, ""]
+    assert blocks("```\nopen") == ["```\nopen"]
+    split = split_text(text, "en", lambda sentence: True)
+    assert split.sentences == ["One.", "Two.", "Three <!-- a -->"]
+    assert split.join(split.sentences) == text
+    assert fence not in split_text(text, "en", lambda _: True, keep_blocks=False).gaps
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_no_sentence_ends_within_a_span(span: str) -> None:
+    text = f"Take the {span} with you. It rains."
+    split = split_text(text, "en", lambda sentence: True)
+    assert split.sentences == [f"Take the {span} with you.", "It rains."]
