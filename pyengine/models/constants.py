@@ -412,6 +412,14 @@ class Operand:
         np.multiply(values, scales, out=values)
         return self._seen(values)
 
+    def is_scaled_along(self, axis: int) -> bool:
+        """Whether there is one scale, or one for each entry of `axis`; True without any."""
+        quantization = self.quantization
+        if quantization is None or quantization.scale.size == 1:
+            return True
+        stored_axis = self.axes[axis] if self.axes else axis
+        return quantization.axis % len(self.shape) == stored_axis
+
     def steps(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
         """Scale and zero point of each entry of `axis` of an int8 or uint8 weight, float32.
 
@@ -425,7 +433,7 @@ class Operand:
         scales, zero_points = self.quantization.steps(self.constant)
         size, stored_axis = self.shape[axis], self.axes[axis] if self.axes else axis
         if scales.size > 1:
-            if self.quantization.axis % len(self.shape) != stored_axis:
+            if not self.is_scaled_along(axis):
                 raise UnsupportedModelError(f"{where} has no scale for each output channel")
             if self.part is not None and self.part[0] == stored_axis:
                 cut = slice(*self.part[1:])

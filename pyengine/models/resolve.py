@@ -64,10 +64,12 @@ def resolve_tensors(
                 f"{graph.path.name}: {name}.weight not found: {where} has the "
                 f"operators {_op_types(nodes)}, expected {' or '.join(_WEIGHTS[row.kind])}"
             )
-        weight = _one_value(graph, f"{name}.weight", weights, shape, not row.may_be_int8)
+        axis = 0 if row.kind is Kind.TABLE else 1
+        is_float = not (row.may_be_int8 and weights[0].is_scaled_along(axis))
+        weight = _one_value(graph, f"{name}.weight", weights, shape, is_float)
         tensors[f"{name}.weight"] = shared(weight, tensors.get(f"{row.copy_of}.weight"))
-        if row.may_be_int8 and weight.constant.dtype == np.int8:
-            _add_steps(name, weights[0], 0 if row.kind is Kind.TABLE else 1, tensors)
+        if not is_float and weight.constant.dtype == np.int8:
+            _add_steps(name, weights[0], axis, tensors)
         biases = list(_operands(nodes, _BIASES[row.kind], shape[-1]))
         if biases:
             tensors[f"{name}.bias"] = _one_value(graph, f"{name}.bias", biases, shape[-1:], True)

@@ -21,6 +21,7 @@ from export_forms import (
     dynamic,
     expected_outputs,
     qdq,
+    scaled_integers,
     session_optimised,
     transformers_optimised,
     with_weights,
@@ -176,6 +177,19 @@ def test_blocks_with_scales_of_16_bits(tmp_path: Path) -> None:
         tensors.append(read_model(folder).tensors)
     for name in tensors[0]:
         np.testing.assert_array_equal(tensors[0][name], tensors[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("name", ["marian-merged", "bert-cls", "xlm-roberta-cls-dynamo", "llama"])
+def test_integers_that_the_graph_scales_itself(name: str, symmetric: bool, tmp_path: Path) -> None:
+    folder = converted(name, tmp_path, scaled_integers(symmetric))
+    model = read_model(folder)
+    assert model.stored_type == "float32"  # as onnxruntime computes
+    assert any(tensor.endswith("_scale") for tensor in model.tensors)
+    ids, source = some_ids(name)
+    expected = expected_outputs(list(model.graph_paths.values()), ids, source)
+    assert difference(outputs_of(folder, "default", ids, source), expected) <= 1e-4
+    assert difference(outputs_of(folder, "int8", ids, source), expected) <= 1e-1
 
 
 def check_optimised(name: str, folder: Path, *operators: str) -> None:

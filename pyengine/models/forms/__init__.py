@@ -20,6 +20,7 @@ from pyengine.models.forms import (
     integer_products,
     norms,
     products,
+    scaled_integers,
     simplified,
 )
 from pyengine.models.forms.rewriting import Expansion, rewrite
@@ -67,6 +68,7 @@ FORMS = (
         is_int8=True,
     ),
     Form("QDQ", frozenset({"QuantizeLinear"}), activation_pairs.EXPANSIONS, is_int8=True),
+    Form("scaled integers", frozenset(), scaled_integers.EXPANSIONS),
     Form("fused operators", frozenset(_FUSED), _FUSED, is_quantised=False),
     Form("simplified products", frozenset(), simplified.EXPANSIONS, is_quantised=False),
 )
