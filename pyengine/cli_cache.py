@@ -15,16 +15,21 @@ from pyengine.cache_files import (
     checked_size,
     remove,
 )
-from pyengine.errors import OptionError
+from pyengine.errors import ModelNotFoundError, OptionError
 
 
 def manage_cache(arguments: argparse.Namespace) -> None:
     """Do what the command says; see ``pyengine cache --help``.
 
     Raises:
-        OptionError: no folder, or no size.
+        OptionError: no folder, no size, or an argument of another action.
+        ModelNotFoundError: no such folder, and nothing packed of it.
         OSError: a file cannot be removed.
     """
+    for name, action in (("model", "clear"), ("max_size", "trim")):
+        if getattr(arguments, name) is not None and arguments.action != action:
+            shown = "MODEL" if name == "model" else "--max-size"
+            raise OptionError(f"{shown}: expected with {action}, found {arguments.action}")
     folder = resolve_cache_dir(arguments.cache_dir)
     if folder is None:
         raise OptionError("--cache-dir: found none and no home of the user, expected a folder")
@@ -44,8 +49,14 @@ def _chosen(files: list[CachedFile], arguments: argparse.Namespace) -> list[Cach
         return beyond(files, cache_limit() if text is None else checked_size("--max-size", text))
     if arguments.model is None:
         return files
-    place = str(Path(arguments.model).resolve())
-    return [file for file in files if file.model == place]
+    place = Path(arguments.model).resolve()
+    found = [file for file in files if file.model == str(place)]
+    if not found and not place.is_dir():
+        raise ModelNotFoundError(
+            f"MODEL: found {arguments.model!r}, expected a model folder, or the path of one that "
+            "has packed weights, as pyengine cache lists them"
+        )
+    return found
 
 
 def _line(file: CachedFile) -> str:

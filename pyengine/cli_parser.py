@@ -32,7 +32,7 @@ DECODING_NAMES = (*_DECODING, "early_stopping", "do_sample")
 """The options of decoding."""
 
 
-_OTHER_FLAGS = {  # of CTranslate2, Marian, fairseq and Argos
+_OTHER_FLAGS = {  # of CTranslate2, Marian, fairseq, Argos, DeepL and transformers
     "--beam-size": "--num-beams",
     "--beam": "--num-beams",
     "--beams": "--num-beams",
@@ -46,16 +46,22 @@ _OTHER_FLAGS = {  # of CTranslate2, Marian, fairseq and Argos
     "--intra-threads": "--threads",
     "--inter-threads": "--threads",
     "--quantization": "--compute-type",
-    "--source": "--from",
-    "--source-lang": "--from",
-    "--src-lang": "--from",
-    "--from-lang": "--from",
-    "--target": "--to",
-    "--target-lang": "--to",
-    "--tgt-lang": "--to",
-    "--to-lang": "--to",
-    "--src": "--input",
-    "--file": "--input",
+    **dict.fromkeys(("--source", "--src", "--source-lang", "--src-lang"), "--from"),
+    **dict.fromkeys(("--source-language", "--from-lang", "--from-code", "-f", "-s"), "--from"),
+    **dict.fromkeys(("--target", "--tgt", "--target-lang", "--tgt-lang", "--dest"), "--to"),
+    **dict.fromkeys(("--target-language", "--to-lang", "--to-code", "-t"), "--to"),
+    **dict.fromkeys(("--file", "--files", "--input-file", "--src-file"), "--input"),
+    **dict.fromkeys(("--output-file", "--out"), "--output"),
+    **dict.fromkeys(("--model-path", "--model-dir", "--models", "--model-name"), "--model"),
+    **dict.fromkeys(("--return-scores", "--with-scores", "--with-score"), "--scores"),
+    **dict.fromkeys(("--workers", "--num-workers", "--num-threads"), "--threads"),
+    "--max-tokens": "--max-new-tokens",
+    "--sampling-topk": "--top-k",
+    "--sampling-temperature": "--temperature",
+    "--alternatives": "--num-return-sequences",
+    "--split-sentences": "--split",
+    "--int8": "--compute-type",
+    "--dtype": "--compute-type",
 }
 """What other tools call an option, and what it is called here."""
 _DEVICES = ("--device", "--device-index", "--devices", "--cuda", "--gpu", "--gpus")
@@ -77,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
             return f"found {word!r}, expected no more arguments"
-        name = word.split("=")[0]
+        name = word.split("=")[0].replace("_", "-")
         other = _OTHER_FLAGS.get(name)
         if other is not None and other in self._option_string_actions:
             return f"{name}: no such option; did you mean {other}?"

@@ -34,8 +34,13 @@ def scored_lines(
     Raises:
         OptionError: the lines are split, or pass through English.
     """
-    if arguments.split or arguments.truncate:
-        raise OptionError("--scores: expected with --no-split, without --truncate")
+    if arguments.split:
+        raise OptionError(
+            "--scores: expected with --no-split: a score is that of one pass of the model, and a "
+            "line is split into sentences, each with a score of its own"
+        )
+    if arguments.truncate:
+        raise OptionError("--scores: expected without --truncate")
     model = translator.direct if isinstance(translator, Route) else translator
     if model is None:
         raise OptionError("--scores: expected a model that translates directly, found two")

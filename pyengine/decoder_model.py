@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyengine import _core, _ragged
+from pyengine.call_errors import explained
 from pyengine.inputs import Ids, Offsets
 from pyengine.loaded_model import LoadedModel
 from pyengine.options import GenerationOptions, one_hypothesis, to_core
@@ -31,6 +32,7 @@ class Hypothesis(NamedTuple):
 class DecoderModel(LoadedModel):
     """What a :class:`~pyengine.Translator` and a :class:`~pyengine.Generator` have in common."""
 
+    @explained
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids as ``generate`` returns them; special tokens are dropped.
 

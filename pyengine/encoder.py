@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, overload
 import numpy as np
 
 from pyengine import _core, _ragged
+from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError, excerpt
 from pyengine.inputs import (
@@ -82,6 +83,7 @@ class Encoder(LoadedModel):
 
     _STACKS = ("encoder",)
 
+    @explained
     def encode(
         self,
         texts: str | Iterable[Text],
@@ -153,6 +155,7 @@ class Encoder(LoadedModel):
                 vectors = normalized(vectors)
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
 
+    @explained
     def forward(
         self,
         sources: Sequence[Sequence[int]],
@@ -211,6 +214,7 @@ class Encoder(LoadedModel):
         cancel: CancelToken | None = ...,
     ) -> list[dict[str, float]]: ...
 
+    @explained
     def classify(
         self,
         texts: str | Iterable[Text],
@@ -266,6 +270,7 @@ class Encoder(LoadedModel):
         """What :meth:`encode` pools by where it is not told; ``None``: it asks to be told."""
         return self._sentence.pooling
 
+    @explained
     def tokenize(self, texts: Iterable[Text], *, truncate: bool | None = None) -> list[list[int]]:
         """Token ids of each text or pair as :meth:`forward` takes them, with the special tokens.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
+from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError
@@ -28,6 +29,7 @@ class EncoderDecoderModel(DecoderModel):
 
     _STACKS = ("encoder", "decoder")
 
+    @explained
     def generate(
         self,
         sources: Sequence[Sequence[int]],
@@ -67,6 +69,7 @@ class EncoderDecoderModel(DecoderModel):
         self._check_lengths(offsets)
         return self._search(loaded, values, offsets, resolved, cancel=token)
 
+    @explained
     def score(
         self,
         sources: Sequence[Sequence[int]],

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyengine import _ragged
+from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import OptionError
@@ -50,6 +51,7 @@ class Generator(DecoderModel):
 
     _STACKS = ("decoder",)
 
+    @explained
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
@@ -99,6 +101,7 @@ class Generator(DecoderModel):
         self, prompt: Sequence[int], **options: Unpack[StreamOptions]
     ) -> Generating[int, None, None]: ...
 
+    @explained
     def stream(
         self,
         prompt: str | Sequence[int],
@@ -160,6 +163,7 @@ class Generator(DecoderModel):
             raise ItemError(item, f"found {lengths[item]} tokens, {expected}")
         return values, offsets
 
+    @explained
     def score(
         self,
         texts: Sequence[Sequence[int]],
@@ -195,6 +199,7 @@ class Generator(DecoderModel):
         scores = loaded.engine.score_texts(values, offsets, self.batch_size, token)
         return [rows[1:] for rows in np.split(scores, offsets[1:-1])] if len(offsets) > 1 else []
 
+    @explained
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``, with the special tokens that the tokenizer adds.
 

@@ -135,4 +135,5 @@ def _items(texts: Any, dimensions: int = 1) -> list[Any]:
 
 
 def _no_texts(texts: Any) -> InputTypeError:
-    return InputTypeError(f"text: expected text or a list of texts, found {type(texts).__name__}")
+    expected = "a list of texts" if isinstance(texts, str) else "text or a list of texts"
+    return InputTypeError(f"text: expected {expected}, found {type(texts).__name__}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from pyengine import _core, forks
+from pyengine.call_errors import explained
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
 from pyengine.loading import Loaded, Settings, checked, checked_batch_size, load
@@ -32,6 +33,7 @@ class LoadedModel:
     _STACKS: tuple[str, ...]
     """What the models of a class consist of."""
 
+    @explained
     def __init__(
         self,
         model: str | os.PathLike[str],

@@ -27,6 +27,7 @@ from pyengine.shortlist import load_shortlist
 from pyengine.system import available_cores
 from pyengine.weights import ModelWeights, load_weights
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+|[A-Za-z][\w.-]*-[\w.-]+")
 
 DEFAULT_BATCH_SIZE = 32
@@ -209,7 +210,8 @@ def _shortlist_of(model: ModelFolder, wanted: bool | None) -> Path | None:
 
 
 def _check_not_of_hub(folder: Path, task: str) -> None:
-    """Raises ModelNotFoundError, with what to do, for a name of the Hugging Face Hub."""
+    """Raises ModelNotFoundError, with what to do, for a name of the Hugging Face Hub, or a code of
+    a language."""
     name = folder.as_posix()
     is_path = "/" in name and folder.parent.exists()
     if _HUB_NAME.fullmatch(name) and not is_path and not folder.exists():
@@ -217,6 +219,11 @@ def _check_not_of_hub(folder: Path, task: str) -> None:
             f"model folder {name!r} does not exist; pyengine downloads nothing: a model of this "
             "name on the Hugging Face Hub is exported with "
             f"'optimum-cli export onnx --model {name} --task {task} DIR'"
+        )
+    if _LANGUAGE.fullmatch(name) and not folder.exists():
+        raise ModelNotFoundError(
+            f"model folder {name!r} does not exist; a language is given by the name of its "
+            "argument, source or target"
         )
 
 
@@ -229,6 +236,8 @@ def checked_folder(folder: Any) -> Path:
     """
     if not isinstance(folder, (str, os.PathLike)):
         raise InputTypeError(f"model: expected a folder, found {type(folder).__name__}")
+    if not os.fspath(folder):
+        raise ModelNotFoundError("model: found an empty string, expected a folder")
     try:
         path = Path(folder)
         path.exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pyengine import forks
+from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.errors import OptionError
 from pyengine.inputs import checked_texts
@@ -110,6 +111,7 @@ def translate(
 ) -> str | list[str] | list[list[str]]: ...
 
 
+@explained
 def translate(
     text: str | Items[str],
     model: Folder | None = None,

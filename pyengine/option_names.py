@@ -48,7 +48,7 @@ _KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_SAMPLING_NOT_SUPPORTED, *_
 NAMES_IN_FILES = _KNOWN - {"seed", "max_length_factor"}
 """Those of transformers' GenerationConfig that change what is generated, supported or not."""
 
-_OTHER_NAMES = {  # of CTranslate2 and fairseq
+_OTHER_NAMES = {  # of CTranslate2, fairseq, sentence-transformers, Argos, DeepL and others
     "num_hypotheses": "num_return_sequences",
     "nbest": "num_return_sequences",
     "n_best": "num_return_sequences",
@@ -58,9 +58,56 @@ _OTHER_NAMES = {  # of CTranslate2 and fairseq
     "sampling_topp": "top_p",
     "sampling_temperature": "temperature",
     "truncation": "truncate",
-    **dict.fromkeys(("src_lang", "source_lang", "from_code", "from_lang"), "source"),
-    **dict.fromkeys(("tgt_lang", "target_lang", "to_code", "to_lang"), "target"),
+    **dict.fromkeys(("src_lang", "source_lang", "from_code", "from_lang", "src", "sl"), "source"),
+    **dict.fromkeys(
+        ("tgt_lang", "target_lang", "to_code", "to_lang", "tgt", "dest", "tl"), "target"
+    ),
     "target_prefix": "target",
+    "alternatives": "num_return_sequences",
+    "max_tokens": "max_new_tokens",
+    "split_sentences": "split",
+    **dict.fromkeys(("normalize_embeddings", "normalise"), "normalize"),
+    **dict.fromkeys(("show_progress_bar", "progress_bar", "verbose"), "progress"),
+    "pooling_mode": "pooling",
+    **dict.fromkeys(("q", "sentence", "sentences", "inputs", "source_text"), "text"),
+    **dict.fromkeys(
+        ("tag_handling", "ignore_tags", "html", "format", "replace_unknowns"), "keep_spans"
+    ),
+}
+_NOT_DONE = (
+    *("formality", "glossary", "context", "stop", "end_token", "precision", "output_value"),
+    *("truncate_dim", "return_full_text", "logits_processor", "stopping_criteria"),
+)
+_NOTES = {  # of names without a counterpart
+    **dict.fromkeys(
+        ("max_batch_size", "batch_type"), "batch_size is a setting of the model's class"
+    ),
+    "num_workers": "threads is a setting of the model's class",
+    **dict.fromkeys(
+        ("streamer", "callback"), "translate_stream and stream hand out text as it is made"
+    ),
+    **dict.fromkeys(
+        ("return_scores", "return_log_probs", "output_scores"), "generate returns scores"
+    ),
+    **dict.fromkeys(
+        ("return_tensors", "convert_to_numpy", "convert_to_tensor"),
+        "ids are lists, vectors are NumPy arrays",
+    ),
+    **dict.fromkeys(
+        ("skip_special_tokens", "clean_up_tokenization_spaces"),
+        "decoding leaves special tokens out",
+    ),
+    "add_special_tokens": "special tokens are added as the model expects them",
+    **dict.fromkeys(("padding", "attention_mask"), "texts of any lengths need no padding"),
+    "preserve_formatting": "white space and line breaks always stay as they are",
+    **dict.fromkeys(("lang", "language_code"), "languages are given as source and target"),
+    **dict.fromkeys(("return_all_scores", "function_to_apply"), "classify returns all classes"),
+    **dict.fromkeys(
+        ("max_seq_length", "max_input_length"),
+        "the folder and the model's positions say the length",
+    ),
+    **dict.fromkeys(_NOT_DONE, "pyengine does not do this"),
+    "generation_config": "its values are given as options of the call",
 }
 TEXT_ARGUMENTS = (
     *("source", "target", "prefix", "split", "truncate", "language", "keep_spans", "progress"),
@@ -88,17 +135,31 @@ def check_names(call: Mapping[str, Any]) -> None:
 
 
 def _nearest(name: str) -> str:
-    if name in SETTING_NAMES:
-        return "it is a setting of Translator(...)"
     if name in TEXT_ARGUMENTS:
         return "it is an argument of translate(...)"
-    known = (*OPTION_NAMES, *TEXT_ARGUMENTS)
-    if close := _close(name, _OTHER_NAMES, known):
-        return f"did you mean {close}?"
-    return (
-        f"the options are {', '.join(OPTION_NAMES)}; "
-        f"translate(...) takes {', '.join(TEXT_ARGUMENTS)} too"
-    )
+    every = f"{', '.join(OPTION_NAMES)}; translate(...) takes {', '.join(TEXT_ARGUMENTS)} too"
+    return hint(name, (*OPTION_NAMES, *TEXT_ARGUMENTS), f"the options are {every}")
+
+
+def hint(name: str, known: Sequence[str], every: str | None = None) -> str:
+    """What somebody may have meant by an argument that a function does not have.
+
+    Args:
+        name: of the argument.
+        known: names of those that it has.
+        every: what to say where none of them is near; ``None``: lists them.
+    """
+    if name in SETTING_NAMES:
+        return "it is a setting of the model's class, as in Translator(...)"
+    if name in _DEVICES:
+        return "pyengine computes on the CPU"
+    if name in _NOTES:
+        return _NOTES[name]
+    if _OTHER_NAMES.get(name) in known or name not in _OTHER_NAMES:
+        close = _close(name, _OTHER_NAMES, known)
+        if close:
+            return f"did you mean {close}?"
+    return every or f"its arguments are {', '.join(known)}"
 
 
 def _close(name: str, other_names: Mapping[str, str], known: Sequence[str]) -> str | None:

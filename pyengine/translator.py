@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from pyengine import _core, _ragged, stream
+from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.encoder_decoder_model import EncoderDecoderModel
 from pyengine.errors import InputTypeError
@@ -95,6 +96,7 @@ class Translator(EncoderDecoderModel):
         **options: Unpack[Options],
     ) -> str | list[str] | list[list[str]]: ...
 
+    @explained
     def translate(
         self,
         text: str | Items[str],
@@ -188,6 +190,7 @@ class Translator(EncoderDecoderModel):
         self, texts: Items[str], *, num_return_sequences: int | None, **options: Unpack[TextOptions]
     ) -> Generator[str, None, None] | Generator[list[str], None, None]: ...
 
+    @explained
     def translate_iter(
         self,
         texts: Items[str],
@@ -249,6 +252,7 @@ class Translator(EncoderDecoderModel):
 
         return self._each(pipeline, texts, token)
 
+    @explained
     def translate_stream(
         self,
         text: str,
@@ -313,6 +317,7 @@ class Translator(EncoderDecoderModel):
     translate_text = translate
     """:meth:`translate` by the name that it had while it took sentences only."""
 
+    @explained
     def encode(
         self,
         text: str,
@@ -339,6 +344,7 @@ class Translator(EncoderDecoderModel):
         wording = Wording(source, target, prefix)
         return wording.encode_batch(self._get_tokenizer(), [checked_text(text)])[0]
 
+    @explained
     def encode_batch(self, texts: Sequence[str], truncate: bool = False) -> list[list[int]]:
         """Token ids of several texts, each within the model's positions.
 
