@@ -85,8 +85,17 @@ def dynamic(weight_type: QuantType, per_channel: bool) -> Convert:
 
 
 @functools.cache
-def qdq(weight_type: QuantType, activation_type: QuantType, per_channel: bool) -> Convert:
-    """quantize_static in the QDQ format, calibrated on random inputs."""
+def qdq(
+    weight_type: QuantType,
+    activation_type: QuantType,
+    per_channel: bool,
+    operators: tuple[str, ...] = (),
+) -> Convert:
+    """quantize_static in the QDQ format, calibrated on random inputs.
+
+    Args:
+        operators: whose inputs and outputs are quantised; none for all that can be.
+    """
 
     def convert(path: Path, out: Path) -> None:
         quantize_static(
@@ -97,6 +106,7 @@ def qdq(weight_type: QuantType, activation_type: QuantType, per_channel: bool) -
             weight_type=weight_type,
             activation_type=activation_type,
             per_channel=per_channel,
+            op_types_to_quantize=operators,
         )
 
     return convert
@@ -251,7 +261,7 @@ class _RandomInputs(CalibrationDataReader):  # type: ignore[misc]
         session = onnxruntime.InferenceSession(path)
         rng = np.random.default_rng(0)
         feeds = [
-            feeds_of(session, rng.integers(4, 90, 9), rng.integers(4, 90, 9)) for _ in range(4)
+            feeds_of(session, rng.integers(4, 64, 9), rng.integers(4, 64, 9)) for _ in range(4)
         ]
         for feed in feeds:
             if "encoder_hidden_states" in feed:

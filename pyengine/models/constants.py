@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import onnx
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9  # of TensorProto.DataType
-_INDICES = {INT32: "<i4", INT64: "<i8", BOOL: "?"}
-"""Types of shapes, indices and conditions."""
+_INDICES = {INT32: "<i4", INT64: "<i8", BOOL: "?", 4: "<u2", 5: "<i2"}
+"""Types of shapes, indices and conditions, and of zero points of 16 bits."""
 EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
 _MOST_SIZES = 64
 """Of a tensor of sizes; no operator's has more."""
@@ -200,15 +200,20 @@ class Constant:
         if kind not in NUMBER_TYPES:
             supported = ", ".join(number_type.name for number_type in NUMBER_TYPES.values())
             raise UnsupportedModelError(
-                f"{self.where} is of type {kind}, supported are {supported}"
+                f"{self.where} is of type {self.type_name}, supported are {supported}"
             )
         return NUMBER_TYPES[kind]
 
     @property
     def type_name(self) -> str:
         """The type of the stored numbers, such as "uint8"."""
+        import onnx
+
         kind = self._proto.data_type
-        return NUMBER_TYPES[kind].name if kind in NUMBER_TYPES else f"type {kind}"
+        if kind in NUMBER_TYPES:
+            return NUMBER_TYPES[kind].name
+        known = kind in onnx.TensorProto.DataType.values()
+        return str(onnx.TensorProto.DataType.Name(kind)).lower() if known else f"number {kind}"
 
     @property
     def stored_as(self) -> str:

@@ -32,6 +32,7 @@ from onnxruntime.quantization import QuantType
 from simplified_products import simplified
 
 import pyengine
+from pyengine.errors import UnsupportedModelError
 from pyengine.info import describe, format_info, open_model
 from pyengine.models import ModelFolder, read_model
 from pyengine.models.quantized import dequantized
@@ -124,6 +125,15 @@ def test_qdq(
 ) -> None:
     convert = qdq(weight_type, activation_type, per_channel)
     check_quantised(name, converted(name, tmp_path / "model", convert), tmp_path)
+
+
+def test_activations_of_16_bits(tmp_path: Path) -> None:
+    """Also there the quantiser leaves out a Relu; weights of 16 bits are named."""
+    convert = qdq(QINT8, QuantType.QUInt16, True, ("MatMul",))
+    check_quantised("t5", converted("t5", tmp_path / "model", convert), tmp_path)
+    folder = converted("t5", tmp_path / "tables", qdq(QINT8, QuantType.QUInt16, True))
+    with pytest.raises(UnsupportedModelError, match=r"'embed_tokens.weight.*' is of type uint16"):
+        read_model(folder)
 
 
 @pytest.mark.parametrize(

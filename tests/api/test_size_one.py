@@ -15,6 +15,7 @@ from export_forms import (
     dequantised,
     dynamic,
     expected_outputs,
+    qdq,
     session_optimised,
     with_weights,
 )
@@ -28,6 +29,10 @@ from .test_forms import outputs_of
 
 NAMES = sorted(set(FAMILIES) - {"transformer"})
 IDS, SOURCE = np.array([5, 9, 7, 20, 33, 5]), np.array([8, 6, 40, 62, 3])
+QUANTISED: dict[str, Convert] = {
+    "dynamic": dynamic(QuantType.QUInt8, per_channel=True),
+    "qdq": qdq(QuantType.QInt8, QuantType.QUInt8, per_channel=True),
+}
 FORMS: dict[str, Convert] = {
     "optimised": session_optimised("EXTENDED"),
     "blocks": blocks(4, symmetric=False),
@@ -59,10 +64,10 @@ def test_as_exported(name: str, plain: Path) -> None:
     check(plain / name, list(model.graph_paths.values()))
 
 
+@pytest.mark.parametrize("form", QUANTISED)
 @pytest.mark.parametrize("name", NAMES)
-def test_quantised(name: str, plain: Path, tmp_path: Path) -> None:
-    convert = dynamic(QuantType.QUInt8, per_channel=True)
-    folder = converted(name, tmp_path / "int8", convert, plain)
+def test_quantised(name: str, form: str, plain: Path, tmp_path: Path) -> None:
+    folder = converted(name, tmp_path / "int8", QUANTISED[form], plain)
     model = read_model(folder)
     assert model.stored_type == "int8"
     files = []

@@ -7,6 +7,8 @@ tensor stays.
 
 from __future__ import annotations
 
+import numpy as np
+
 from pyengine.models.forms.rewriting import Expansion, Rewriting
 from pyengine.models.graph import Node, Scope
 
@@ -17,7 +19,7 @@ def _scaled_back(rewriting: Rewriting, node: Node) -> None:
     if first is None:
         return
     rewriting.remove(node)
-    if _is_relu(first):
+    if _is_relu(first) and _is_multiplied(rewriting, node):
         rewriting.add(node, "Relu", [first.inputs[0]], node.outputs[0])
     else:
         rewriting.rename(node.scope, node.outputs[0], first.inputs[0])
@@ -51,8 +53,31 @@ def _is_relu(quantize: Node) -> bool:
         return False
     if not any(before.scope.constant(name) for name in before.inputs):
         return False
-    is_byte = zero.constant.type_name in ("uint8", "int8")
-    return is_byte and bool((zero.constant.array() == -128).all())
+    found = zero.constant.numbers()
+    return found.dtype.kind in "iu" and bool((found == np.iinfo(found.dtype).min).all())
+
+
+def _is_multiplied(rewriting: Rewriting, node: Node) -> bool:
+    """Whether the value goes into other products at once, or is a gate.
+
+    What goes elsewhere, such as one label's logit, may have been positive in all that the quantiser
+    saw.
+    """
+    readers = rewriting.graph.consumers(node)
+    if len(readers) == 1 and readers[0].op_type == "Mul":
+        return all(_is_product(readers[0], name) for name in readers[0].inputs)
+    return bool(readers) and all(
+        reader.op_type in ("MatMul", "Gemm") and reader.scope.constant(reader.inputs[1]) is not None
+        for reader in readers
+    )
+
+
+def _is_product(reader: Node, name: str) -> bool:
+    """Whether an input of a node is a product's result as it is: no other activation."""
+    node = reader.scope.producer(name)
+    first = _first_of_pairs(reader.scope, node) if node is not None else None
+    before = reader.scope.producer(first.inputs[0]) if first is not None else node
+    return before is not None and before.op_type in ("Add", "MatMul", "Gemm")
 
 
 def _drop(rewriting: Rewriting, node: Node) -> None:
