@@ -116,9 +116,9 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
     Raises:
         ModelFormatError, UnsupportedModelError: see ``read_tensors``.
     """
-    from pyengine.models import read_tensors  # imports onnx, which takes 0.1 s
     from pyengine.models.bounds import check_computed_tables
     from pyengine.models.quantized import dequantized
+    from pyengine.models.stacks import read_tensors  # imports onnx, which takes 0.1 s
 
     graphs = list(model.graph_paths.values())
     states = file_states(model.path, graphs)

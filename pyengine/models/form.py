@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyengine.models.constants import Constant
-from pyengine.models.reader import ModelFolder, read_stacks
+from pyengine.models.reader import ModelFolder
+from pyengine.models.stacks import read_stacks
 from pyengine.models.storage import producer
 from pyengine.models.stored import StoredSteps, StoredTensor
 

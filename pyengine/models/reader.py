@@ -1,7 +1,7 @@
-"""read_model: a folder becomes a configuration and named tensors."""
+"""read_folder: what a model folder holds, but for its tensors."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,17 @@ from typing import Any
 import numpy as np
 
 from pyengine.errors import ModelNotFoundError, UnsupportedModelError
-from pyengine.models.checks import check_graph, check_rotary
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.config_keys import check_supported, supported_by_all, with_main_names
 from pyengine.models.families import DECODER_ONLY, ENCODER_ONLY, FAMILIES, Family
-from pyengine.models.firefox import read_firefox
 from pyengine.models.firefox_files import FirefoxFiles, find_firefox_files, find_shortlist
-from pyengine.models.forms import Form, find_forms, read_plain
+from pyengine.models.forms import Form, find_forms
 from pyengine.models.generation_config import read_generation_config
-from pyengine.models.graph import Graph
 from pyengine.models.json_file import read_required_json_object
 from pyengine.models.labels import read_labels
-from pyengine.models.modules import Modules, find_modules
 from pyengine.models.onnx_files import check_folder, find_model_file, find_onnx_files
-from pyengine.models.quantized import holds_int8
-from pyengine.models.resolve import resolve_tensors
 from pyengine.models.sentence_modules import SentenceModules, read_sentence_modules
 from pyengine.models.storage import output_names
-from pyengine.models.stored import ArrayTensors, StoredSteps, StoredTensor, StoredTensors
 
 STORED_TYPES = ("float32", "int8")
 
@@ -81,28 +74,8 @@ class ModelFolder:
         return {stack: path for stack, path in paths.items() if path is not None}
 
 
-def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
-    """Reads a folder that an ONNX exporter wrote (docs: `optimum-cli export onnx`).
-
-    Args:
-        folder: holds config.json, optionally generation_config.json, and encoder_model.onnx with
-            decoder_model.onnx or decoder_model_merged.onnx, or model.onnx of a model with one
-            stack; these also in a subfolder onnx/. Or a Firefox Translations model, without
-            config.json.
-        variant: what the names of the ONNX files add, such as "fp16" in encoder_model_fp16.onnx;
-            None: the first that is there of `onnx_files.VARIANTS`, the plain names before all.
-
-    Raises:
-        ModelNotFoundError: the folder or one of these files does not exist.
-        ModelFormatError: a file is damaged, or the files contradict each other.
-        UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
-    """
-    model = read_folder(folder, variant)
-    return dataclasses.replace(model, tensors=read_tensors(model))
-
-
 def read_folder(folder: str | Path, variant: str | None = None) -> ModelFolder:
-    """The same without tensors: no weight is read, and few errors of ONNX files are found."""
+    """`read_model` without tensors: no weight is read, and few errors of ONNX files are found."""
     path = Path(folder)
     if firefox := find_firefox_files(path):
         if variant is not None:
@@ -185,6 +158,9 @@ def _with_head(config: ModelConfig, raw_config: dict[str, Any], outputs: list[st
 
 
 def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
+    from pyengine.models.firefox import read_firefox  # which other folders do not need
+    from pyengine.models.quantized import holds_int8
+
     model = read_firefox(files)
     return ModelFolder(
         path=path,
@@ -199,31 +175,3 @@ def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
         firefox=files,
         shortlist=files.shortlist,
     )
-
-
-def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
-    """The tensors of a folder; raises what :func:`read_model` does."""
-    if model.firefox is not None:
-        return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})
-    tensors: dict[str, StoredTensor | StoredSteps] = {}
-    for _ in read_stacks(model, tensors):
-        pass
-    return StoredTensors(tensors)
-
-
-def read_stacks(
-    model: ModelFolder, tensors: dict[str, StoredTensor | StoredSteps]
-) -> Iterator[tuple[Graph, Modules]]:
-    """The graph of each stack of an ONNX folder, once its tensors have been added to `tensors`."""
-    from pyengine.models.evaluation import check_computation  # which a packed file does not need
-
-    table = FAMILIES[model.model_type].table
-    for stack, path in model.graph_paths.items():
-        graph = read_plain(path)
-        modules = find_modules(graph, table, stack, model.config)
-        check_graph(graph, stack, modules, model.config)
-        operands = resolve_tensors(graph, modules, model.config, tensors)
-        if model.config.position_kind == "rotary":
-            check_rotary(graph, tensors["decoder.rotary.weight"], model.raw_config)
-        check_computation(graph, stack, modules, model.config, operands)
-        yield graph, modules
