@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError
 from pyengine.inputs import packed
+from pyengine.kept_options import KeptOptions
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, resolve_options
 from pyengine.wording import Wording
@@ -148,5 +150,9 @@ class EncoderDecoderModel(DecoderModel):
     ) -> GenerationOptions:
         if wording and (wording.source is not None or wording.target is not None):
             options = {**wording.options(self._get_tokenizer()), **options}
+        return self._options.of(options)
+
+    @cached_property
+    def _options(self) -> KeptOptions:
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions)
-        return resolve_options(self._model.generation_config, options, limits)
+        return KeptOptions(partial(resolve_options, self._model.generation_config, limits=limits))

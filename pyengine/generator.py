@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Generating
 from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import OptionError
 from pyengine.inputs import Ids, ItemError, Offsets, checked_text
+from pyengine.kept_options import KeptOptions
 from pyengine.option_values import ModelLimits
 from pyengine.options import GenerationOptions, resolve_options
 
@@ -226,5 +228,9 @@ class Generator(DecoderModel):
         """
         if options.get("decoder_start_token_id"):  # 0 stands for none in GenerationOptions
             raise OptionError("decoder_start_token_id: found one, expected none: the prompt starts")
+        return self._options.of(options)
+
+    @cached_property
+    def _options(self) -> KeptOptions:
         limits = ModelLimits(self.config.vocab_size, self.config.max_positions, prompted=True)
-        return resolve_options(self._model.generation_config, options, limits)
+        return KeptOptions(partial(resolve_options, self._model.generation_config, limits=limits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pyengine import GenerationOptions, Generator, OptionError, Translator, UnknownOptionError
+from pyengine.kept_options import KeptOptions
 from pyengine.option_values import OPTION_NAMES, ModelLimits
 from pyengine.options import resolve_options, to_core
 
@@ -303,3 +305,26 @@ def test_the_largest_minimum(name: str, prompted: bool) -> None:
     assert max(core.min_length, core.min_new_tokens) == largest
     with pytest.raises(OptionError, match=f"{name}: found {largest + 1}, expected an integer"):
         resolve_options({} if prompted else START, {name: largest + 1}, limits)
+
+
+def test_options_are_kept_for_calls_with_the_same_keywords() -> None:
+    resolved: list[dict[str, Any]] = []
+
+    def counted(call: Mapping[str, Any]) -> GenerationOptions:
+        resolved.append(dict(call))
+        return resolve(None, **call)
+
+    kept = KeptOptions(counted)
+    assert kept.of({"num_beams": 1, "length_penalty": 1.0}).num_beams == 1
+    assert kept.of({"num_beams": 1, "length_penalty": 1.0}) == resolve(num_beams=1)
+    assert len(resolved) == 1
+    for equal in (True, 1.0):  # to 1, but none is a number of beams
+        with pytest.raises(OptionError, match="num_beams"):
+            kept.of({"num_beams": equal, "length_penalty": 1.0})
+    tokens = [5]
+    assert kept.of({"suppress_tokens": tokens}).suppress_tokens == (5,)
+    tokens[0] = 6
+    assert kept.of({"suppress_tokens": tokens}).suppress_tokens == (6,)
+    for seed in range(200):
+        assert kept.of({"do_sample": True, "seed": seed}).seed == seed
+    assert len(kept._kept) < 100
