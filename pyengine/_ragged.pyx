@@ -111,10 +111,43 @@ cdef class Packer:
         return self.array[: self.total].copy(), np.array(self.ends, dtype=np.int64)
 
 
+cdef const int64_t[::1] checked_offsets(offsets):
+    """As the twin's check_offsets, which is left to say what is wrong."""
+    cdef const int64_t[::1] bounds
+    cdef Py_ssize_t place = 1
+    try:
+        bounds = offsets
+    except (TypeError, ValueError):  # not int64 in one piece
+        return twin.check_offsets(offsets)
+    while place < bounds.shape[0] and bounds[place - 1] <= bounds[place]:
+        place += 1
+    if place == bounds.shape[0] and bounds[0] == 0:
+        return bounds
+    return twin.check_offsets(offsets)
+
+
+cdef const int64_t[::1] checked_order(order, Py_ssize_t count):
+    """As the twin's check_order, which is left to say what is wrong."""
+    cdef const int64_t[::1] places
+    cdef unsigned char[::1] seen
+    cdef Py_ssize_t place = 0
+    try:
+        places = order
+    except (TypeError, ValueError):  # not int64 in one piece
+        return twin.check_order(order, count)
+    if places.shape[0] == count:
+        seen = bytearray(count)
+        while place < count and 0 <= places[place] < count and not seen[places[place]]:
+            seen[places[place]] = True
+            place += 1
+        if place == count:
+            return places
+    return twin.check_order(order, count)
+
+
 def length_order(offsets):
     """The order that puts long sequences first, stable; as ``_ragged_py.length_order``."""
-    offsets = twin.check_offsets(offsets)
-    cdef const int64_t[::1] bounds = offsets
+    cdef const int64_t[::1] bounds = checked_offsets(offsets)
     cdef Py_ssize_t count = bounds.shape[0] - 1, sequence
     cdef int64_t longest = 0, shortfall
     for sequence in range(count):
@@ -138,12 +171,17 @@ def length_order(offsets):
 
 def permute(values, offsets, order):
     """Arrange the sequences of a ragged array anew; as ``_ragged_py.permute``."""
-    values, offsets = twin.check_ragged(values, offsets)
-    cdef const int32_t[::1] ids = values
-    cdef const int64_t[::1] bounds = offsets
+    cdef const int32_t[::1] ids
+    try:
+        ids = values
+    except (TypeError, ValueError):  # not int32 in one piece
+        ids = twin.check_ragged(values, offsets)[0]
+    cdef const int64_t[::1] bounds = checked_offsets(offsets)
+    if bounds[bounds.shape[0] - 1] != ids.shape[0]:
+        twin.check_ragged(values, offsets)
     cdef Py_ssize_t count = bounds.shape[0] - 1, place
-    cdef const int64_t[::1] places = twin.check_order(order, count)
-    new_values = np.empty(len(values), dtype=np.int32)
+    cdef const int64_t[::1] places = checked_order(order, count)
+    new_values = np.empty(ids.shape[0], dtype=np.int32)
     new_offsets = np.zeros(count + 1, dtype=np.int64)
     cdef int32_t[::1] new_ids = new_values
     cdef int64_t[::1] new_bounds = new_offsets

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-import numpy as np
-
 from pyengine import _core, forks
 from pyengine.call_errors import explained
 from pyengine.errors import ClosedError, TokenizerMissingError
@@ -218,14 +216,15 @@ class LoadedModel:
         return sound
 
     def _get_tokenizer(self) -> Tokenizer:
-        with self._lock.held():
-            if self._tokenizer is None:
-                with forks.held_off:
-                    from pyengine.text import load_tokenizer
+        if self._tokenizer is None:
+            with self._lock.held():
+                if self._tokenizer is None:  # still, and not loaded by another thread meanwhile
+                    with forks.held_off:
+                        from pyengine.text import load_tokenizer
 
-                with self._snapshot.reading():
-                    self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
-            return self._tokenizer
+                    with self._snapshot.reading():
+                        self._tokenizer = load_tokenizer(self.path, self._model.raw_config)
+        return self._tokenizer
 
     @property
     def _max_tokens(self) -> int:
@@ -254,10 +253,10 @@ class LoadedModel:
         return fitted
 
     def _check_lengths(self, offsets: Offsets, which: str = "", shortest: int = 1) -> None:
-        lengths = np.diff(offsets)
+        lengths = offsets[1:] - offsets[:-1]
         limit = self.config.max_positions
-        bad = np.flatnonzero((lengths < shortest) | (lengths > limit))
-        if len(bad):
-            item = int(bad[0])
+        bad = (lengths < shortest) | (lengths > limit)
+        if bad.any():
+            item = int(bad.argmax())
             expected = f"{shortest} to {limit}, the model's positions"
             raise ItemError(item, f"{which}found {lengths[item]} tokens, expected {expected}")
