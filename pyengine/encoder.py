@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
@@ -147,11 +148,10 @@ class Encoder(LoadedModel):
         states = self._hidden_states(loaded, packed, token)
         if check_boolean("progress", progress):
             states = shown(states, len(vectors))
-        for item, hidden in states:
-            with _core.FloatEnvironment():
+        with _core.FloatEnvironment():
+            for item, hidden in states:
                 vectors[item] = pool(hidden[skipped:], names)
-        if self._sentence.normalize if normalize is None else normalize:
-            with _core.FloatEnvironment():
+            if self._sentence.normalize if normalize is None else normalize:
                 vectors = normalized(vectors)
         return cast(Floats, vectors[0]) if isinstance(texts, str) else vectors
 
@@ -344,22 +344,33 @@ class Encoder(LoadedModel):
         self._open()
         checked = [_prompted(prompt, text) for text in checked_texts_or_pairs(texts)]
         cuts = self._sentence.max_tokens is not None if truncate is None else truncate
-        typed = []
-        for item, text in enumerate(checked):
+        typed: list[TypedIds] = []
+        # Texts in a row are encoded together, but singly where a token is to be asked in between.
+        for _, group in groupby(
+            enumerate(checked), lambda x: (type(x[1]), cancel is not None and x[0])
+        ):
             if cancel is not None:
                 cancel.check()
-            typed.append(self._typed(item, text, cuts))
+            items, row = zip(*group, strict=True)
+            typed += self._typed(items, row, cuts)
         return typed
 
-    def _typed(self, item: int, text: Text, truncate: bool) -> TypedIds:
+    def _typed(
+        self, items: Sequence[int], texts: Sequence[Text], truncate: bool
+    ) -> Iterator[TypedIds]:
+        """Of texts alone, or of pairs alone; their numbers in the call are `items`."""
         from pyengine.text.tokenizer import TypedIds
 
         tokenizer = self._get_tokenizer()
-        if isinstance(text, str):
-            (ids,) = self._fitted(tokenizer.encode_batch([text]), [item], truncate)
-            return TypedIds(ids, [0] * len(ids))
-        (pair,) = tokenizer.encode_pairs([text])
-        return pair if self._fits(item, pair, truncate) else self._cut(text)
+        if isinstance(texts[0], str):
+            encoded = tokenizer.encode_batch(cast("Sequence[str]", texts))
+            for ids in self._fitted(encoded, items, truncate):
+                yield TypedIds(ids, [0] * len(ids))
+            return
+        pairs = cast("Sequence[tuple[str, str]]", texts)
+        for item, pair in zip(items, pairs, strict=True):
+            (typed,) = tokenizer.encode_pairs([pair])
+            yield typed if self._fits(item, typed, truncate) else self._cut(pair)
 
     def _fits(self, item: int, pair: TypedIds, truncate: bool) -> bool:
         """Whether a pair is within the limit; raises or warns if not."""

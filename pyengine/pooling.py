@@ -53,7 +53,8 @@ def checked_pooling(pooling: object) -> tuple[str, ...]:
 
 def pool(hidden: Floats, names: Sequence[str]) -> Floats:
     """The vectors of several poolings one after another, [len(names) * hidden_size]."""
-    return np.concatenate([POOLINGS[name](hidden) for name in names])
+    vectors = [POOLINGS[name](hidden) for name in names]
+    return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
 
 
 def normalized(vectors: Floats) -> Floats:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyengine.kept_spans import ProtectedSentence, has_letters
 from pyengine.layout import Layout, SentenceSplitter, WholeText
@@ -23,8 +22,7 @@ Fit = Callable[[list[int], int], list[int]]
 """The ids of the text with this number within the model's positions, or an InputError."""
 
 
-@dataclass(frozen=True)
-class EncodedSentence:
+class EncodedSentence(NamedTuple):
     """A sentence that is ready for the engine.
 
     Attributes:
@@ -38,8 +36,7 @@ class EncodedSentence:
     protected: ProtectedSentence | None
 
 
-@dataclass(frozen=True)
-class EncodedText:
+class EncodedText(NamedTuple):
     """A text that is ready for the engine: its sentences, and what stands between them."""
 
     layout: Layout
@@ -122,6 +119,8 @@ class TextPipeline:
         self, sentences: list[EncodedSentence], cancel: _core.CancelToken | None = None
     ) -> list[list[str]]:
         """For each sentence its translations, best first."""
+        if not any(sentence.protected for sentence in sentences):
+            return self._translate_ids([sentence.ids for sentence in sentences], cancel)
         plain = [i for i, sentence in enumerate(sentences) if sentence.protected is None]
         attempts = {}
         for i, sentence in enumerate(sentences):

@@ -6,9 +6,9 @@ gains little over a loop for 30,000, at most 1 of 5 us a text (docs/performance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 
@@ -31,9 +31,8 @@ class SentencePieceModel:
 
     def __init__(self, path: Path, overrides: bytes = b"") -> None:
         self.path = path
-        with self._naming_the_file():
-            self._processor = SentencePieceProcessor()
-            self._processor.LoadFromSerializedProto(read_file(path) + overrides)
+        self._processor = SentencePieceProcessor()
+        self._call(self._processor.LoadFromSerializedProto, read_file(path) + overrides)
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
@@ -41,8 +40,7 @@ class SentencePieceModel:
     def vocabulary(self) -> dict[str, int]:
         """Every piece's id."""
         ids = list(range(len(self)))
-        with self._naming_the_file():
-            return dict(zip(self._processor.id_to_piece(ids), ids, strict=True))
+        return dict(zip(self._call(self._processor.id_to_piece, ids), ids, strict=True))
 
     @property
     def end_id(self) -> int:
@@ -69,25 +67,21 @@ class SentencePieceModel:
 
     def ids(self, text: str) -> list[int]:
         """The model's own ids of ``text``, without start and end token."""
-        with self._naming_the_file():
-            return list(self._processor.encode(text, out_type=int))
+        return list(self._call(self._processor.encode, text, out_type=int))
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of ``text``; an unknown stretch is a piece that is not in the model."""
-        with self._naming_the_file():
-            return list(self._processor.encode(text, out_type=str))
+        return list(self._call(self._processor.encode, text, out_type=str))
 
     def join(self, pieces: list[str] | list[int]) -> str:
         """The text of pieces, or of ids below ``len(self)``."""
-        with self._naming_the_file():
-            return str(self._processor.decode(pieces))
+        return str(self._call(self._processor.decode, pieces))
 
-    @contextmanager
-    def _naming_the_file(self) -> Iterator[None]:
-        """Around every call of the library, whose wrapper lets the interpreter's lock go."""
+    def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Every call of the library, whose wrapper lets the interpreter's lock go."""
         try:
             with guarded_calls:
-                yield
+                return function(*arguments, **options)
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
             raise ModelFormatError(
                 f"{self.path}: expected a SentencePiece model, but: {error}"

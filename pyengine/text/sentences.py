@@ -60,8 +60,9 @@ class SplitText:
         """
         line = " ".join(translation.splitlines())  # a line stays a line
         gap = self.gaps[index]
-        touch = not gap and not self._are_parted_by_a_tag(index)
-        return f" {line}" if touch and _need_a_space(before, line) else gap + line
+        if not gap and _need_a_space(before, line) and not self._are_parted_by_a_tag(index):
+            return f" {line}"
+        return gap + line
 
     def _are_parted_by_a_tag(self, index: int) -> bool:
         """Whether the sentences around a gap touch because of a tag, as in "It rains.</b>"."""

@@ -170,7 +170,8 @@ class Tokenizer(ABC):
         Raises:
             InputTypeError, InputError: as :meth:`decode`; the message names item and position.
         """
-        return self._decode(_ragged.unpack(*_ragged.pack(sequences, _ANY_ID)))
+        _ragged.pack(sequences, _ANY_ID)  # which checks them
+        return self._decode([list(map(int, ids)) for ids in sequences])
 
     def unknown_characters(self, text: str, ids: Sequence[int]) -> frozenset[str]:
         """The characters of a text that the vocabulary lacks, or has in plain forms alone.
