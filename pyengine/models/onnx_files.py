@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyengine.errors import ModelNotFoundError, OptionError, excerpt
+from pyengine.models.source_file import is_there
 
 ENCODER = "encoder_model"
 DECODERS = ("decoder_model", "decoder_model_merged")
@@ -103,7 +104,7 @@ def find_onnx_files(folder: Path, variant: str | None = None) -> OnnxFiles:
     stem = next(stem for stem in reversed(DECODERS) if decoder.stem.startswith(stem))
     suffix = decoder.stem.removeprefix(stem)
     beside = (place / f"{stem}{suffix}.onnx" for stem in (DECODERS[1], DECODER_WITH_PAST))
-    merged, with_past = (path if path.is_file() else None for path in beside)
+    merged, with_past = (path if is_there(path) else None for path in beside)
     return OnnxFiles(encoder, decoder, merged, with_past)
 
 
@@ -118,7 +119,7 @@ def _find(place: Path, stems: tuple[str, ...], variant: str | None) -> Path:
     for wanted in VARIANTS if variant is None else (variant,):
         for stem in stems:
             path = place / _name(stem, wanted)
-            if path.is_file():
+            if is_there(path):
                 return path
     message = f"{str(place)!r} lacks {_names(stems, variant or '')}"
     if found := _variants(place, stems):
@@ -136,11 +137,11 @@ def _variants(place: Path, stems: tuple[str, ...]) -> list[str]:
     """What the names of these files add, "" for nothing, in the order of preference."""
     found = set()
     for stem in stems:
-        if (place / f"{stem}.onnx").is_file():
+        if is_there(place / f"{stem}.onnx"):
             found.add("")
         others = [longer for longer in DECODERS if longer != stem and longer.startswith(stem)]
         for path in place.glob(f"{stem}_*.onnx"):
-            if path.is_file() and not path.stem.startswith(tuple(others)):
+            if is_there(path) and not path.stem.startswith(tuple(others)):
                 found.add(path.stem.removeprefix(f"{stem}_"))
     known = [variant for variant in VARIANTS if variant in found]
     return [*known, *sorted(found.difference(VARIANTS))]

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,6 +16,11 @@ from pyengine.errors import Error, ModelFormatError, ModelNotFoundError
 _TICK = 0.02
 """Seconds after which a second change of a file has another time: Linux's clock for files moves on
 every 1 to 10 ms."""
+
+_SUFFIXES = frozenset(
+    (".json", ".onnx", ".spm", ".model", ".bin", ".npz", ".yml", ".yaml", ".s2t", ".txt")
+)
+"""Of the files that pyengine may read in a model folder."""
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -47,17 +52,18 @@ class Snapshot:
 
     Args:
         folder: the model folder; the files in it are seen now.
+
+    Raises:
+        ModelFormatError: what has the name of a model's file is a folder, a FIFO or a device.
     """
 
     def __init__(self, folder: Path) -> None:
         self._states: dict[Path, FileState] = {}
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_file():
-                        self._states[folder / entry.name] = FileState.of(entry.stat())
-        except (OSError, ValueError):
-            pass  # whoever reads it reports it
+        for path, status in _entries(folder):
+            if stat.S_ISREG(status.st_mode):
+                self._states[path] = FileState.of(status)
+            elif path.suffix in _SUFFIXES:
+                _check_regular(path, status.st_mode)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -80,6 +86,20 @@ class Snapshot:
                 raise _changed(path)
 
 
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """What is in a folder, and what links in it lead to; nothing of what cannot be looked at, which
+    whoever reads it reports."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    found.append((folder / entry.name, entry.stat()))
+    except (OSError, ValueError):
+        pass
+    return found
+
+
 class _Seen(NamedTuple):
     """The files of a snapshot, and those that one block has seen."""
 
@@ -94,6 +114,20 @@ class _Seen(NamedTuple):
 
 
 _seen: ContextVar[_Seen | None] = ContextVar("seen", default=None)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, of which nothing is to be read yet; a link to nothing is none.
+
+    Raises:
+        ModelFormatError: it is a folder, a FIFO or a device.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    _check_regular(path, mode)
+    return True
 
 
 def is_source(path: Path) -> bool:

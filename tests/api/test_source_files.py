@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -152,22 +153,32 @@ def test_special_files_are_refused_by_name(tmp_path: Path, put: Callable[[Path],
         read_source(tmp_path / "file")
 
 
-@pytest.mark.parametrize("put", [put_fifo, put_device])
+@pytest.mark.parametrize("put", [put_fifo, put_device, Path.mkdir])
 def test_a_special_file_in_the_place_of_any_file_of_a_model(
     tmp_path: Path, text_model: Path, put: Callable[[Path], None]
 ) -> None:
-    names = sorted(path.name for path in text_model.iterdir() if path.is_file())
+    folder = Path(shutil.copytree(text_model, tmp_path / "model"))
+    names = [path.name for path in text_model.iterdir() if path.suffix != ".md"]
     extra = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"]
-    for name in [*names, *extra, "tokenizer.json", "vocab.json"]:
-        folder = Path(shutil.copytree(text_model, tmp_path / "model"))
-        (folder / name).unlink(missing_ok=True)
-        put(folder / name)
-        try:
-            with Translator(folder, cache_dir=False) as translator:
-                translator.translate("A dog runs.")
-        except pyengine.Error as error:
-            assert name in str(error)
-        shutil.rmtree(folder)
+    absent = ["tokenizer.json", "vocab.json", "source.spm", "decoder_model.onnx", "modules.json"]
+    for name in {*names, *extra, *absent}:
+        file, aside = folder / name, tmp_path / name
+        is_kept = file.exists()
+        if is_kept:
+            file.rename(aside)
+        put(file)
+        with pytest.raises(ModelFormatError, match=f"{re.escape(name)}: is a .*, expected a reg"):
+            Translator(folder, cache_dir=False)
+        file.rmdir() if file.is_dir() else file.unlink()
+        if is_kept:
+            aside.rename(file)
+
+
+def test_folders_of_other_names_do_no_harm(tmp_path: Path, text_model: Path) -> None:
+    folder = Path(shutil.copytree(text_model, tmp_path / "model"))
+    (folder / "1_Pooling").mkdir()
+    os.mkfifo(folder / "notes")
+    Translator(folder, cache_dir=False).close()
 
 
 @pytest.mark.parametrize("put", [put_fifo, put_device])
