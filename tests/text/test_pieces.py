@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,25 @@ def test_pieces_of_any_ids(case: Any, ids: list[int]) -> None:
     for size in (2, 7):
         batches = (ids[i : i + size] for i in range(0, len(ids), size))
         assert "".join(text_of(batches, case.tokenizer)) == expected
+
+
+def test_pieces_of_long_texts(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many ids are twice the work, and the text stays that of all of them."""
+    tokenizer, decoded = case.tokenizer, 0
+    decode = tokenizer.decode
+
+    def counted(ids: list[int]) -> str:
+        nonlocal decoded
+        decoded += len(ids)
+        return str(decode(ids))
+
+    monkeypatch.setattr(tokenizer, "decode", counted)
+    draw, work = random.Random(2), []
+    for count in (300, 600):
+        ids, decoded = draw.choices(range(300), k=count), 0
+        assert "".join(text_of(one_by_one(ids), tokenizer)) == decode(ids)
+        work.append(decoded)
+    assert work[1] < 2.5 * work[0]
 
 
 @pytest.mark.parametrize("count", [12])
