@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyengine import _core
-from tools.cpp_tests import from_setup
+from tools.cpp_tests import from_setup, is_stale
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -33,23 +33,37 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-# What was not built here is compiled too, though it may not run.
+# What was not built here is compiled, though it may not run.
 @pytest.fixture(scope="module", params=TABLES if "avx2" in AVAILABLE else ["scalar"])
 def symbols(request, tmp_path_factory) -> tuple[str, list[str]]:
-    """(isa, lines of nm) of one instruction set's object file, compiled as setup.py does."""
+    """(isa, lines of nm) of one instruction set's object file."""
+    if not shutil.which("nm"):
+        pytest.skip("needs nm")
+    obj = built_object(request.param) or compiled(request.param, tmp_path_factory.mktemp("nm"))
+    listing = subprocess.run(["nm", "-C", str(obj)], check=True, capture_output=True, text=True)
+    return request.param, listing.stdout.splitlines()
+
+
+def built_object(isa: str) -> Path | None:
+    """What setup.py made, unless the sources have changed since."""
+    source = f"csrc/kernels/isa_{isa}.cc"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        objects = Path("build").glob(f"objects-*/{source.removesuffix('.cc')}.o")
+        return next((ROOT / obj for obj in objects if not is_stale(str(obj), source)), None)
+
+
+def compiled(isa: str, folder: Path) -> Path:
+    """The same, with the flags of setup.py."""
     compiler = (sysconfig.get_config_var("CXX") or "c++").split()[0]
-    if not (shutil.which(compiler) and shutil.which("nm")):
-        pytest.skip("needs a C++ compiler and nm")
-    isa = request.param
-    obj = tmp_path_factory.mktemp("nm") / "isa.o"
-    source = ROOT / f"csrc/kernels/isa_{isa}.cc"
+    if not shutil.which(compiler):
+        pytest.skip("needs a C++ compiler")
     flags = [*from_setup("CXX_FLAGS"), *from_setup("KERNEL_FLAGS")]
     flags += from_setup("ISA_FLAGS").get(isa, [])
     flags += ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-w", f"-I{ROOT / 'csrc'}"]
-    command = [compiler, *flags, "-c", str(source), "-o", str(obj)]
-    subprocess.run(command, check=True)
-    listing = subprocess.run(["nm", "-C", str(obj)], check=True, capture_output=True, text=True)
-    return isa, listing.stdout.splitlines()
+    source, obj = ROOT / f"csrc/kernels/isa_{isa}.cc", folder / "isa.o"
+    subprocess.run([compiler, *flags, "-c", str(source), "-o", str(obj)], check=True)
+    return obj
 
 
 def test_an_isa_exports_its_table_only(symbols):
