@@ -1,14 +1,18 @@
-"""Puts this folder on the import path, so that every test can `import model_twin`; keeps the tests,
-and the processes they start, away from the user's cache of packed weights; lets no test depend on
-time."""
+"""Puts this folder on the import path, so that every test can `import model_twin`, and the
+repository's root behind all others, so that `tools` is found; keeps the tests, and the processes
+they start, away from the user's cache of packed weights; lets no test depend on time."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 # On a busy machine an example may take any time. Fixtures that an example takes are constant.
 settings.register_profile(
