@@ -33,14 +33,21 @@ version: v1.9.56
 """
 
 
-def random_tensors(seed: int, vocab_size: int) -> dict[str, np.ndarray]:
-    """float32 tensors under Marian's names, of the sizes above."""
+def random_tensors(
+    seed: int, vocab_size: int, source_vocab_size: int | None = None
+) -> dict[str, np.ndarray]:
+    """float32 tensors under Marian's names, of the sizes above; with a size of its own the source
+    has a table of its own.
+    """
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int, scale: float = 1.0) -> np.ndarray:
         return (scale * rng.standard_normal(shape)).astype(np.float32)
 
-    tensors = {"Wemb": normal(vocab_size, WIDTH, scale=0.3)}
+    tables = {"Wemb": vocab_size}
+    if source_vocab_size is not None:
+        tables = {"encoder_Wemb": source_vocab_size, "decoder_Wemb": vocab_size}
+    tensors = {name: normal(rows, WIDTH, scale=0.3) for name, rows in tables.items()}
     tensors["decoder_ff_logit_out_b"] = normal(1, vocab_size)
 
     def norm(name: str) -> None:
@@ -75,7 +82,7 @@ def quantize(tensors: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, floa
     """The matrices as int8 values and their multiplier."""
     quantized = {}
     for name, values in tensors.items():
-        if name == "Wemb" or "_W" in name.removesuffix("_ln_scale").removesuffix("_ln_bias"):
+        if name.endswith("Wemb") or "_W" in name.removesuffix("_ln_scale").removesuffix("_ln_bias"):
             if values.shape[0] > 1:
                 multiplier = float(np.float32(127 / np.abs(values).max()))
                 rounded = np.rint(values * np.float32(multiplier)).astype(np.int8)
@@ -93,7 +100,7 @@ def binary(
     for name, values in tensors.items():
         if quantized and name in quantized:
             integers, multiplier = quantized[name]
-            stored = integers if name == "Wemb" else integers.T
+            stored = integers if name.endswith("Wemb") else integers.T
             data = np.ascontiguousarray(stored).tobytes() + struct.pack("<f", multiplier)
             items.append((name, 0x4101, values.shape, data + bytes(252)))
             items.append((f"{name}_QuantMultA", 0x404, (1, 1), struct.pack("<f", 9) + bytes(252)))
@@ -156,17 +163,29 @@ def shortlist(num_first: int, lists: list[list[int]]) -> bytes:
     return head + np.array(offsets, "<u8").tobytes() + np.array(entries, "<u4").tobytes()
 
 
-def random_lists(seed: int, vocab_size: int, most: int) -> list[list[int]]:
+def random_lists(
+    seed: int, vocab_size: int, most: int, target_vocab_size: int | None = None
+) -> list[list[int]]:
     """Up to `most` ascending target ids for each source id; none for the first ids."""
     rng = np.random.default_rng(seed)
+    ids = target_vocab_size or vocab_size
     sizes = [0, 0, *rng.integers(0, most + 1, vocab_size - 2)]
-    return [sorted(map(int, rng.choice(vocab_size, size, replace=False))) for size in sizes]
+    return [sorted(map(int, rng.choice(ids, size, replace=False))) for size in sizes]
 
 
-def write_folder(folder: Path, seed: int, vocab_size: int, kind: str = "int8") -> None:
-    """A Firefox folder: `kind` is int8, float32 (the same numbers rounded to int8) or npz."""
+def write_folder(
+    folder: Path,
+    seed: int,
+    vocab_size: int,
+    kind: str = "int8",
+    source_vocab_size: int | None = None,
+) -> None:
+    """A Firefox folder: `kind` is int8, float32 (the same numbers rounded to int8) or npz.
+
+    With `source_vocab_size` the languages have vocabularies of their own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = random_tensors(seed, vocab_size)
+    tensors = random_tensors(seed, vocab_size, source_vocab_size)
     quantized = quantize(tensors)
     if kind == "int8":
         (folder / "model.xxyy.intgemm.alphas.bin").write_bytes(binary(tensors, quantized))
@@ -175,4 +194,8 @@ def write_folder(folder: Path, seed: int, vocab_size: int, kind: str = "int8") -
             tensors[name] = values.astype(np.float32) * np.float32(1 / multiplier)
         content = binary(tensors) if kind == "float32" else npz(tensors)
         (folder / ("model.bin" if kind == "float32" else "model.npz")).write_bytes(content)
-    write_vocabulary(folder / "vocab.xxyy.spm", vocab_size)
+    if source_vocab_size is None:
+        write_vocabulary(folder / "vocab.xxyy.spm", vocab_size)
+    else:
+        write_vocabulary(folder / "srcvocab.xxyy.spm", source_vocab_size)
+        write_vocabulary(folder / "trgvocab.xxyy.spm", vocab_size)

@@ -15,6 +15,8 @@ AREAS = {
     "configurations": ("configurations", "Configurations"),
     "tokenizers": ("tokenizer_files", "TokenizerFiles"),
     "calls": ("calls", "Calls"),
+    "threads": ("threads", "Threads"),
+    "vocabularies": ("vocabularies", "Vocabularies"),
     "onnx": ("onnx_graphs", "OnnxGraphs"),
 }
 """Area -> the module and the class in it."""
