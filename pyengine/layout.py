@@ -21,7 +21,7 @@ engine cuts there too."""
 
 # Words and marks after which no rule of any language ends a sentence, then the end of the sentence:
 # such a text is one sentence, without asking the library.
-_ONE_SENTENCE = re.compile(r"[ \t\r\n]*[\w ,'\"()/&%+-]+[.!?]?[ \t\r\n]*")
+_ONE_SENTENCE = re.compile(r"[\w ,'\"()/&%+-]+[.!?]?")
 
 
 class Layout(Protocol):
@@ -77,7 +77,7 @@ class SentenceSplitter:
         def fits(sentence: str) -> bool:
             return is_blank(sentence) or count_tokens(sentence.strip()) <= self._max_tokens
 
-        if _ONE_SENTENCE.fullmatch(text) and fits(text):
+        if _ONE_SENTENCE.fullmatch(text.strip(" \t\r\n")) and fits(text):
             layout = SplitText()
             layout.add(text)
             return layout

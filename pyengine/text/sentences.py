@@ -66,8 +66,8 @@ class SplitText:
 
     def _are_parted_by_a_tag(self, index: int) -> bool:
         """Whether the sentences around a gap touch because of a tag, as in "It rains.</b>"."""
-        before, after = self.sentences[:index][-1:], self.sentences[index:][:1]
-        return "".join(before).endswith(">") or "".join(after).startswith("<")
+        is_behind = index > 0 and self.sentences[index - 1].endswith(">")
+        return is_behind or (index < len(self.sentences) and self.sentences[index].startswith("<"))
 
 
 def split_text(

@@ -15,6 +15,7 @@ import tokenizers
 import pyengine
 from pyengine import OptionError, Translator
 from pyengine.errors import InputError, InputTypeError
+from pyengine.layout import SentenceSplitter
 
 from .conftest import FIXTURES, SENTENCES, Cli
 
@@ -179,3 +180,12 @@ def test_split_on_the_command_line(
     assert (done.returncode, done.stdout) == (0, f"{whole}\n")
     done = cli("translate", "-m", text_model, "--truncate", FIRST)
     assert done.returncode == 2 and "--truncate: expected with --no-split" in done.stderr
+
+
+@pytest.mark.parametrize("around", [" ", "\t \n"])
+def test_a_long_white_space_around_a_sentence(around: str) -> None:
+    """By a pattern that went back over it 4,000 spaces took a minute, ten times as many a day."""
+    text = around * 40_000 + "A dog @ home" + around * 40_000
+    layout = SentenceSplitter(lambda: "en", 100).split(text, len)
+    assert layout.sentences == ["A dog @ home"]
+    assert layout.join(["X"]) == text.replace("A dog @ home", "X")

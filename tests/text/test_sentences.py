@@ -51,6 +51,18 @@ def test_sentences_lines_and_paragraphs() -> None:
     assert parts.join(list("ABCDE")) == "  A  B\n\nC\r\n\tD E\n"
 
 
+def test_joining_copies_no_sentences_that_it_does_not_place() -> None:
+    class Unsliced(list[str]):
+        def __getitem__(self, index: object) -> str:
+            assert isinstance(index, int)
+            return super().__getitem__(index)
+
+    parts = split("雨です。</b>雪です。<i>風です。")
+    placed = parts.join(list("ABC"))
+    parts.sentences = Unsliced(parts.sentences)
+    assert parts.join(list("ABC")) == placed
+
+
 def test_columns_stay_apart() -> None:
     parts = split("\tName:\tJohn. Or Jack\t\t30\t\nx")
     assert parts.sentences == ["Name:", "John.", "Or Jack", "30", "x"]
