@@ -9,8 +9,16 @@ from typing import Any, Generic, TypeVar
 
 from pyengine import _core, exits, forks
 from pyengine.errors import ForkedError
+from pyengine.memory import reserve
 
 Result = TypeVar("Result")
+
+_ROOM = 10 << 20
+"""Bytes that a new thread must find free: a stack of 8 MB, and what the interpreter and libraries
+keep of each thread. Without them the interpreter waits for ever, or glibc ends the process."""
+
+_LOOK = 1.0
+"""Seconds between looks at whether a thread has ended without a word."""
 
 
 class Call(threading.Thread, Generic[Result]):
@@ -19,6 +27,9 @@ class Call(threading.Thread, Generic[Result]):
     Args:
         work: what to do. It may raise once its token is cancelled.
         cancel: cancels the work's token too.
+
+    Raises:
+        MemoryError: there is none for another thread.
     """
 
     def __init__(
@@ -32,11 +43,12 @@ class Call(threading.Thread, Generic[Result]):
         self._results: list[Result] = []
         self._error: BaseException | None = None
         self._done = threading.Event()
+        reserve(_ROOM).close()
         self.start()
 
     def run(self) -> None:
-        _at_work.add(self)
         try:
+            _at_work.add(self)
             self._results.append(self._work(self.token))
         except BaseException as error:
             self._error = error
@@ -50,8 +62,8 @@ class Call(threading.Thread, Generic[Result]):
         A Ctrl-C inside ``Thread.join`` makes Python 3.11 take a running thread for an ended one, so
         that the next join returns early; an event has no such state.
         """
-        if self.is_alive():
-            self._done.wait()
+        while self.is_alive() and not self._done.wait(_LOOK):
+            pass
         self.join()
 
     def result(self) -> Result:

@@ -9,6 +9,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/float_environment.h"
+#include "base/thread_storage.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -90,6 +91,7 @@ class alignas(kAlignment) ThreadPool::Worker {
   enum State : int { kIdle, kCalled, kRunning };
 
   void work() {
+    reserve_.use();
     const FloatEnvironment environment;  // a new thread has that of the one that made it
     while (true) {
       wait_while(state_, kIdle);
@@ -105,6 +107,7 @@ class alignas(kAlignment) ThreadPool::Worker {
   std::atomic<int> state_{kIdle};
   Region* region_ = nullptr;
   int thread_number_ = 0;
+  ThreadReserve reserve_;
   std::thread thread_;  // last: it uses the others
 };
 

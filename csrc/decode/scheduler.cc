@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/float_environment.h"
+#include "base/thread_storage.h"
 
 namespace pyengine {
 namespace {
@@ -79,7 +80,9 @@ void Scheduler::attend(Lock& lock, Call& call, Poll poll) {
         drive(lock, call, briefly);
         if (call.num_left == 0) break;
         try {
-          deputy = std::thread([&] {
+          ThreadReserve reserve;
+          deputy = std::thread([this, &call, reserve = std::move(reserve)]() mutable {
+            reserve.use();
             Lock own(mutex_);
             work(own, call);
           });
@@ -135,11 +138,11 @@ void Scheduler::drive(Lock& lock, const Call& call, bool briefly) {
       admit();
       if (briefly && (next_is_long() || Clock::now() > began + kPollInterval)) break;
       lock.unlock();
-      run_model();
+      try {
+        run_model();
+      } catch (const GivenUp&) {  // what was done before is done
+      }
       lock.lock();
-      retire();
-    } catch (const GivenUp&) {
-      if (!lock.owns_lock()) lock.lock();
       retire();
     } catch (...) {
       if (!lock.owns_lock()) lock.lock();

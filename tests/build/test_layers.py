@@ -12,7 +12,7 @@ FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "pyengine").rglob("*.py")
 }
-BELOW_MODELS = {"errors", "forks", "option_names", "pooling"}
+BELOW_MODELS = {"errors", "forks", "memory", "option_names", "pooling"}
 BELOW_TEXT = {"_core", "_ragged", "errors", "exits", "forks", "models"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyengine.errors import Error, UnsupportedModelError
+from pyengine.memory import reserve
 from pyengine.models.config import ModelConfig
 from pyengine.models.constants import Operand
 from pyengine.models.dataflow import Value, input_of
@@ -36,6 +37,9 @@ _SMALLER = 0.7
 """Of the numbers that queries and keys have, those that other products give."""
 TOLERANCE = 1e-3
 """Of the largest number of a row; float32 and constants in float16 are off by less."""
+_PRODUCTS = 48 << 20
+"""Bytes that must be free: OpenBLAS, which NumPy multiplies by, ends the process where there are
+not 32 MB for its first product."""
 
 
 def check_computation(
@@ -56,7 +60,9 @@ def check_computation(
 
     Raises:
         UnsupportedModelError: it computes something else; names the node.
+        MemoryError: there is too little.
     """
+    reserve(_PRODUCTS).close()
     checking = _Checking(graph, stack, modules, config, _surrogates(modules, config, operands))
     try:
         try:
