@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from pyengine.errors import InputError, OptionError
 from pyengine.inputs import check_boolean, is_blank
+from pyengine.models.firefox_options import MAX_SENTENCE_TOKENS
 from pyengine.models.languages import told_language
 from pyengine.text.sentences import SplitText, split_text
 
 if TYPE_CHECKING:
     from pyengine.translator import Translator
     from pyengine.wording import Wording
-
-MAX_SENTENCE_TOKENS = 128
-"""Source tokens of one sentence at most: models see few longer ones in training, and Bergamot's
-engine cuts there too."""
 
 # Words and marks after which no rule of any language ends a sentence, then the end of the sentence:
 # such a text is one sentence, without asking the library.
@@ -122,10 +119,11 @@ def _reads_whole_texts(translator: Translator, wording: Wording) -> bool:
 
 
 def _max_tokens(translator: Translator, wording: Wording) -> int:
+    most: int = translator.generation_config.get("max_sentence_tokens", MAX_SENTENCE_TOKENS)
     if not wording.prefix:
-        return min(MAX_SENTENCE_TOKENS, translator.max_source_length)
+        return min(most, translator.max_source_length)
     around = len(translator.encode("", wording.source, wording.target, wording.prefix))
     if around >= translator.max_source_length:
         found = f"{around} tokens, the model has {translator.max_source_length} positions"
         raise InputError(f"prefix: found {found}")
-    return min(around + MAX_SENTENCE_TOKENS, translator.max_source_length)
+    return min(around + most, translator.max_source_length)

@@ -17,13 +17,19 @@ from pyengine.models.flat_yaml import read_flat_yaml
 MAX_LENGTH_FACTOR = 3.0
 """Where no file says one: Marian's and Bergamot's default."""
 
+MAX_SENTENCE_TOKENS = 128
+"""Source tokens of one sentence at most, where no file says: Bergamot's max-length-break, and as
+long as what models see in training."""
+
 # Option -> its name here and the smallest value.
 _USED = {
     "beam-size": ("num_beams", 1.0),
     "normalize": ("length_penalty", 0.0),
     "max-length-factor": ("max_length_factor", 1e-6),
 }
-_INTEGERS = ("beam-size",)
+_SENTENCE = ("max-length-break", "max-length")
+"""Where Bergamot cuts a sentence, and what Marian leaves untranslated: the smaller one counts."""
+_INTEGERS = ("beam-size", *_SENTENCE)
 # Options that change translations, and the values that do not.
 _OFF = ("false", "off", "no", "0", "")
 _SWITCHED_OFF: dict[str, tuple[str, ...]] = {
@@ -36,8 +42,8 @@ _WITHOUT_INFLUENCE = {
     *("relative-paths", "models", "vocabs", "shortlist", "input", "output", "quality"),
     "interpolate-env-vars",  # which files: the folder shows its own
     *("mini-batch", "mini-batch-words", "maxi-batch", "maxi-batch-sort", "workspace", "devices"),
-    *("num-devices", "cpu-threads", "data-threads", "cache-size", "max-length"),
-    *("max-length-break", "ssplit-mode", "ssplit-prefix-file", "seed"),  # how texts are cut and run
+    *("num-devices", "cpu-threads", "data-threads", "cache-size", "seed"),
+    *("ssplit-mode", "ssplit-prefix-file"),  # how texts are cut: here by pyengine's rules
     *("gemm-precision", "gemm-type", "int8", "fp16", "precision", "optimize", "quantize-range"),
     "clip-gemm",  # how integers are multiplied: here always exactly
     *("skip-cost", "quiet", "quiet-translation", "alignment", "n-best", "word-scores", "stat-freq"),
@@ -77,10 +83,13 @@ def _options(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelFormatError(f"{path.name}: {error}") from None
     found: dict[str, Any] = {}
+    sentence = {"max-length-break": MAX_SENTENCE_TOKENS}
     for option, value in entries.items():
         if option in _USED:
             name, least = _USED[option]
             found[name] = _number(path, option, value, least)
+        elif option in _SENTENCE:
+            sentence[option] = int(_number(path, option, value, 1.0))
         elif option in _SWITCHED_OFF:
             if value and value not in _SWITCHED_OFF[option]:
                 raise UnsupportedModelError(
@@ -89,6 +98,8 @@ def _options(path: Path) -> dict[str, Any]:
                 )
         elif option not in _WITHOUT_INFLUENCE:
             raise UnsupportedModelError(f"{path.name}: {option} is no option that pyengine knows")
+    if min(sentence.values()) != MAX_SENTENCE_TOKENS:
+        found["max_sentence_tokens"] = min(sentence.values())
     return found
 
 

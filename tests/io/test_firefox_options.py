@@ -65,6 +65,10 @@ def with_config(folder: Path, text: str, name: str = "config.yml") -> Path:
             {"num_beams": 4, "length_penalty": 0.6},
         ),
         ("models: [a#1.bin]\nmax-length-factor: 2 \n", {"max_length_factor": 2.0}),
+        ("max-length: 1000", {}),
+        ("max-length: 60", {"max_sentence_tokens": 60}),
+        ("max-length-break: 200", {"max_sentence_tokens": 200}),
+        ("max-length: 150\nmax-length-break: 200", {"max_sentence_tokens": 150}),
     ],
 )
 def test_options_of_a_folder(text: str | None, expected: dict[str, Any], tmp_path: Path) -> None:
@@ -81,6 +85,8 @@ def test_options_of_a_folder(text: str | None, expected: dict[str, Any], tmp_pat
         ("max-length-factor: nan", ModelFormatError, "expected a number from 1e-06 to 1e6"),
         ("max-length-factor:\n  - 2", ModelFormatError, r"is \['2'\], expected a number"),
         ("beam-size: 1.5", ModelFormatError, "beam-size is '1.5', expected an integer from 1"),
+        ("max-length: 0", ModelFormatError, "max-length is '0', expected an integer from 1"),
+        ("max-length-break: x", ModelFormatError, "max-length-break is 'x', expected an integer"),
         ("normalize: yes", ModelFormatError, "normalize is 'yes', expected a number from 0"),
         ("word-penalty: 0.5", UnsupportedModelError, "word-penalty is '0.5', supported is 0"),
         ("allow-unk: true", UnsupportedModelError, "allow-unk is 'true', supported is false"),
@@ -95,6 +101,22 @@ def test_options_that_are_refused(text: str, kind: type, words: str, tmp_path: P
     (tmp_path / "config.yml").write_text(text)
     with pytest.raises(kind, match=rf"^config\.yml: .*{words}"):
         read_decoding_options(tmp_path)
+
+
+def test_a_sentence_is_as_long_as_the_folder_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = with_config(tmp_path / "xxyy", "max-length: 7")
+    lengths: list[int] = []
+
+    def fitted(sources: list[list[int]], *_: Any) -> list[list[int]]:
+        lengths.extend(map(len, sources))
+        return sources
+
+    with Translator(folder, cache_dir=False) as translator:
+        monkeypatch.setattr(translator, "_fitted", fitted)
+        translator.translate("a b c d e f g h i j k l m n", max_new_tokens=1)
+    assert len(lengths) > 1 and max(lengths) <= 7
 
 
 def test_two_files_that_differ(tmp_path: Path) -> None:
