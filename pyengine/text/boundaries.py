@@ -45,11 +45,20 @@ _QUOTED = re.compile(r"[\"'\u201d\u201c\u2019\u00bb\u00ab\u300d\u300f]\s*$")
 _OPENING = re.compile(r"\s[\"'\u2018\u2019\u201c\u201e\u00ab]$")
 _SHORT = re.compile(r"[^\W\d_]{1,3}")
 _NUMERAL = re.compile(r"(?:^|\s)(?:[IVXLC]+|\d+[\u00ba\u00aa\u00b0])\.\s+$")
+_FEMININE = re.compile(r"[^\W\d_]+\u00aa")
+"""Titles: "Profª.", "Dª."."""
+_NUMBER_IN_BRACKETS = re.compile(r"[(\[]\d")
 _SPEAKER = re.compile(r"[\u2013\u2014]\s*[^\W\d_]")
 """A dash and a word: who speaks, where the word is small."""
 _CLOSING = re.compile(r"(?<!\s)[)\]\u2019\u201d\u00bb\u3009\u300b\u300d\u300f\u3011\uff09]+\s*")
 _TITLE = re.compile(r"[\u3009\u300b]$")
 _ELLIPSIS = re.compile(r"(?:\.\.\.|\u2026)[\"'\u201d\u00bb]?\s*$")
+_OTHER_MARKS = re.compile(
+    "(?<!\u17d4\u179b)[\u17d4\u17d5](?!\u179b\u17d4)\\s*"  # Khmer, not within its "etc."
+    "|[\u1c7e\u1c7f\uabeb\u1803\u1809]\\s*"  # Santali, Manipuri, Mongolian
+    "|[\u0f0d\u0f0e]+\\s+"  # Tibetan
+)
+"""Of scripts whose ends of sentences the library does not know."""
 _LINK = re.compile(r"\[[^\[\]]*\]\(")
 _REMARK = re.compile(
     r"\s*(?:\([^()]{2,500}[.!?\u2026][\"'\u201d\u2019]?\)\s+"
@@ -133,6 +142,7 @@ def _corrected(line: str, cuts: Iterator[int], language: str) -> Iterator[int]:
             continue
         ends = [found.end() for found in final.finditer(line, start, cut)]
         found = [end for end in ends if line[end : end + 1].isupper()]
+        found += [mark.end() for mark in _OTHER_MARKS.finditer(line, start, cut)]
         found += _ends_of_remarks(line, start, cut)
         yield from sorted({*found, cut})
         start = cut
@@ -170,10 +180,13 @@ def _follows_abbreviation(before: str, after: str, word: str, exceptions: Except
         return False
     *_, last = _BEFORE_WORD.split(token[:-1])
     last = last if len(last) == 1 else last.lower()
-    if last in exceptions.inner:
+    if last in exceptions.inner or _FEMININE.fullmatch(last):
         return True
-    if after[0].isdigit() and (_SHORT.fullmatch(last) or last in exceptions.numbered):
+    belongs_to_numbers = last in exceptions.numbered or last.endswith("str")
+    if after[0].isdigit() and (_SHORT.fullmatch(last) or belongs_to_numbers):
         return True  # few sentences begin with a number
+    if belongs_to_numbers and _NUMBER_IN_BRACKETS.match(after):
+        return True
     if last in exceptions.numbered and _ROMAN.match(after):
         return True
     if word[:1].isupper():

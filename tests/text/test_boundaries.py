@@ -45,9 +45,10 @@ def split(text: str, language: str = "en") -> list[str]:
     return [part.strip() for part in parts]
 
 
-def test_hard_cases() -> None:
-    cases = list(read_cases("cases.txt"))
-    assert len(cases) >= 200 and len({case.language for case in cases}) == 12
+@pytest.mark.parametrize(("name", "count"), [("cases.txt", 216), ("unseen_cases.txt", 61)])
+def test_hard_cases(name: str, count: int) -> None:
+    cases = list(read_cases(name))
+    assert len(cases) == count and len({case.language for case in cases}) == 12
     for case in cases:
         assert (split(case.text, case.language) == case.sentences) == case.right, case.text
 
