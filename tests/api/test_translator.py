@@ -121,6 +121,21 @@ def test_truncation_warns_and_keeps_the_end_token(text_translator: Translator) -
     assert cut == text_translator.decode(best.ids)
 
 
+def test_a_warning_points_at_the_caller(text_translator: Translator) -> None:
+    t, text = text_translator, "dog " * 700
+    cut = {"truncate": True, "split": False, "max_new_tokens": 1}
+    for call in (
+        lambda: t.translate(text, **cut),
+        lambda: list(t.translate_iter([text], **cut)),
+        lambda: list(t.translate_stream(text, **cut)),
+        lambda: pyengine.translate(text, t.path, **cut),
+        lambda: t.encode_batch([text], truncate=True),
+    ):
+        with pytest.warns(TruncationWarning) as caught:
+            call()
+        assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_a_hundred_thousand_characters(text_translator: Translator) -> None:
     text = "A man is riding a bicycle. " * 3704
     assert len(text) > 100_000
