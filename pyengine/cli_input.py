@@ -51,6 +51,7 @@ def open_inputs(
     if arguments.text:
         if arguments.input:
             raise OptionError("found both TEXT and --input, expected one of them")
+        _warn_of_files(arguments.text)
         return iter([[Line(read_argument(text, encoding), "") for text in arguments.text]])
     names = arguments.input or ["-"]
     if "-" in names and sys.stdin is None:  # closed by the shell
@@ -82,6 +83,15 @@ def count_inputs(arguments: argparse.Namespace) -> int | None:
     if "-" in names or not all(Path(name).is_file() for name in names):
         return None
     return sum(_count_lines(Path(name)) for name in names)
+
+
+def _warn_of_files(texts: list[str]) -> None:
+    """Say so where a text is the name of a file, whose text is probably meant."""
+    for text in texts:
+        is_name = len(text) < 256 and "\n" not in text and Path(text).suffix != ""
+        if is_name and Path(text).is_file():
+            hint = f"{text!r} is a file; --input {text} translates what it holds"
+            print(f"pyengine: warning: {hint}", file=sys.stderr)
 
 
 def _count_lines(path: Path) -> int:

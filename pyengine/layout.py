@@ -59,7 +59,9 @@ class SentenceSplitter:
         keep_blocks: whether fenced code, comments and scripts stay as they are.
     """
 
-    def __init__(self, language: Callable[[], str], max_tokens: int, keep_blocks: bool) -> None:
+    def __init__(
+        self, language: Callable[[], str], max_tokens: int, keep_blocks: bool = True
+    ) -> None:
         self._language, self._max_tokens = language, max_tokens
         self._keep_blocks = keep_blocks
 

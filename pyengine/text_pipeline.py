@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyengine.inputs import ItemError
 from pyengine.kept_spans import ProtectedSentence, has_letters
 from pyengine.layout import Layout, SentenceSplitter, WholeText
 from pyengine.text.spans import may_hold_spans
@@ -84,10 +85,13 @@ class TextPipeline:
         """Split, protect and encode the text with this number in the call.
 
         Raises:
-            InputError: a sentence is longer than the model's positions.
+            InputError: a sentence is longer than the model's positions, or the text holds a NUL
+                character, as what is no text does.
             DeadlineError, CancelledError: by ``cancel``, which is asked at each sentence.
         """
         _check(cancel)
+        if "\0" in text:
+            raise ItemError(item, "found a NUL character, expected text")
         known: dict[str, list[int]] = {}  # each sentence is tokenised once
         lead = "" if self._splitter is None else self._lead(text)
 

@@ -150,8 +150,8 @@ class Translator(EncoderDecoderModel):
             several sentences, the i-th joins the i-th best of each.
 
         Raises:
-            InputError: a text that is not split is longer than the model's positions; nothing was
-                translated.
+            InputError: a text that is not split is longer than the model's positions, or a text
+                holds a NUL character; nothing was translated.
             InputTypeError: something other than text.
             OptionError, UnknownOptionError: a keyword or its value is wrong, or a language none of
                 the model's; ``truncate`` with a text that is split.

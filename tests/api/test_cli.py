@@ -179,6 +179,15 @@ def test_info(cli: Cli, ids_model: Path) -> None:
     assert facts["decoding"]["bad_words_ids"] == [[210]]
 
 
+def test_a_text_that_is_the_name_of_a_file(cli: Cli, text_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("A dog runs.")
+    done = cli("translate", "-m", text_model, str(file))
+    assert (done.returncode, done.stdout) == (0, f"{file}\n")
+    assert f"warning: {str(file)!r} is a file; --input {file} translates" in done.stderr
+    assert not cli("translate", "-m", text_model, "A dog runs.").stderr
+
+
 def test_info_shows_zeros() -> None:
     decoding = {"a": 0, "b": 0.0, "c": False, "d": (), "e": None, "f": True}
     assert _decoding_text(decoding) == "a 0, b 0, f True"

@@ -182,6 +182,18 @@ def test_wrong_types_of_text(text_translator: Translator, text: Any, message: st
         text_translator.translate(text)
 
 
+def test_a_nul_character_is_no_text(text_translator: Translator) -> None:
+    """As in the files of the command line."""
+    with pytest.raises(InputError, match="item 1: found a NUL character, expected text"):
+        text_translator.translate(["A dog runs.", "A\0dog."])
+    with pytest.raises(InputError, match="item 0: found a NUL character"):
+        text_translator.translate("\0", split=False)
+    found = text_translator.translate_iter(["A dog runs.", "\0"])
+    assert next(found)
+    with pytest.raises(InputError, match="item 1: found a NUL character"):
+        next(found)
+
+
 def test_wrong_types_of_text_elsewhere(text_translator: Translator) -> None:
     with pytest.raises(InputTypeError, match="text: expected a string, found list"):
         text_translator.encode(["a"])  # type: ignore[arg-type]

@@ -156,7 +156,7 @@ def test_a_model_that_is_told_its_target_alone(tmp_path: Path) -> None:
 
 def test_a_target_that_the_text_names_is_that_of_all_its_sentences() -> None:
     tokenizer = load_tokenizer(FIXTURES / "tokenizers" / "marian-multi", {})
-    splitter = SentenceSplitter(lambda: "en", 128, keep_blocks=True)
+    splitter = SentenceSplitter(lambda: "en", 128)
     pipeline = TextPipeline(
         splitter, True, lambda: tokenizer, Wording(), lambda ids, _: ids, lambda *_: [], 1
     )
