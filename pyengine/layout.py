@@ -10,7 +10,7 @@ from pyengine.errors import InputError, OptionError
 from pyengine.inputs import check_boolean, is_blank
 from pyengine.models.firefox_options import MAX_SENTENCE_TOKENS
 from pyengine.models.languages import told_language
-from pyengine.text.sentences import SplitText, split_text
+from pyengine.text.sentences import LONGEST, SplitText, split_text
 
 if TYPE_CHECKING:
     from pyengine.translator import Translator
@@ -76,7 +76,8 @@ class SentenceSplitter:
         def fits(sentence: str) -> bool:
             return is_blank(sentence) or count_tokens(sentence.strip()) <= self._max_tokens
 
-        if _ONE_SENTENCE.fullmatch(text.strip(" \t\r\n")) and fits(text):
+        core = text.strip(" \t\r\n")
+        if len(core) <= LONGEST and _ONE_SENTENCE.fullmatch(core) and fits(text):
             layout = SplitText()
             layout.add(text)
             return layout

@@ -16,6 +16,7 @@ import pyengine
 from pyengine import OptionError, Translator
 from pyengine.errors import InputError, InputTypeError
 from pyengine.layout import SentenceSplitter
+from pyengine.text.sentences import LONGEST
 
 from .conftest import FIXTURES, SENTENCES, Cli
 
@@ -186,6 +187,16 @@ def test_split_on_the_command_line(
 def test_a_long_white_space_around_a_sentence(around: str) -> None:
     """By a pattern that went back over it 4,000 spaces took a minute, ten times as many a day."""
     text = around * 40_000 + "A dog @ home" + around * 40_000
-    layout = SentenceSplitter(lambda: "en", 100).split(text, len)
+    layout = SentenceSplitter(lambda: "en", 100, True).split(text, len)
     assert layout.sentences == ["A dog @ home"]
     assert layout.join(["X"]) == text.replace("A dog @ home", "X")
+
+
+def test_no_more_than_a_piece_of_a_long_line_is_encoded_at_once() -> None:
+    def count_tokens(sentence: str) -> int:
+        assert len(sentence) <= LONGEST
+        return len(sentence)
+
+    text = "abc " * LONGEST
+    layout = SentenceSplitter(lambda: "en", 100, True).split(text, count_tokens)
+    assert layout.join(layout.sentences) == text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyengine.text import sentences as sentences_module
+from pyengine.text.boundaries import split_sentences
 from pyengine.text.clauses import split_clauses
 from pyengine.text.sentences import SplitText, split_text
 from pyengine.text.surrogates import replace_lone_surrogates
@@ -25,6 +29,13 @@ texts = st.lists(
     | st.characters(codec=None, exclude_categories=[]),
     max_size=60,
 ).map("".join)
+LONG_LINE = (
+    "Mr. Smith left. ",
+    "It rains! ",
+    'He said: "Go. Now." ',
+    "Is it (a. b. c) so? ",
+    "Yes.  ",
+)
 LANGUAGES = st.sampled_from(["en", "pt", "zh", "hi", "ja", "ko", "de", "", "no such language"])
 
 
@@ -61,6 +72,26 @@ def test_joining_copies_no_sentences_that_it_does_not_place() -> None:
     placed = parts.join(list("ABC"))
     parts.sentences = Unsliced(parts.sentences)
     assert parts.join(list("ABC")) == placed
+
+
+@given(sentences=st.lists(st.sampled_from(LONG_LINE), min_size=1, max_size=200))
+def test_a_long_line_is_split_as_a_short_one(sentences: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences_module, "LONGEST", 200)
+        assert split("".join(sentences)).sentences == [s.strip() for s in sentences]
+
+
+def test_a_long_line_is_not_looked_at_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def noting(line: str, language: str) -> Iterator[str]:
+        seen.append(len(line))
+        return split_sentences(line, language)
+
+    monkeypatch.setattr(sentences_module, "split_sentences", noting)
+    for line in ("It rains. " * 50_000, "x" * 300_000):
+        assert "".join(sentences_module._sentences(line, "en")) == line
+    assert max(seen) <= sentences_module.LONGEST
 
 
 def test_columns_stay_apart() -> None:
