@@ -128,12 +128,13 @@ def _add_translate(commands: Any) -> None:
         "translate",
         help="translate text, files or standard input",
         description="Translate text given here, in files, or on standard input. Lines come out in "
-        "input order, with their white space. An empty line stays empty.",
+        "input order, with their white space. An empty line stays empty. Without --model, the "
+        "installed model for --from and --to is used: pyengine models lists them.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a text to translate")
     parser.add_argument("-m", "--model", type=Path, help="model folder")
-    language = {"metavar": "CODE", "help": "its language, such as en, or as the model calls it"}
-    parser.add_argument("--from", dest="source", **language)
+    language = "language of the text, such as en, or as the model calls it"
+    parser.add_argument("--from", dest="source", metavar="CODE", help=language)
     parser.add_argument("--to", dest="target", metavar="CODE", help="that of the translation")
     parser.add_argument("--prefix", default="", help="what the model wants before each text")
     _add_scores(parser, "; with --no-split")

@@ -45,9 +45,9 @@ class LoadedModel:
         **unknown: NoReturn,
     ) -> None:
         check_settings(type(self).__name__, unknown)
-        settings = Settings.checked(
-            compute_type, threads, batch_size, isa, cache_dir, shortlist, variant
-        )
+        given = (compute_type, threads, batch_size, isa, cache_dir, shortlist, variant)
+        settings = Settings.checked(*given)
+        self._given = given
         self._settings = settings
         self._loaded: Loaded | None = None
         with _core.FloatEnvironment():
@@ -71,6 +71,16 @@ class LoadedModel:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as folder and settings: what comes of it loads the model again, in a
+        worker process or on another machine that has the folder in the same place.
+
+        Raises:
+            ClosedError: after :meth:`close`.
+        """
+        self._open()
+        return type(self), (str(self.path.resolve()), *self._given)
 
     def __repr__(self) -> str:
         state = f"isa={self.isa!r}, threads={self.threads}" if self._loaded else "closed"

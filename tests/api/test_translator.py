@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import warnings
 from pathlib import Path
 
@@ -367,3 +369,14 @@ def test_more_cores_than_the_core_can_use(ids_model: Path, monkeypatch: pytest.M
     monkeypatch.setattr(loading, "available_cores", lambda: 384)
     with Translator(ids_model) as translator:
         assert translator.threads == loading.MAX_THREADS
+
+
+def test_a_pickle_loads_the_model_again(ids_model: Path, tmp_path: Path) -> None:
+    with Translator(ids_model, compute_type="int8", cache_dir=tmp_path, batch_size=3) as original:
+        expected = original.generate([[5, 9, 0]])
+        for other in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
+            assert (other.compute_type, other.batch_size, other.from_cache) == ("int8", 3, True)
+            assert other.generate([[5, 9, 0]]) == expected
+            other.close()
+    with pytest.raises(ClosedError):
+        pickle.dumps(original)
