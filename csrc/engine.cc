@@ -197,9 +197,6 @@ class EncodeJob : public Job {
   ResultsOf results_of_;
 };
 
-// Far past any use; bounds what one sentence may take of memory.
-constexpr int kMaxBeams = 1024;
-
 void check(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
@@ -223,33 +220,6 @@ int checked_threads(int num_threads) {
         "num_threads is " + std::to_string(num_threads) + ", expected 1 to " +
             std::to_string(ThreadPool::kMaxThreads));
   return num_threads;
-}
-
-void check_options(const GenerationOptions& options, const ModelConfig& config) {
-  check(options.num_beams >= 1 && options.num_beams <= kMaxBeams,
-        "num_beams is " + std::to_string(options.num_beams) + ", expected 1 to " + std::to_string(kMaxBeams));
-  check(!options.do_sample || options.num_beams == 1, "num_beams must be 1 to sample");
-  const int most = options.do_sample ? kMaxBeams : options.num_beams;
-  check(options.num_return_sequences >= 1 && options.num_return_sequences <= most,
-        "num_return_sequences must be between 1 and " + std::to_string(most));
-  check(options.temperature > 0.0, "temperature must be positive");
-  check(options.top_k >= 0, "top_k must not be negative");
-  check(options.top_p >= 0.0 && options.top_p <= 1.0 && options.min_p >= 0.0 && options.min_p <= 1.0,
-        "top_p and min_p must be between 0 and 1");
-  check(options.max_length >= 2 && options.max_length <= config.max_positions + 1,
-        "max_length is " + std::to_string(options.max_length) + ", expected 2 to " +
-            std::to_string(config.max_positions + 1));
-  check(options.max_new_tokens >= 1, "max_new_tokens must be at least 1");
-  check(options.repetition_penalty > 0.0 && options.encoder_repetition_penalty > 0.0,
-        "penalties must be positive");
-  const std::int32_t start[] = {options.decoder_start_token_id};
-  check_ids(start, config.vocab_size, "decoder start token");
-  check_ids(options.eos_token_ids, config.vocab_size, "end token");
-  check_ids(options.forced_eos_token_ids, config.vocab_size, "forced end token");
-  check(options.forced_bos_token_id < config.vocab_size, "forced first token is outside the vocabulary");
-  check_ids(options.suppress_tokens, config.vocab_size, "suppressed token");
-  check_ids(options.begin_suppress_tokens, config.vocab_size, "token suppressed at the beginning");
-  for (const auto& word : options.bad_words_ids) check_ids(word, config.vocab_size, "bad word's token");
 }
 
 }  // namespace

@@ -41,9 +41,9 @@ from pyengine.errors import (
     UnknownOptionError,
     UnsupportedModelError,
 )
+from pyengine.generation_options import GenerationOptions
 from pyengine.generator import Generator
 from pyengine.oneshot import translate
-from pyengine.options import GenerationOptions
 from pyengine.translator import Translator
 
 __all__ = [

@@ -1,8 +1,8 @@
 """The C++ core (csrc/bind). Arrays are C-contiguous; every method releases the GIL."""
 
 from collections.abc import Mapping
-from enum import Enum
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,40 +14,16 @@ PACKED_LAYOUT: int
 """Number of the layout of packed weights; those of another one are not to be mapped."""
 
 class ModelConfig:
-    """One architecture: the fields of ``pyengine.models.ModelConfig``."""
+    """One architecture: the fields of ``pyengine.models.ModelConfig``, read only."""
 
-    hidden_size: int
-    vocab_size: int
-    source_vocab_size: int
-    max_positions: int
-    position_offset: int
-    position_padding_id: int
-    encoder_layers: int
-    decoder_layers: int
-    encoder_num_heads: int
-    decoder_num_heads: int
-    decoder_num_key_value_heads: int
-    encoder_head_dim: int
-    decoder_head_dim: int
-    encoder_ffn_dim: int
-    decoder_ffn_dim: int
-    activation: str
-    gated_ffn: bool
-    normalize_before: bool
-    normalize_embeddings: bool
-    embed_scale: float
-    relative_buckets: int
-    relative_max_distance: int
-    scale_attention: bool
-    logit_scale: float
-    norm_eps: float
-    decoder_kind: str
-    norm_kind: str
-    position_kind: str
-    token_types: int
-    num_labels: int
-    classifier_activation: str
-    def __init__(self) -> None: ...
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Fields by name; those that are missing, or ``None``, keep the core's defaults.
+
+        Raises TypeError for a key that is no field and a value of another type, ValueError for a
+        name that stands for nothing.
+        """
+
+    def __getattr__(self, name: str) -> Any: ...
 
 def checksums(buffer: Buffer, section_bytes: int, num_threads: int) -> NDArray[np.uint32]:
     """CRC-32C of each ``section_bytes`` of a buffer of bytes, the last of which may be fewer."""
@@ -94,45 +70,13 @@ class Shortlist:
         shared_vocabulary: bool = False,
     ) -> None: ...
 
-class EarlyStopping(Enum):
-    """When beam search stops: transformers' ``early_stopping`` False, True and "never"."""
-
-    HEURISTIC = ...
-    IMMEDIATE = ...
-    NEVER = ...
-
 class GenerationOptions:
-    """One search: the fields of ``pyengine.options.GenerationOptions``."""
+    """One search: the fields of ``pyengine.GenerationOptions`` and ``return_scores``, read only."""
 
-    num_beams: int
-    num_return_sequences: int
-    max_length: int
-    min_length: int
-    max_new_tokens: int
-    min_new_tokens: int
-    max_length_factor: float
-    length_penalty: float
-    early_stopping: EarlyStopping
-    renormalize_logits: bool
-    return_scores: bool
-    decoder_start_token_id: int
-    eos_token_ids: list[int]
-    forced_bos_token_id: int
-    forced_eos_token_ids: list[int]
-    suppress_tokens: list[int]
-    begin_suppress_tokens: list[int]
-    bad_words_ids: list[list[int]]
-    no_repeat_ngram_size: int
-    encoder_no_repeat_ngram_size: int
-    repetition_penalty: float
-    encoder_repetition_penalty: float
-    do_sample: bool
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    seed: int
-    def __init__(self) -> None: ...
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """As :class:`ModelConfig` takes them."""
+
+    def __getattr__(self, name: str) -> Any: ...
 
 class CancelToken:
     """Ends calls from any thread, or at a time; what :class:`pyengine.CancelToken` derives from.
@@ -158,7 +102,7 @@ class FloatEnvironment:
 
     def __init__(self) -> None: ...
     def __enter__(self) -> None: ...
-    def __exit__(self, *exc_info: object) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
 
 class TokenQueue:
     """The tokens of ``Engine.stream`` on their way to another thread."""
@@ -260,5 +204,5 @@ class Engine:
 def available_isas() -> list[str]:
     """The instruction sets this CPU runs, best first."""
 
-def resolve_isa(name: str) -> str:
+def resolve_isa(name: str = "") -> str:
     """The instruction set a name stands for; "" is PYENGINE_ISA or the best."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypedDict, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from pyengine.generation_options import SearchOptions
 
 if TYPE_CHECKING:
     import os
@@ -41,39 +43,6 @@ Isa: TypeAlias = Literal["avx512vnni", "avx512", "avxvnni", "avx2", "scalar"]
 Pooling: TypeAlias = Literal[
     "mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"
 ]
-
-
-class SearchOptions(TypedDict, total=False):
-    """The keywords of :class:`pyengine.options.GenerationOptions`, but for the number of results,
-    which decides what is returned. ``None`` switches an optional value off.
-    """
-
-    max_length: int | None
-    max_new_tokens: int | None
-    min_length: int | None
-    min_new_tokens: int | None
-    max_length_factor: float | None
-    decoder_start_token_id: int | None
-    eos_token_id: int | Sequence[int] | None
-    forced_bos_token_id: int | None
-    forced_eos_token_id: int | Sequence[int] | None
-    num_beams: int | None
-    length_penalty: float | None
-    early_stopping: bool | Literal["never"] | None
-    renormalize_logits: bool | None
-    suppress_tokens: Sequence[int] | None
-    begin_suppress_tokens: Sequence[int] | None
-    bad_words_ids: Sequence[Sequence[int]] | None
-    no_repeat_ngram_size: int | None
-    encoder_no_repeat_ngram_size: int | None
-    repetition_penalty: float | None
-    encoder_repetition_penalty: float | None
-    do_sample: bool | None
-    temperature: float | None
-    top_k: int | None
-    top_p: float | None
-    min_p: float | None
-    seed: int | None
 
 
 class GenerateOptions(SearchOptions, total=False):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyengine import _core, _ragged
 from pyengine.call_errors import explained
+from pyengine.generation_options import GenerationOptions
 from pyengine.inputs import Ids, Offsets
 from pyengine.loaded_model import LoadedModel
-from pyengine.options import GenerationOptions, one_hypothesis, to_core
+from pyengine.options import one_hypothesis, to_core
 
 if TYPE_CHECKING:
     from pyengine.loading import Loaded

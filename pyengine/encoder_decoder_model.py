@@ -14,10 +14,11 @@ from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import InputError
+from pyengine.generation_options import GenerationOptions
 from pyengine.inputs import packed
 from pyengine.kept_options import KeptOptions
 from pyengine.option_values import ModelLimits
-from pyengine.options import GenerationOptions, resolve_options
+from pyengine.options import resolve_options
 from pyengine.wording import Wording
 
 if TYPE_CHECKING:

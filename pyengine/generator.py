@@ -15,10 +15,11 @@ from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
 from pyengine.errors import OptionError
+from pyengine.generation_options import GenerationOptions
 from pyengine.inputs import Ids, ItemError, Offsets, checked_text
 from pyengine.kept_options import KeptOptions
 from pyengine.option_values import ModelLimits
-from pyengine.options import GenerationOptions, resolve_options
+from pyengine.options import resolve_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -69,7 +70,7 @@ class Generator(DecoderModel):
                 positions.
             timeout: seconds that the call may take; ``None``: any number.
             cancel: a :class:`CancelToken` that ends the call.
-            **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
+            **options: see :class:`pyengine.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``. ``max_length`` and ``min_length`` count the
                 prompt, ``max_new_tokens`` and ``min_new_tokens`` do not; a continuation ends at the
                 model's positions in any case.

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pyengine
 from pyengine import _core
 from pyengine.errors import Error
+from pyengine.generation_options import NO_PENALTIES, SAMPLING_CHECKS, GenerationOptions
 from pyengine.loading import CLASS_NAMES, checked_folder
 from pyengine.models import read_folder
 from pyengine.models.form import file_forms
 from pyengine.models.onnx_files import checked_variant
-from pyengine.option_values import NO_PENALTIES, SAMPLING_CHECKS
-from pyengine.options import GenerationOptions
 from pyengine.system import cpu_name, peak_memory_bytes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any
 
-from pyengine.options import GenerationOptions
+from pyengine.generation_options import GenerationOptions
 
 _PLAIN = frozenset({bool, int, float, str, NoneType})
 """Types of keywords that never change, and are equal only where their numbers are."""

@@ -7,44 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyengine.errors import UnknownOptionError
-from pyengine.option_values import OPTION_NAMES, Given
-
-_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {
-    # Name: the values that change nothing (None never does).
-    "num_beam_groups": (1,),
-    "diversity_penalty": (0,),
-    "penalty_alpha": (0,),
-    "guidance_scale": (1,),
-    "token_healing": (False,),
-    "constraints": (),
-    "force_words_ids": (),
-    "sequence_bias": (),
-    "exponential_decay_length_penalty": (),
-    "dola_layers": (),
-    "max_time": (),
-    "stop_strings": (),
-    "watermarking_config": (),
-    "prompt_lookup_num_tokens": (),
-    "assistant_early_exit": (),
-    "output_attentions": (False,),
-    "output_hidden_states": (False,),
-    "output_scores": (False,),
-    "output_logits": (False,),
-    "return_dict_in_generate": (False,),
-}
-_SAMPLING_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {  # without effect while not sampling
-    "typical_p": (1,),
-    "top_h": (),
-    "epsilon_cutoff": (0,),
-    "eta_cutoff": (0,),
-}
-_WITHOUT_EFFECT = (  # without padding, with finite logits
-    "pad_token_id",
-    "bos_token_id",
-    "use_cache",
-    "remove_invalid_values",
+from pyengine.generation_options import (
+    NOT_SUPPORTED,
+    OPTION_NAMES,
+    SAMPLING_NOT_SUPPORTED,
+    WITHOUT_EFFECT,
 )
-_KNOWN = frozenset((*OPTION_NAMES, *_NOT_SUPPORTED, *_SAMPLING_NOT_SUPPORTED, *_WITHOUT_EFFECT))
+from pyengine.option_values import Given
+
+_KNOWN = frozenset((*OPTION_NAMES, *NOT_SUPPORTED, *SAMPLING_NOT_SUPPORTED, *WITHOUT_EFFECT))
 NAMES_IN_FILES = _KNOWN - {"seed", "max_length_factor"}
 """Those of transformers' GenerationConfig that change what is generated, supported or not."""
 
@@ -187,7 +158,7 @@ def check_settings(kind: str, unknown: Mapping[str, Any]) -> None:
 
 def check_supported(given: Given, do_sample: bool) -> None:
     """Raises OptionError for a value that asks for what pyengine does not do."""
-    table = {**_NOT_SUPPORTED, **(_SAMPLING_NOT_SUPPORTED if do_sample else {})}
+    table = {**NOT_SUPPORTED, **(SAMPLING_NOT_SUPPORTED if do_sample else {})}
     for name, inactive in table.items():
         value = given.values.get(name)
         if value is not None and value not in inactive:

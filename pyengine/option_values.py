@@ -79,7 +79,8 @@ def _integer(value: Any, expected: str) -> int:
         raise _BadValue(expected) from None
 
 
-def _between(minimum: int, maximum: int) -> Check:
+def between(minimum: int, maximum: int) -> Check:
+    """An integer, both ends included."""
     expected = f"an integer from {minimum} to {maximum}"
     if maximum == INT_MAX:
         expected = f"an integer of at least {minimum}"
@@ -95,7 +96,7 @@ def _between(minimum: int, maximum: int) -> Check:
 
 def at_least(minimum: int) -> Check:
     """An integer from ``minimum``."""
-    return _between(minimum, INT_MAX)
+    return between(minimum, INT_MAX)
 
 
 def optional(check: Check, without: Any = None) -> Check:
@@ -103,7 +104,8 @@ def optional(check: Check, without: Any = None) -> Check:
     return lambda value, limits: without if value is None else check(value, limits)
 
 
-def _real(value: Any, limits: ModelLimits) -> float:
+def real(value: Any, limits: ModelLimits) -> float:
+    """A finite number."""
     expected = "a finite number"
     if isinstance(value, (bool, str, bytes)):
         raise _BadValue(expected)
@@ -116,22 +118,25 @@ def _real(value: Any, limits: ModelLimits) -> float:
     return number
 
 
-def _positive(value: Any, limits: ModelLimits) -> float:
-    number = _real(value, limits)
+def positive(value: Any, limits: ModelLimits) -> float:
+    """A number above 0 with which float32 can compute."""
+    number = real(value, limits)
     if number < 1e-6 or number > 1e6:
         raise _BadValue("a number from 1e-6 to 1e6")
     return number
 
 
-def _factor(value: Any, limits: ModelLimits) -> float:
-    number = _real(value, limits)
+def factor(value: Any, limits: ModelLimits) -> float:
+    """A number of tokens for each other one; 0 for none."""
+    number = real(value, limits)
     if not 0 <= number <= 1e6:
         raise _BadValue("a number from 0 to 1e6")
     return number
 
 
-def _share(value: Any, limits: ModelLimits) -> float:
-    number = _real(value, limits)
+def share(value: Any, limits: ModelLimits) -> float:
+    """A number from 0 to 1."""
+    number = real(value, limits)
     if not 0 <= number <= 1:
         raise _BadValue("a number from 0 to 1")
     return number
@@ -144,7 +149,8 @@ def boolean(value: Any, limits: ModelLimits) -> bool:
     return value
 
 
-def _stopping(value: Any, limits: ModelLimits) -> bool | str:
+def stopping(value: Any, limits: ModelLimits) -> bool | str:
+    """``early_stopping``."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value == "never":
@@ -161,67 +167,28 @@ def token(value: Any, limits: ModelLimits) -> int:
     return number
 
 
-def _tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
+def tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
+    """Token ids."""
     if not _is_list(value):
         raise _BadValue(f"a list of token ids from 0 to {limits.vocab_size - 1}")
     return tuple(token(item, limits) for item in value)
 
 
-def _token_or_tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
-    tokens = _tokens(value, limits) if _is_list(value) else (token(value, limits),)
-    return tuple(dict.fromkeys(tokens))
+def token_or_tokens(value: Any, limits: ModelLimits) -> tuple[int, ...]:
+    """One token id or several, each once."""
+    ids = tokens(value, limits) if _is_list(value) else (token(value, limits),)
+    return tuple(dict.fromkeys(ids))
 
 
-def _words(value: Any, limits: ModelLimits) -> tuple[tuple[int, ...], ...]:
+def words(value: Any, limits: ModelLimits) -> tuple[tuple[int, ...], ...]:
+    """Sequences of token ids."""
     expected = f"a list of non-empty lists of token ids from 0 to {limits.vocab_size - 1}"
     if not _is_list(value) or not all(_is_list(word) and len(word) > 0 for word in value):
         raise _BadValue(expected)
-    return tuple(_tokens(word, limits) for word in value)
+    return tuple(tokens(word, limits) for word in value)
 
 
 def _is_list(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):  # at once what costs 1 us by way of Sequence
+        return True
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-
-
-CHECKS: dict[str, Check] = {
-    "num_beams": _between(1, MAX_BEAMS),
-    "num_return_sequences": _between(1, MAX_BEAMS),
-    "length_penalty": _real,
-    "early_stopping": _stopping,
-    "renormalize_logits": boolean,
-    "eos_token_id": optional(_token_or_tokens, ()),
-    "forced_bos_token_id": optional(token),
-    "forced_eos_token_id": optional(_token_or_tokens, ()),
-    "suppress_tokens": optional(_tokens, ()),
-    "begin_suppress_tokens": optional(_tokens, ()),
-    "bad_words_ids": optional(_words, ()),
-    "max_length_factor": optional(_factor, 0.0),
-    "no_repeat_ngram_size": optional(at_least(0), 0),
-    "encoder_no_repeat_ngram_size": optional(at_least(0), 0),
-    "repetition_penalty": optional(_positive, 1.0),
-    "encoder_repetition_penalty": optional(_positive, 1.0),
-}
-"""Of every option but lengths and the decoder start, which depend on each other."""
-
-SAMPLING_CHECKS: dict[str, Check] = {
-    "temperature": optional(_positive, 1.0),
-    "top_k": optional(at_least(0), 0),
-    "top_p": optional(_share, 1.0),
-    "min_p": optional(_share, 0.0),
-    "seed": optional(_between(0, 2**64 - 1)),
-}
-"""Of the options that count only with ``do_sample``."""
-
-NO_PENALTIES: dict[str, Any] = {
-    "no_repeat_ngram_size": 0,
-    "encoder_no_repeat_ngram_size": 0,
-    "repetition_penalty": 1.0,
-    "encoder_repetition_penalty": 1.0,
-}
-"""For a search that does not look at what it has generated, whatever the folder says."""
-
-_LENGTHS = ("max_length", "max_new_tokens", "min_length", "min_new_tokens")
-_OTHERS = ("decoder_start_token_id", "do_sample")
-
-OPTION_NAMES = tuple(sorted((*CHECKS, *SAMPLING_CHECKS, *_LENGTHS, *_OTHERS)))
-"""Every keyword that ``translate`` and ``generate`` act on."""

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import OptionError
+from pyengine.generation_options import CHECKS, SAMPLING_CHECKS, GenerationOptions
 from pyengine.option_names import check_names, check_supported
 from pyengine.option_values import (
-    CHECKS,
     FILE_NAME,
     INT_MAX,
-    SAMPLING_CHECKS,
     Given,
     ModelLimits,
     at_least,
@@ -33,104 +31,6 @@ from pyengine.option_values import (
 
 if TYPE_CHECKING:
     from pyengine import _core
-
-
-@dataclass(frozen=True)
-class GenerationOptions:
-    """The options of one call, complete and checked. Made by :func:`resolve_options`.
-
-    Lengths count the decoder start token, as in transformers: ``max_length=20`` allows 19 generated
-    tokens, the end token among them.
-
-    Attributes:
-        max_length: tokens at most, start and end token included; at most the model's positions.
-        decoder_start_token_id: the id the decoder starts from.
-        eos_token_id: the ids that end a hypothesis.
-        num_beams: hypotheses followed at once; 1 is greedy search.
-        num_return_sequences: hypotheses returned for each sentence, at most ``num_beams``; with
-            ``do_sample``, independent samples.
-        min_length: the end tokens are forbidden until this length is reached; above
-            ``max_length``, every translation is ``max_length`` long.
-        length_penalty: a score is the sum of log-probabilities / (generated tokens) ** this.
-        early_stopping: ``True``: stop when ``num_beams`` hypotheses are finished; ``False``: when
-            none that runs can win at its present length; ``"never"``: none at any length.
-        renormalize_logits: normalise again after the processors changed the log-probabilities.
-        forced_bos_token_id: the first generated token, or ``None``.
-        forced_eos_token_id: the tokens allowed at ``max_length``, empty for any.
-        suppress_tokens: ids never generated.
-        begin_suppress_tokens: ids not generated first (second, after a forced first token).
-        bad_words_ids: sequences of ids never generated; a lone end token stays allowed.
-        no_repeat_ngram_size: sequences of this many ids occur once at most, a prompt's included;
-            0: any number of times.
-        encoder_no_repeat_ngram_size: sequences of this many ids of the source, or of a prompt, are
-            not generated; 0: they are.
-        repetition_penalty: scores of ids that the text so far holds, a prompt's and the decoder
-            start token included, are divided by this if positive, else multiplied: logits, in beam
-            search log-probabilities. 1: no penalty.
-        encoder_repetition_penalty: the same with 1 / this for the ids of the source or a prompt.
-        do_sample: draw each token by its probability; ``num_beams`` is 1. The options below count
-            only then.
-        temperature: what logits are divided by first; below 1 likely tokens become likelier.
-        top_k: the most probable tokens that are drawn from; 0: all. transformers' default, 50.
-        top_p: then the fewest most probable tokens whose probabilities add up to at least this.
-        min_p: then those of at least this share of the largest probability.
-        seed: a sample depends on this, on its sentence's ids and on its index among the sentence's
-            samples alone; ``None``: another one for each call.
-        max_added_tokens: generated tokens at most, however long the prompt of a
-            :class:`~pyengine.Generator` is, whose tokens the lengths above count; ``None``: as many
-            as these allow.
-        min_added_tokens: tokens generated before an end token is allowed, as above.
-        max_length_factor: generated tokens at most for each token of the source, or of a prompt, as
-            Marian has it and Firefox folders say it; 0: any number. A length in a call replaces
-            that of the folder.
-
-    Source: transformers 4.57, ``GenerationConfig``.
-
-    Example:
-        >>> limits = ModelLimits(vocab_size=100, max_positions=64)
-        >>> file = {"num_beams": 4, "decoder_start_token_id": 99, "eos_token_id": 0}
-        >>> options = resolve_options(file, {"max_new_tokens": 10}, limits)
-        >>> options.num_beams, options.max_length, options.eos_token_id
-        (4, 11, (0,))
-    """
-
-    max_length: int
-    decoder_start_token_id: int
-    eos_token_id: tuple[int, ...] = ()
-    num_beams: int = 1
-    num_return_sequences: int = 1
-    min_length: int = 0
-    length_penalty: float = 1.0
-    early_stopping: bool | str = False
-    renormalize_logits: bool = False
-    forced_bos_token_id: int | None = None
-    forced_eos_token_id: tuple[int, ...] = ()
-    suppress_tokens: tuple[int, ...] = ()
-    begin_suppress_tokens: tuple[int, ...] = ()
-    bad_words_ids: tuple[tuple[int, ...], ...] = ()
-    no_repeat_ngram_size: int = 0
-    encoder_no_repeat_ngram_size: int = 0
-    repetition_penalty: float = 1.0
-    encoder_repetition_penalty: float = 1.0
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    seed: int | None = None
-    max_added_tokens: int | None = None
-    min_added_tokens: int = 0
-    max_length_factor: float = 0.0
-
-    @property
-    def max_new_tokens(self) -> int:
-        """Generated tokens at most, the end token included."""
-        return self.max_length - 1
-
-    @property
-    def min_new_tokens(self) -> int:
-        """Generated tokens before an end token is allowed."""
-        return max(self.min_length - 1, 0)
 
 
 def resolve_options(
@@ -158,7 +58,7 @@ def resolve_options(
     given = _overridden(file, call)
     do_sample: bool = given.value("do_sample", optional(boolean, False), limits)
     check_supported(given, do_sample)
-    checks = {**CHECKS, **(SAMPLING_CHECKS if do_sample else {})}
+    checks = CHECKS | SAMPLING_CHECKS if do_sample else CHECKS
     values = {
         name: given.value(name, check, limits)
         for name, check in checks.items()
@@ -199,51 +99,10 @@ def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.Gen
     """
     from pyengine import _core
 
-    stopping = {
-        False: _core.EarlyStopping.HEURISTIC,
-        True: _core.EarlyStopping.IMMEDIATE,
-        "never": _core.EarlyStopping.NEVER,
-    }
-    core = _core.GenerationOptions()
-    for name in _SAME_IN_CORE:
-        setattr(core, name, getattr(options, name))
-    if options.max_added_tokens is not None:
-        core.max_new_tokens = options.max_added_tokens
-    core.min_new_tokens = options.min_added_tokens
-    core.return_scores = return_scores
-    core.early_stopping = stopping[options.early_stopping]
-    core.eos_token_ids = list(options.eos_token_id)
-    core.forced_bos_token_id = (
-        -1 if options.forced_bos_token_id is None else options.forced_bos_token_id
-    )
-    core.forced_eos_token_ids = list(options.forced_eos_token_id)
-    core.suppress_tokens = list(options.suppress_tokens)
-    core.begin_suppress_tokens = list(options.begin_suppress_tokens)
-    core.bad_words_ids = [list(word) for word in options.bad_words_ids]
-    if options.do_sample:
-        core.seed = _random_seed() if options.seed is None else options.seed
-    return core
-
-
-_SAME_IN_CORE = (
-    "num_beams",
-    "num_return_sequences",
-    "max_length",
-    "min_length",
-    "max_length_factor",
-    "length_penalty",
-    "renormalize_logits",
-    "decoder_start_token_id",
-    "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size",
-    "repetition_penalty",
-    "encoder_repetition_penalty",
-    "do_sample",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-)
+    values = vars(options) | {"return_scores": return_scores}
+    if options.do_sample and options.seed is None:
+        values["seed"] = _random_seed()
+    return _core.GenerationOptions(values)
 
 
 # --- how values combine ------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class Translator(EncoderDecoderModel):
             progress: show a bar on stderr, or in a notebook, that counts the texts.
             timeout: seconds that the call may take; ``None``: any number.
             cancel: a :class:`CancelToken` that ends the call.
-            **options: see :class:`pyengine.options.GenerationOptions`; what is not given comes from
+            **options: see :class:`pyengine.GenerationOptions`; what is not given comes from
                 the folder's ``generation_config.json``.
 
         Returns:

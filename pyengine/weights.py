@@ -176,10 +176,7 @@ def store_weights(
 
 def core_config(config: ModelConfig) -> _core.ModelConfig:
     """The same record as the core has it."""
-    core = _core.ModelConfig()
-    for field in dataclasses.fields(config):
-        setattr(core, field.name, getattr(config, field.name))
-    return core
+    return _core.ModelConfig(vars(config))
 
 
 def _make_folder(folder: Path, mode: int) -> None:

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "base/float_environment.h"
+#include "bind/fields_bind.h"
 #include "bind/weights_bind.h"
 #include "bind/without_gil.h"
 #include "cpu/isa.h"
@@ -19,6 +20,23 @@
 namespace py = pybind11;
 
 namespace pyengine {
+
+// transformers' values: False, True and "never".
+py::object to_python(EarlyStopping stopping) {
+  if (stopping == EarlyStopping::kNever) return py::str("never");
+  return py::bool_(stopping == EarlyStopping::kImmediate);
+}
+
+void from_python(py::handle object, EarlyStopping& stopping) {
+  if (py::isinstance<py::bool_>(object)) {
+    stopping = object.cast<bool>() ? EarlyStopping::kImmediate : EarlyStopping::kHeuristic;
+  } else if (object.cast<std::string>() == "never") {
+    stopping = EarlyStopping::kNever;
+  } else {
+    throw std::invalid_argument("another text, expected False, True or 'never'");
+  }
+}
+
 namespace {
 
 using Ids = py::array_t<std::int32_t, py::array::c_style>;
@@ -133,12 +151,12 @@ py::tuple pack_hypotheses(const std::vector<std::vector<Hypothesis>>& results, i
 py::tuple generate(Engine& engine, const Ids& source_ids, const Offsets& source_offsets,
                    const GenerationOptions& options, int batch_size, const CancelToken* cancel) {
   const Ragged sources = as_ragged(source_ids, source_offsets);
-  const GenerationOptions own = options;  // another thread may change the Python object meanwhile
   std::vector<std::vector<Hypothesis>> results;
   Call call(cancel);
-  call.run(
-      [&](const Interrupts& interrupts) { results = engine.generate(sources, own, batch_size, interrupts); });
-  return pack_hypotheses(results, own.num_return_sequences);
+  call.run([&](const Interrupts& interrupts) {
+    results = engine.generate(sources, options, batch_size, interrupts);
+  });
+  return pack_hypotheses(results, options.num_return_sequences);
 }
 
 // Closes the queue in any case, so that its reader ends.
@@ -149,9 +167,9 @@ void stream(Engine& engine, const Ids& source_ids, const GenerationOptions& opti
     ~Closer() { tokens.close(); }
   } const closer{tokens};
   const auto source = as_span(source_ids);
-  const GenerationOptions own = options;
   Call call(cancel);
-  call.run([&](const Interrupts& interrupts) { engine.stream(source, own, tokens, batch_size, interrupts); });
+  call.run(
+      [&](const Interrupts& interrupts) { engine.stream(source, options, tokens, batch_size, interrupts); });
 }
 
 std::vector<std::int32_t> take_tokens(TokenQueue& tokens, double timeout) {
@@ -232,43 +250,6 @@ struct EnteredEnvironment {
   void exit(const py::args&) { entered.reset(); }
 };
 
-void bind_options(py::module_& m) {
-  py::enum_<EarlyStopping>(m, "EarlyStopping")
-      .value("HEURISTIC", EarlyStopping::kHeuristic)
-      .value("IMMEDIATE", EarlyStopping::kImmediate)
-      .value("NEVER", EarlyStopping::kNever);
-  py::class_<GenerationOptions>(m, "GenerationOptions")
-      .def(py::init<>())
-      .def_readwrite("num_beams", &GenerationOptions::num_beams)
-      .def_readwrite("num_return_sequences", &GenerationOptions::num_return_sequences)
-      .def_readwrite("max_length", &GenerationOptions::max_length)
-      .def_readwrite("min_length", &GenerationOptions::min_length)
-      .def_readwrite("max_new_tokens", &GenerationOptions::max_new_tokens)
-      .def_readwrite("min_new_tokens", &GenerationOptions::min_new_tokens)
-      .def_readwrite("max_length_factor", &GenerationOptions::max_length_factor)
-      .def_readwrite("length_penalty", &GenerationOptions::length_penalty)
-      .def_readwrite("early_stopping", &GenerationOptions::early_stopping)
-      .def_readwrite("renormalize_logits", &GenerationOptions::renormalize_logits)
-      .def_readwrite("return_scores", &GenerationOptions::return_scores)
-      .def_readwrite("decoder_start_token_id", &GenerationOptions::decoder_start_token_id)
-      .def_readwrite("eos_token_ids", &GenerationOptions::eos_token_ids)
-      .def_readwrite("forced_bos_token_id", &GenerationOptions::forced_bos_token_id)
-      .def_readwrite("forced_eos_token_ids", &GenerationOptions::forced_eos_token_ids)
-      .def_readwrite("suppress_tokens", &GenerationOptions::suppress_tokens)
-      .def_readwrite("begin_suppress_tokens", &GenerationOptions::begin_suppress_tokens)
-      .def_readwrite("bad_words_ids", &GenerationOptions::bad_words_ids)
-      .def_readwrite("no_repeat_ngram_size", &GenerationOptions::no_repeat_ngram_size)
-      .def_readwrite("encoder_no_repeat_ngram_size", &GenerationOptions::encoder_no_repeat_ngram_size)
-      .def_readwrite("repetition_penalty", &GenerationOptions::repetition_penalty)
-      .def_readwrite("encoder_repetition_penalty", &GenerationOptions::encoder_repetition_penalty)
-      .def_readwrite("do_sample", &GenerationOptions::do_sample)
-      .def_readwrite("temperature", &GenerationOptions::temperature)
-      .def_readwrite("top_k", &GenerationOptions::top_k)
-      .def_readwrite("top_p", &GenerationOptions::top_p)
-      .def_readwrite("min_p", &GenerationOptions::min_p)
-      .def_readwrite("seed", &GenerationOptions::seed);
-}
-
 }  // namespace
 
 void bind_engine(py::module_& m) {
@@ -281,7 +262,8 @@ void bind_engine(py::module_& m) {
       py::set_error(py::module_::import("pyengine.errors").attr("ForkedError"), error.what());
     }
   });
-  bind_options(m);
+  py::class_<GenerationOptions> options(m, "GenerationOptions");
+  bind_fields(options);
   py::class_<CancelToken, std::shared_ptr<CancelToken>>(m, "CancelToken")
       .def(py::init([](std::optional<double> timeout, std::shared_ptr<CancelToken> parent) {
              return std::make_shared<CancelToken>(timeout, std::move(parent));

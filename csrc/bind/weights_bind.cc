@@ -10,6 +10,7 @@
 
 #include "base/crc32c.h"
 #include "base/float_environment.h"
+#include "bind/fields_bind.h"
 #include "bind/without_gil.h"
 #include "model/mapped_weights.h"
 #include "model/shortlist.h"
@@ -18,48 +19,6 @@ namespace py = pybind11;
 
 namespace pyengine {
 namespace {
-
-// A value of an enumeration and what Python calls it.
-template <class Enum>
-struct Named {
-  const char* name;
-  Enum value;
-};
-constexpr Named<Activation> kActivations[] = {
-    {"relu", Activation::kRelu},          {"silu", Activation::kSilu}, {"gelu", Activation::kGelu},
-    {"gelu_tanh", Activation::kGeluTanh}, {"tanh", Activation::kTanh}, {"none", Activation::kNone}};
-constexpr Named<NormKind> kNormKinds[] = {{"layer_norm", NormKind::kLayerNorm},
-                                          {"rms_norm", NormKind::kRmsNorm}};
-constexpr Named<PositionKind> kPositionKinds[] = {{"none", PositionKind::kNone},
-                                                  {"table", PositionKind::kTable},
-                                                  {"relative", PositionKind::kRelative},
-                                                  {"rotary", PositionKind::kRotary}};
-constexpr Named<DecoderKind> kDecoderKinds[] = {{"self_attention", DecoderKind::kSelfAttention},
-                                                {"ssru", DecoderKind::kSsru}};
-
-// Binds a field as the name of its value.
-template <class Enum, std::size_t size>
-void bind_named(py::class_<ModelConfig>& config, const char* field, Enum ModelConfig::*member,
-                const Named<Enum> (&values)[size]) {
-  const auto get = [member, &values](const ModelConfig& self) -> std::string {
-    for (const auto& [name, value] : values) {
-      if (value == self.*member) return name;
-    }
-    return "none";
-  };
-  const auto set = [member, &values, field](ModelConfig& self, const std::string& wanted) {
-    std::string known;
-    for (const auto& [name, value] : values) {
-      if (name == wanted) {
-        self.*member = value;
-        return;
-      }
-      known += (known.empty() ? "" : ", ") + std::string(name);
-    }
-    throw std::invalid_argument(std::string(field) + " is '" + wanted + "', expected one of " + known);
-  };
-  config.def_property(field, get, set);
-}
 
 WeightType weight_type(const std::string& name) {
   if (name == "float32") return WeightType::kFloat32;
@@ -161,46 +120,11 @@ Shortlist make_shortlist(std::int32_t num_first,
   return {num_first, as_array(offsets), as_array(entries), shared_vocabulary};
 }
 
-void bind_config(py::module_& m) {
-  py::class_<ModelConfig> config(m, "ModelConfig");
-  config.def(py::init<>())
-      .def_readwrite("hidden_size", &ModelConfig::hidden_size)
-      .def_readwrite("vocab_size", &ModelConfig::vocab_size)
-      .def_readwrite("source_vocab_size", &ModelConfig::source_vocab_size)
-      .def_readwrite("max_positions", &ModelConfig::max_positions)
-      .def_readwrite("position_offset", &ModelConfig::position_offset)
-      .def_readwrite("position_padding_id", &ModelConfig::position_padding_id)
-      .def_readwrite("encoder_layers", &ModelConfig::encoder_layers)
-      .def_readwrite("decoder_layers", &ModelConfig::decoder_layers)
-      .def_readwrite("encoder_num_heads", &ModelConfig::encoder_num_heads)
-      .def_readwrite("decoder_num_heads", &ModelConfig::decoder_num_heads)
-      .def_readwrite("decoder_num_key_value_heads", &ModelConfig::decoder_num_key_value_heads)
-      .def_readwrite("encoder_head_dim", &ModelConfig::encoder_head_dim)
-      .def_readwrite("decoder_head_dim", &ModelConfig::decoder_head_dim)
-      .def_readwrite("encoder_ffn_dim", &ModelConfig::encoder_ffn_dim)
-      .def_readwrite("decoder_ffn_dim", &ModelConfig::decoder_ffn_dim)
-      .def_readwrite("gated_ffn", &ModelConfig::gated_ffn)
-      .def_readwrite("normalize_before", &ModelConfig::normalize_before)
-      .def_readwrite("normalize_embeddings", &ModelConfig::normalize_embeddings)
-      .def_readwrite("embed_scale", &ModelConfig::embed_scale)
-      .def_readwrite("relative_buckets", &ModelConfig::relative_buckets)
-      .def_readwrite("relative_max_distance", &ModelConfig::relative_max_distance)
-      .def_readwrite("scale_attention", &ModelConfig::scale_attention)
-      .def_readwrite("logit_scale", &ModelConfig::logit_scale)
-      .def_readwrite("norm_eps", &ModelConfig::norm_eps)
-      .def_readwrite("token_types", &ModelConfig::token_types)
-      .def_readwrite("num_labels", &ModelConfig::num_labels);
-  bind_named(config, "activation", &ModelConfig::activation, kActivations);
-  bind_named(config, "classifier_activation", &ModelConfig::classifier_activation, kActivations);
-  bind_named(config, "norm_kind", &ModelConfig::norm_kind, kNormKinds);
-  bind_named(config, "position_kind", &ModelConfig::position_kind, kPositionKinds);
-  bind_named(config, "decoder_kind", &ModelConfig::decoder_kind, kDecoderKinds);
-}
-
 }  // namespace
 
 void bind_weights(py::module_& m) {
-  bind_config(m);
+  py::class_<ModelConfig> config(m, "ModelConfig");
+  bind_fields(config);
   m.attr("PACKED_LAYOUT") = kPackedLayout;
   py::class_<PackedWeights>(m, "Weights")
       .def_static("pack", &pack, py::arg("config"), py::arg("tensors"), py::arg("compute_type"),

@@ -5,6 +5,9 @@
 #include <limits>
 #include <vector>
 
+#include "base/fields.h"
+#include "model/config.h"
+
 namespace pyengine {
 
 // When a beam search with num_beams finished hypotheses ends.
@@ -14,8 +17,15 @@ enum class EarlyStopping {
   kNever,      // "never": as kHeuristic, but measured at max_length if the length penalty is positive
 };
 
-// Lengths count the prompt: of an encoder-decoder the decoder start token, else the caller's. Ids are within
-// the vocabulary; the Python layer checks values.
+// Limits of a field that holds ids of the vocabulary: one, lists or lists of lists of them.
+struct TokenIds {};
+// Of one that holds an id or -1.
+struct OptionalTokenId {};
+
+// Far past any use; bounds what one sentence may take of memory.
+inline constexpr int kMaxBeams = 1024;
+
+// Lengths count the prompt: of an encoder-decoder the decoder start token, else the caller's.
 struct GenerationOptions {
   int num_beams = 1;
   int num_return_sequences = 1;  // at most num_beams, except of samples
@@ -45,7 +55,48 @@ struct GenerationOptions {
   double top_p = 1.0;                       // the fewest of them whose probabilities add up to this
   double min_p = 0.0;                       // share of the largest probability that they have at least
   std::uint64_t seed = 0;
+
+  // Python's names, which are those of pyengine.GenerationOptions.
+  template <class Visit>
+  static constexpr void visit_fields(const Visit& visit) {
+    using Self = GenerationOptions;
+    constexpr double kIntMax = std::numeric_limits<int>::max();
+    constexpr Range kBeams{1, kMaxBeams}, kCount{0, kIntMax}, kFactor{1e-6, 1e6}, kShare{0, 1};
+    visit("num_beams", &Self::num_beams, kBeams);
+    visit("num_return_sequences", &Self::num_return_sequences, kBeams);
+    visit("max_length", &Self::max_length, Range{2, kIntMax});
+    visit("min_length", &Self::min_length, kCount);
+    visit("max_added_tokens", &Self::max_new_tokens, Range{1, kIntMax});
+    visit("min_added_tokens", &Self::min_new_tokens, kCount);
+    visit("max_length_factor", &Self::max_length_factor, Range{0.0, 1e6});
+    visit("length_penalty", &Self::length_penalty, kFinite);
+    visit("early_stopping", &Self::early_stopping, NoLimits());
+    visit("renormalize_logits", &Self::renormalize_logits, NoLimits());
+    visit("return_scores", &Self::return_scores, NoLimits());
+    visit("decoder_start_token_id", &Self::decoder_start_token_id, TokenIds());
+    visit("eos_token_id", &Self::eos_token_ids, TokenIds());
+    visit("forced_bos_token_id", &Self::forced_bos_token_id, OptionalTokenId());
+    visit("forced_eos_token_id", &Self::forced_eos_token_ids, TokenIds());
+    visit("suppress_tokens", &Self::suppress_tokens, TokenIds());
+    visit("begin_suppress_tokens", &Self::begin_suppress_tokens, TokenIds());
+    visit("bad_words_ids", &Self::bad_words_ids, TokenIds());
+    visit("no_repeat_ngram_size", &Self::no_repeat_ngram_size, kCount);
+    visit("encoder_no_repeat_ngram_size", &Self::encoder_no_repeat_ngram_size, kCount);
+    visit("repetition_penalty", &Self::repetition_penalty, kFactor);
+    visit("encoder_repetition_penalty", &Self::encoder_repetition_penalty, kFactor);
+    visit("do_sample", &Self::do_sample, NoLimits());
+    visit("temperature", &Self::temperature, kFactor);
+    visit("top_k", &Self::top_k, kCount);
+    visit("top_p", &Self::top_p, kShare);
+    visit("min_p", &Self::min_p, kShare);
+    visit("seed", &Self::seed, NoLimits());
+  }
 };
+static_assert(num_declared<GenerationOptions>() == num_members<GenerationOptions>());
+
+// Throws std::invalid_argument naming a value that is out of its limits, of the vocabulary or of the model's
+// positions, or that does not go with another.
+void check_options(const GenerationOptions& options, const ModelConfig& config);
 
 // How long one sentence may get, its prompt included.
 struct Lengths {

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pyengine.bench.dequantised import dequantised
 from pyengine.bench.widened import widened
 from pyengine.errors import Error, UnsupportedModelError
-from pyengine.option_values import NO_PENALTIES
+from pyengine.generation_options import NO_PENALTIES
 
 if TYPE_CHECKING:
-    from pyengine.options import GenerationOptions
+    from pyengine.generation_options import GenerationOptions
 
 Tensors = dict[str, NDArray[Any]]
 OpenSession = Callable[[Path, int], Any]

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyengine.errors import UnsupportedModelError
-from pyengine.option_values import NO_PENALTIES, ModelLimits
+from pyengine.generation_options import NO_PENALTIES
+from pyengine.option_values import ModelLimits
 from pyengine.options import resolve_options
 from pyengine.system import peak_memory_bytes
 

@@ -11,8 +11,8 @@ import pytest
 import pyengine
 from pyengine import call_types
 from pyengine._core import available_isas
+from pyengine.generation_options import OPTION_NAMES
 from pyengine.option_names import SETTING_NAMES
-from pyengine.option_values import OPTION_NAMES
 from pyengine.pooling import POOLINGS
 
 SEARCH = set(OPTION_NAMES) - {"num_return_sequences"}

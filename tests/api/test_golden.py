@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pyengine import Translator
-from pyengine.option_values import OPTION_NAMES
+from pyengine.generation_options import OPTION_NAMES
 
 from .conftest import FIXTURES, TEXT_MODEL
 

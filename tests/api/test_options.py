@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pyengine import GenerationOptions, Generator, OptionError, Translator, UnknownOptionError
+from pyengine.generation_options import OPTION_NAMES
 from pyengine.kept_options import KeptOptions
-from pyengine.option_values import OPTION_NAMES, ModelLimits
-from pyengine.options import resolve_options, to_core
+from pyengine.option_values import ModelLimits
+from pyengine.options import resolve_options
 
 from .conftest import FIXTURES
 
@@ -235,43 +236,6 @@ def test_an_unknown_option_like_no_other_lists_all() -> None:
         resolve(xyzzy=4)
 
 
-def test_core_options_carry_every_value() -> None:
-    options = resolve(
-        num_beams=3, num_return_sequences=2, max_length=20, min_length=4, length_penalty=0.6,
-        early_stopping="never", renormalize_logits=True, forced_bos_token_id=8, eos_token_id=[0, 9],
-        forced_eos_token_id=9, suppress_tokens=[3, 4], begin_suppress_tokens=[5],
-        bad_words_ids=[[6, 7], [0], [9], [1]], no_repeat_ngram_size=3,
-        encoder_no_repeat_ngram_size=2, repetition_penalty=1.2, encoder_repetition_penalty=0.9,
-        max_length_factor=1.5,
-    )  # fmt: skip
-    core = to_core(options)
-    assert (core.num_beams, core.num_return_sequences) == (3, 2)
-    assert (core.max_length, core.min_length, core.length_penalty) == (20, 4, 0.6)
-    assert core.early_stopping.name == "NEVER"
-    assert core.renormalize_logits is True
-    assert (core.decoder_start_token_id, core.forced_bos_token_id) == (99, 8)
-    assert (core.eos_token_ids, core.forced_eos_token_ids) == ([0, 9], [9])
-    assert (core.suppress_tokens, core.begin_suppress_tokens) == ([3, 4], [5])
-    assert core.bad_words_ids == [[6, 7], [0], [9], [1]]
-    assert (core.no_repeat_ngram_size, core.encoder_no_repeat_ngram_size) == (3, 2)
-    assert (core.repetition_penalty, core.encoder_repetition_penalty) == (1.2, 0.9)
-    assert (core.do_sample, core.max_length_factor) == (False, 1.5)
-    for value, name in ((True, "IMMEDIATE"), (False, "HEURISTIC")):
-        assert to_core(resolve(early_stopping=value)).early_stopping.name == name
-    assert to_core(resolve()).forced_bos_token_id == -1
-
-
-def test_core_options_carry_those_of_sampling() -> None:
-    options = resolve(
-        do_sample=True, temperature=0.5, top_k=9, top_p=0.8, min_p=0.1, seed=2**64 - 1
-    )
-    core = to_core(options)
-    assert (core.do_sample, core.temperature, core.top_k) == (True, 0.5, 9)
-    assert (core.top_p, core.min_p, core.seed) == (0.8, 0.1, 2**64 - 1)
-    fresh = {to_core(resolve(do_sample=True)).seed for _ in range(9)}
-    assert len(fresh) == 9
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -294,17 +258,6 @@ def test_complete_options_are_options(options: dict[str, Any], ids_translator: T
 
 def test_an_end_token_counts_once() -> None:
     assert resolve({"eos_token_id": [4, 0, 4, 4]}).eos_token_id == (4, 0)
-
-
-@pytest.mark.parametrize("name", ["min_length", "min_new_tokens"])
-@pytest.mark.parametrize("prompted", [False, True])
-def test_the_largest_minimum(name: str, prompted: bool) -> None:
-    largest = 2**31 - 1
-    limits = ModelLimits(vocab_size=100, max_positions=64, prompted=prompted)
-    core = to_core(resolve_options({} if prompted else START, {name: largest}, limits))
-    assert max(core.min_length, core.min_new_tokens) == largest
-    with pytest.raises(OptionError, match=f"{name}: found {largest + 1}, expected an integer"):
-        resolve_options({} if prompted else START, {name: largest + 1}, limits)
 
 
 def test_options_are_kept_for_calls_with_the_same_keywords() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pyengine
 from pyengine import _core
-from pyengine.models import ModelConfig
 
 STUB = ast.parse((Path(pyengine.__file__).parent / "_core.pyi").read_text())
+CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
+OF_FIELDS = {"ModelConfig", "GenerationOptions"}
+"""Their fields are those of records in Python; see the tests of these."""
 
 
 def named(body: list[ast.stmt]) -> set[str]:
@@ -22,8 +25,6 @@ def named(body: list[ast.stmt]) -> set[str]:
             names.add(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
 
 
@@ -31,38 +32,47 @@ def public(thing: object) -> set[str]:
     return {name for name in vars(thing) if not name.startswith("_")}
 
 
+def functions() -> list[Any]:
+    """Each function and method of the stub, and what the extension has in its place."""
+    owners = [(_core, STUB.body), *((getattr(_core, name), x.body) for name, x in CLASSES.items())]
+    return [
+        pytest.param(node, getattr(owner, node.name), id=f"{owner.__name__}.{node.name}")
+        for owner, body in owners
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.name != "__getattr__"
+        if "property" not in map(ast.unparse, node.decorator_list)
+    ]
+
+
+def stub_arguments(node: ast.FunctionDef) -> list[tuple[str, bool]]:
+    """Names, and whether each has a default."""
+    names = [argument.arg for argument in node.args.args]
+    first_default = len(names) - len(node.args.defaults)
+    arguments = [(name, index >= first_default) for index, name in enumerate(names)]
+    return [*arguments, *((f"*{x.arg}", False) for x in (node.args.vararg,) if x)]
+
+
+def built_arguments(function: object) -> list[tuple[str, bool]]:
+    """The same from the first line of what pybind11 documents: name(a: type, b: type = 1) -> x."""
+    signature = str(function.__doc__).splitlines()[0]
+    while "[" in signature:
+        signature = re.sub(r"\[[^\[\]]*\]", "", signature)
+    listed = re.findall(r"\w+\((.*)\) -> ", signature)[0]
+    listed = re.sub(r"\([^()]*\)", "", listed)  # of a default
+    arguments = listed.split(", ") if listed else []
+    return [(argument.split(":")[0], " = " in argument) for argument in arguments]
+
+
 def test_module() -> None:
     assert named(STUB.body) == public(_core)
 
 
-@pytest.mark.parametrize(
-    "name", ["ModelConfig", "GenerationOptions", "Weights", "CancelToken", "TokenQueue", "Engine"]
-)
+@pytest.mark.parametrize("name", sorted(CLASSES.keys() - OF_FIELDS))
 def test_classes(name: str) -> None:
-    (stub,) = (node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == name)
-    assert named(stub.body) - {"__init__"} == public(getattr(_core, name))
+    found = {x for x in named(CLASSES[name].body) if not x.startswith("_")}
+    assert found == public(getattr(_core, name))
 
 
-def test_enumeration() -> None:
-    (stub,) = (
-        node
-        for node in STUB.body
-        if isinstance(node, ast.ClassDef) and node.name == "EarlyStopping"
-    )
-    assert named(stub.body) == set(_core.EarlyStopping.__members__)
-
-
-def test_arguments_of_the_engine() -> None:
-    (stub,) = (
-        node for node in STUB.body if isinstance(node, ast.ClassDef) and node.name == "Engine"
-    )
-    for node in stub.body:
-        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-            signature = getattr(_core.Engine, node.name).__doc__.splitlines()[0]
-            for argument in node.args.args[1:]:
-                assert f"{argument.arg}: " in signature, (node.name, argument.arg)
-
-
-def test_configuration_has_the_fields_of_the_python_record() -> None:
-    fields = {field.name for field in dataclasses.fields(ModelConfig)}
-    assert fields == public(_core.ModelConfig)
+@pytest.mark.parametrize(("node", "built"), functions())
+def test_arguments(node: ast.FunctionDef, built: object) -> None:
+    assert stub_arguments(node) == built_arguments(built)

@@ -12,7 +12,7 @@ import numpy as np
 import tiny_marian
 
 from pyengine import Encoder, Generator, Translator
-from pyengine.option_values import OPTION_NAMES
+from pyengine.generation_options import OPTION_NAMES
 
 from .area import FIXTURES
 from .mutations import FLOATS, TEXTS, odd_integer, odd_value

@@ -8,10 +8,11 @@ import pytest
 import tiny_onnx
 
 from pyengine.errors import OptionError
+from pyengine.generation_options import GenerationOptions
 from pyengine.models import read_model
 from pyengine.models.generation_config import read_generation_config
 from pyengine.option_values import ModelLimits
-from pyengine.options import GenerationOptions, resolve_options
+from pyengine.options import resolve_options
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
