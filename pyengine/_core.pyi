@@ -10,9 +10,6 @@ from typing_extensions import Buffer
 
 kernels: ModuleType
 
-PACKED_LAYOUT: int
-"""Number of the layout of packed weights; those of another one are not to be mapped."""
-
 class ModelConfig:
     """One architecture: the fields of ``pyengine.models.ModelConfig``, read only."""
 
@@ -58,6 +55,9 @@ class Weights:
 
     def arrays(self) -> list[NDArray[np.uint8]]:
         """The bytes of every array in a fixed order; tied ones share their memory."""
+
+def packed_layout(config: ModelConfig, compute_type: str, candidate_table: bool = False) -> int:
+    """What stands for how weights are packed; those of another one are not to be mapped."""
 
 class Shortlist:
     """The candidates of source ids: the arrays of ``pyengine.models.shortlist.Shortlist``."""

@@ -34,7 +34,7 @@ from pyengine.packed_file import (
 )
 
 if TYPE_CHECKING:
-    from pyengine.models import ModelFolder
+    from pyengine.models import ModelConfig, ModelFolder
 
 _SECOND = 10**9
 _BLOCK = 1 << 21  # bytes read at once, a multiple of a section
@@ -83,16 +83,23 @@ def packed_path(cache_dir: Path, model: ModelFolder, compute_type: str) -> Path:
 
 def cache_key(model: ModelFolder, compute_type: str) -> dict[str, Any]:
     """Whose weights are packed, and what decides how, but for their values."""
+    candidate_table = needs_candidate_table(model, compute_type)
+    core = core_config(model.config)
     return {
         "model": str(model.path.resolve()),
         "version": __version__,
-        "layout": _core.PACKED_LAYOUT,
+        "layout": _core.packed_layout(core, compute_type, candidate_table),
         "byteorder": sys.byteorder,
         "compute_type": compute_type,
-        "candidate_table": needs_candidate_table(model, compute_type),
+        "candidate_table": candidate_table,
         "config": dataclasses.asdict(model.config),
         "read": [_name(model.path, path) for path in model.graph_paths.values()],
     }
+
+
+def core_config(config: ModelConfig) -> _core.ModelConfig:
+    """The same record as the core has it."""
+    return _core.ModelConfig(vars(config))
 
 
 def needs_candidate_table(model: ModelFolder, compute_type: str) -> bool:

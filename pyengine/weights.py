@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyengine import _core
 from pyengine.cache import (
     cache_key,
+    core_config,
     file_checksums,
     file_states,
     is_current,
@@ -31,7 +32,7 @@ from pyengine.packed_file import (
 )
 
 if TYPE_CHECKING:
-    from pyengine.models import ModelConfig, ModelFolder
+    from pyengine.models import ModelFolder
 
 _OWNER_ONLY = 0o700
 _FOR_ALL = 0o755
@@ -172,11 +173,6 @@ def store_weights(
 
         bound(cache_dir, path)
     return dataclasses.replace(weights, cache_file=path)
-
-
-def core_config(config: ModelConfig) -> _core.ModelConfig:
-    """The same record as the core has it."""
-    return _core.ModelConfig(vars(config))
 
 
 def _make_folder(folder: Path, mode: int) -> None:

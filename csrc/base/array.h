@@ -30,6 +30,9 @@ class Array {
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return size_ * sizeof(T); }
 
+  // The same memory.
+  Array<std::byte> as_bytes() const { return {owner_, reinterpret_cast<const std::byte*>(data_), bytes()}; }
+
  private:
   std::shared_ptr<const void> owner_;
   const T* data_ = nullptr;

@@ -13,6 +13,7 @@
 #include "bind/fields_bind.h"
 #include "bind/without_gil.h"
 #include "model/mapped_weights.h"
+#include "model/packing.h"
 #include "model/shortlist.h"
 
 namespace py = pybind11;
@@ -56,14 +57,12 @@ TensorView read_tensor(const py::object& tensors, const std::string& name) {
 PackedWeights pack(const ModelConfig& config, const py::object& tensors, const std::string& compute_type,
                    bool candidate_table) {
   const WeightType type = weight_type(compute_type);
-  TensorSource source;
+  NamedTensors source;
   for (const py::handle key : tensors) {
     const auto name = py::cast<std::string>(key);
     source.add(name, [&tensors, name] { return read_tensor(tensors, name); });
   }
-  PackedWeights packed{config, load_weights(config, type, source)};
-  if (candidate_table) add_candidate_table(packed.weights);
-  return packed;
+  return {config, load_weights(config, type, source, candidate_table)};
 }
 
 // What a buffer of bytes one after another holds.
@@ -95,15 +94,15 @@ PackedWeights map(const ModelConfig& config, const py::buffer& buffer,
                               bytes, offsets)};
 }
 
-// Read-only views in the order of visit_arrays(), which keep `self`.
+// Read-only views in the order of packed files, which keep `self`.
 std::vector<py::array> arrays(const py::object& self) {
   std::vector<py::array> views;
-  visit_arrays(py::cast<const PackedWeights&>(self).weights, [&](const auto& array) {
+  for (const Array<std::byte>& array : py::cast<const PackedWeights&>(self).weights.arrays) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(array.data());
     py::array_t<std::uint8_t> view(static_cast<py::ssize_t>(array.bytes()), data, self);
     view.attr("setflags")(py::arg("write") = false);
     views.push_back(std::move(view));
-  });
+  }
   return views;
 }
 
@@ -125,7 +124,13 @@ Shortlist make_shortlist(std::int32_t num_first,
 void bind_weights(py::module_& m) {
   py::class_<ModelConfig> config(m, "ModelConfig");
   bind_fields(config);
-  m.attr("PACKED_LAYOUT") = kPackedLayout;
+  m.def(
+      "packed_layout",
+      [](const ModelConfig& config, const std::string& compute_type, bool candidate_table) {
+        return packed_layout(config, weight_type(compute_type), candidate_table);
+      },
+      py::arg("config"), py::arg("compute_type"), py::arg("candidate_table") = false,
+      py::call_guard<FloatEnvironment>());
   py::class_<PackedWeights>(m, "Weights")
       .def_static("pack", &pack, py::arg("config"), py::arg("tensors"), py::arg("compute_type"),
                   py::arg("candidate_table") = false, py::call_guard<FloatEnvironment>())

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <utility>
 
 #include "base/function_ref.h"
 #include "base/parallel.h"
@@ -63,6 +64,11 @@ inline QuantizedRows prepare_rows(const Runtime& runtime, const GatheredS8&, con
                                   int depth) {
   return quantize_rows(runtime, input, num_rows, depth);
 }
+
+// What the product with a type of weight takes.
+template <class Type>
+using RowsOf =
+    decltype(prepare_rows(std::declval<const Runtime&>(), std::declval<const Type&>(), nullptr, 0, 0));
 
 // Multiplies rows first_row ... with the columns from first_column on, which begins a panel; `args` says how
 // many of both, and takes bias, residual and output of that block.

@@ -32,16 +32,14 @@ std::int64_t bias_row_size(const ModelConfig& config, Sight sight) {
   return sight == Sight::kBothWays ? 2 * std::int64_t{config.max_positions} - 1 : config.max_positions;
 }
 
-Array<float> expand_relative_bias(const ModelConfig& config, Sight sight, const TensorView& table) {
+void fill_relative_bias(const ModelConfig& config, Sight sight, const TensorView& table, float* bias) {
   const std::int64_t num_heads = table.shape[1], size = bias_row_size(config, sight);
-  AlignedBuffer<float> expanded(static_cast<std::size_t>(num_heads * size));
   for (std::int64_t i = 0; i < size; ++i) {
     const int bucket = bucket_of(config, sight, static_cast<int>(i) - (config.max_positions - 1));
     for (std::int64_t head = 0; head < num_heads; ++head) {
-      expanded.data()[head * size + i] = table.data[bucket * table.strides[0] + head * table.strides[1]];
+      bias[head * size + i] = table.data[bucket * table.strides[0] + head * table.strides[1]];
     }
   }
-  return Array<float>(std::move(expanded));
 }
 
 const float* const* bias_rows(const ModelConfig& config, const Array<float>& bias,

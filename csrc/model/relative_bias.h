@@ -17,8 +17,8 @@ enum class Sight { kBothWays, kBackwards };
 // Entries of one head: distances -(max_positions - 1) ... 0, or as far forwards again.
 std::int64_t bias_row_size(const ModelConfig& config, Sight sight);
 
-// table [relative_buckets, heads] -> [heads][bias_row_size()].
-Array<float> expand_relative_bias(const ModelConfig& config, Sight sight, const TensorView& table);
+// table [relative_buckets, heads] -> bias [heads][bias_row_size()].
+void fill_relative_bias(const ModelConfig& config, Sight sight, const TensorView& table, float* bias);
 
 // For each of num_rows queries at `positions`, where in head 0 of `bias` the number of its distance from
 // position 0 lies, followed by those of positions 1, 2, ...; in memory of `workspace`. Null without a bias.

@@ -113,13 +113,17 @@ std::size_t candidate_table_size(const Linear& lm_head) {
   return static_cast<std::size_t>(lm_head.out_features) * table_stride(lm_head.in_features);
 }
 
-void add_candidate_table(Weights& weights) {
-  const Linear& lm_head = weights.lm_head;
-  const auto* panels = std::get_if<PanelsS8>(&lm_head.panels);
-  if (panels == nullptr) return;
+Array<std::int8_t> make_candidate_table(const Linear& lm_head) {
   AlignedBuffer<std::int8_t> table(candidate_table_size(lm_head));
-  unpack_table(panels->values.data(), lm_head.in_features, lm_head.out_features, table.data());
-  weights.lm_head_table = Array<std::int8_t>(std::move(table));
+  const auto& panels = std::get<PanelsS8>(lm_head.panels);
+  unpack_table(panels.values.data(), lm_head.in_features, lm_head.out_features, table.data());
+  return Array<std::int8_t>(std::move(table));
+}
+
+void add_candidate_table(Weights& weights) {
+  if (candidate_table_size(weights.lm_head) == 0) return;
+  weights.lm_head_table = make_candidate_table(weights.lm_head);
+  weights.arrays.push_back(weights.lm_head_table.as_bytes());
 }
 
 void embed_by_candidate_table(Weights& weights) {
@@ -137,20 +141,21 @@ void embed_by_candidate_table(Weights& weights) {
 
 Linear select_candidates(const Weights& weights, std::span<const std::int32_t> ids, bool side_by_side) {
   const Linear& lm_head = weights.lm_head;
-  const Array<std::int8_t>& table = weights.lm_head_table;
-  Linear selected{lm_head.in_features, static_cast<int>(ids.size()), {}, select(lm_head.bias, ids)};
-  if (const auto* f32 = std::get_if<PanelsF32>(&lm_head.panels)) {
-    selected.panels = select_columns(*f32, lm_head.in_features, ids);
-  } else if (const auto* bf16 = std::get_if<PanelsBf16>(&lm_head.panels)) {
-    selected.panels = select_columns(*bf16, lm_head.in_features, ids);
-  } else if (side_by_side) {
-    const std::size_t stride = table_stride(lm_head.in_features);
-    selected.panels = select_columns(std::get<PanelsS8>(lm_head.panels), copied_rows(table, stride, ids),
-                                     counted(ids.size()), ids);
-  } else {
-    selected.panels = select_columns(std::get<PanelsS8>(lm_head.panels), table, copied(ids), ids);
-  }
-  return selected;
+  const int depth = lm_head.in_features;
+  const auto selected = [&]<class Type>(const Type& panels) -> Panels {
+    if constexpr (std::is_same_v<Type, PanelsS8>) {
+      const Array<std::int8_t>& table = weights.lm_head_table;
+      if (!side_by_side) return select_columns(panels, table, copied(ids), ids);
+      const Array<std::int8_t> own = copied_rows(table, table_stride(depth), ids);
+      return select_columns(panels, own, counted(ids.size()), ids);
+    } else if constexpr (std::is_same_v<Type, GatheredS8>) {
+      throw std::logic_error("the output projection is not whole");
+    } else {
+      return select_columns(panels, depth, ids);
+    }
+  };
+  return {depth, static_cast<int>(ids.size()), std::visit(selected, lm_head.panels),
+          select(lm_head.bias, ids)};
 }
 
 }  // namespace pyengine

@@ -27,10 +27,12 @@ void check_shortlist(const Shortlist& shortlist, const ModelConfig& config);
 std::vector<std::int32_t> candidates(const Shortlist& shortlist, std::span<const std::int32_t> source,
                                      std::span<const std::int32_t> always, int vocab_size);
 
-// Entries of the table of add_candidate_table(): 0 unless the output projection is int8.
+// Entries of the table of candidates, 0 unless the output projection is int8: its columns as the rows of a
+// table, which select_candidates() needs.
 std::size_t candidate_table_size(const Linear& lm_head);
+Array<std::int8_t> make_candidate_table(const Linear& lm_head);
 
-// The columns of an int8 output projection as the rows of a table, which select_candidates() needs.
+// Makes that table of weights that were packed without it.
 void add_candidate_table(Weights& weights);
 
 // Makes that table the token table of a model that ties the two, so that the panels are left alone: of mapped

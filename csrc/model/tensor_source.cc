@@ -15,11 +15,11 @@ std::string to_string(const Shape& shape) {
 
 }  // namespace
 
-void TensorSource::add(const std::string& name, Read read) { entries_[name] = {std::move(read), false}; }
+void NamedTensors::add(const std::string& name, Read read) { entries_[name] = {std::move(read), false}; }
 
-bool TensorSource::has(const std::string& name) const { return entries_.count(name) != 0; }
+bool NamedTensors::has(const std::string& name) const { return entries_.count(name) != 0; }
 
-TensorView TensorSource::take(const std::string& name, std::initializer_list<std::int64_t> shape) {
+TensorView TensorSource::take(const std::string& name, Shape shape) {
   TensorView tensor = take_weight(name, shape);
   if (tensor.data == nullptr) {
     throw std::invalid_argument("tensor " + name + " is int8, expected float32");
@@ -27,7 +27,7 @@ TensorView TensorSource::take(const std::string& name, std::initializer_list<std
   return tensor;
 }
 
-TensorView TensorSource::take_weight(const std::string& name, std::initializer_list<std::int64_t> shape) {
+TensorView NamedTensors::take_weight(const std::string& name, Shape shape) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     throw std::invalid_argument("tensor " + name + " is missing, expected shape " + to_string(shape));
@@ -41,7 +41,7 @@ TensorView TensorSource::take_weight(const std::string& name, std::initializer_l
   return tensor;
 }
 
-void TensorSource::check_all_taken() const {
+void NamedTensors::check_all_taken() const {
   std::vector<std::string> unused;
   for (const auto& [name, entry] : entries_) {
     if (!entry.taken) unused.push_back(name);
@@ -50,6 +50,24 @@ void TensorSource::check_all_taken() const {
   std::string text = "tensors that the architecture has no place for:";
   for (const std::string& name : unused) text += " " + name;
   throw std::invalid_argument(text);
+}
+
+int total_features(const std::vector<Projection>& parts) {
+  int sum = 0;
+  for (const Projection& part : parts) sum += part.out_features;
+  return sum;
+}
+
+void take_vectors(TensorSource& tensors, const std::vector<Projection>& parts, const std::string& suffix,
+                  float* target) {
+  std::fill_n(target, total_features(parts), 0.0f);
+  for (const Projection& part : parts) {
+    if (tensors.has(part.name + suffix)) {
+      const TensorView vector = tensors.take(part.name + suffix, {part.out_features});
+      for (int n = 0; n < part.out_features; ++n) target[n] = vector.data[n * vector.strides[0]];
+    }
+    target += part.out_features;
+  }
 }
 
 }  // namespace pyengine

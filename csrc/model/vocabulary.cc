@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+#include <type_traits>
+#include <variant>
+
+#include "base/check.h"
 
 namespace pyengine {
 namespace {
@@ -192,18 +197,30 @@ void project_run(const Kernels& kernels, const Block& block, const Rows& rows, i
                       .residual = nullptr,
                       .output = logits,
                       .output_stride = kRunWidth};
-  std::visit(
-      [&](const auto& panels) {
-        // All blocks take the same rows, though their columns may lie in panels or apart.
-        if constexpr (requires { multiply_block(kernels, panels, rows, 0, 0, args); }) {
-          multiply_block(kernels, panels, rows, block.first_row, first_column, args);
-        }
-      },
-      lm_head.panels);
+  const auto multiply = [&]<class Type>(const Type& panels) {
+    if constexpr (std::is_same_v<RowsOf<Type>, Rows>) {
+      multiply_block(kernels, panels, rows, block.first_row, first_column, args);
+    } else {
+      PE_DCHECK(!"rows of another type, see check_same_rows()");
+    }
+  };
+  std::visit(multiply, lm_head.panels);
   for (int row = 0; row < num_rows; ++row) {
     reduce_run(kernels, block.queries[row],
                {run, first_column, args.num_columns, logits + static_cast<std::int64_t>(row) * kRunWidth},
                row, thread, block.reductions);
+  }
+}
+
+// All blocks take the same rows, though their columns may lie in panels or apart. Throws std::logic_error
+// else, and before the tasks, which do not throw.
+template <class Rows>
+void check_same_rows(std::span<const Block> blocks) {
+  const auto takes_rows = []<class Type>(const Type&) { return std::is_same_v<RowsOf<Type>, Rows>; };
+  for (const Block& block : blocks) {
+    if (!std::visit(takes_rows, block.lm_head->panels)) {
+      throw std::logic_error("output projections of one batch take rows of different types");
+    }
   }
 }
 
@@ -216,7 +233,8 @@ void project_blocks(const Runtime& runtime, std::span<const Block> blocks, const
   const std::size_t size = static_cast<std::size_t>(most_rows) * kRunWidth;
   float* logits = runtime.workspace.take<float>(runtime.num_threads * size);
   std::visit(
-      [&](const auto& panels) {
+      [&]<class Type>(const Type& panels) {
+        check_same_rows<RowsOf<Type>>(blocks);
         const auto rows =
             prepare_rows(runtime, panels, hidden, num_rows, blocks.front().lm_head->in_features);
         runtime.pool.run(num_tasks, runtime.num_threads, [&](int task, int thread) {

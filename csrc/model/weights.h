@@ -1,15 +1,16 @@
-// The parameters of a Transformer, packed once at load for the kernels.
+// The parameters of a Transformer, packed for the kernels. weight_plan.h says what a model holds of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <variant>
 #include <vector>
 
 #include "base/array.h"
+#include "base/fields.h"
 #include "kernels/kernels.h"
 #include "model/config.h"
-#include "model/tensor_source.h"
 
 namespace pyengine {
 
@@ -19,9 +20,19 @@ enum class WeightType { kFloat32, kBfloat16, kInt8 };
 // A weight [depth, columns] in panels of kPanelWidth columns, see kernels/pack.h.
 struct PanelsF32 {
   Array<float> values;
+
+  template <class Visit>
+  static constexpr void visit_fields(const Visit& visit) {
+    visit("values", &PanelsF32::values);
+  }
 };
 struct PanelsBf16 {
   Array<Bfloat16> values;
+
+  template <class Visit>
+  static constexpr void visit_fields(const Visit& visit) {
+    visit("values", &PanelsBf16::values);
+  }
 };
 // An int8 weight is scale * (value - zero point); zero points are 0 but in files whose quantiser took others.
 struct PanelsS8 {
@@ -29,6 +40,14 @@ struct PanelsS8 {
   Array<float> scales;              // [columns]
   Array<std::int32_t> zero_points;  // [columns]
   Array<std::int32_t> column_sums;  // [columns]
+
+  template <class Visit>
+  static constexpr void visit_fields(const Visit& visit) {
+    visit("values", &PanelsS8::values);
+    visit("scales", &PanelsS8::scales);
+    visit("zero_points", &PanelsS8::zero_points);
+    visit("column_sums", &PanelsS8::column_sums);
+  }
 };
 // Some columns of an int8 weight, which lie apart in a table of all of them, see GatheredS8Args.
 struct GatheredS8 {
@@ -37,8 +56,27 @@ struct GatheredS8 {
   Array<float> scales;              // [columns]
   Array<std::int32_t> zero_points;  // [columns]
   Array<std::int32_t> column_sums;  // [columns]
+
+  template <class Visit>
+  static constexpr void visit_fields(const Visit& visit) {
+    visit("table", &GatheredS8::table);
+    visit("rows", &GatheredS8::rows);
+    visit("scales", &GatheredS8::scales);
+    visit("zero_points", &GatheredS8::zero_points);
+    visit("column_sums", &GatheredS8::column_sums);
+  }
 };
 using Panels = std::variant<PanelsF32, PanelsBf16, PanelsS8, GatheredS8>;
+
+// Calls visit(array) for each array of a weight, whatever its type.
+template <class Visit>
+void visit_arrays(const Panels& panels, const Visit& visit) {
+  const auto visit_all = [&]<class Type>(const Type& weight) {
+    static_assert(num_declared<Type>() == num_members<Type>());
+    Type::visit_fields([&](const char*, auto field) { visit(weight.*field); });
+  };
+  std::visit(visit_all, panels);
+}
 
 // y = x W + b.
 struct Linear {
@@ -138,90 +176,11 @@ struct Weights {
   Linear lm_head;                    // [hidden_size, vocab_size]
   Array<std::int8_t> lm_head_table;  // its columns for GatheredS8, see add_candidate_table()
 
+  // All of the above in the order of weight_plan.h, which is that of packed files; shared ones each time.
+  std::vector<Array<std::byte>> arrays;
+
   // Bytes held, shared tables counted once.
   std::size_t bytes() const;
 };
-
-// Packs the tensors of `source`. Throws std::invalid_argument if `config` is not sound, or if a tensor is
-// missing, has another shape than `config` asks for, or is left over; and whatever reading one throws.
-Weights load_weights(const ModelConfig& config, WeightType type, TensorSource& source);
-
-// Raise it with any change of what visit_arrays() visits, or of how a panel lies in memory: packed weights
-// are kept in files, and those of another layout are not read.
-inline constexpr int kPackedLayout = 3;
-
-// Calls visit(array) for each array of `weights` in a fixed order, shared ones each time they occur.
-template <class WeightsT, class Visit>
-void visit_arrays(WeightsT& weights, const Visit& visit) {
-  const auto visit_panels = [&](auto& panels) {
-    if (auto* f32 = std::get_if<PanelsF32>(&panels)) visit(f32->values);
-    if (auto* bf16 = std::get_if<PanelsBf16>(&panels)) visit(bf16->values);
-    if (auto* s8 = std::get_if<PanelsS8>(&panels)) {
-      visit(s8->values);
-      visit(s8->scales);
-      visit(s8->zero_points);
-      visit(s8->column_sums);
-    }
-  };
-  const auto visit_linear = [&](auto& linear) {
-    visit_panels(linear.panels);
-    visit(linear.bias);
-  };
-  const auto visit_norm = [&](auto& norm) {
-    if (auto* layer = std::get_if<LayerNorm>(&norm)) {
-      visit(layer->gamma);
-      visit(layer->beta);
-    }
-    if (auto* rms = std::get_if<RmsNorm>(&norm)) visit(rms->gamma);
-  };
-  const auto visit_embedding = [&](auto& embedding) {
-    visit_panels(embedding.tokens);
-    visit(embedding.positions);
-    if (embedding.norm) visit_norm(*embedding.norm);
-  };
-  const auto visit_self_attention = [&](auto& part) {
-    visit_linear(part.query_key_value);
-    visit_linear(part.output);
-    visit_norm(part.norm);
-  };
-  const auto visit_history = [&](auto& history) {
-    if (auto* attention = std::get_if<SelfAttentionWeights>(&history)) visit_self_attention(*attention);
-    if (auto* ssru = std::get_if<SsruWeights>(&history)) {
-      visit_linear(ssru->input_and_gate);
-      visit_norm(ssru->norm);
-    }
-  };
-  const auto visit_feed_forward = [&](auto& part) {
-    if (auto* plain = std::get_if<Linear>(&part.up)) visit_linear(*plain);
-    if (auto* gated = std::get_if<GatedLinear>(&part.up)) visit_linear(gated->gate_and_value);
-    visit_linear(part.down);
-    visit_norm(part.norm);
-  };
-  visit_linear(weights.lm_head);
-  visit_embedding(weights.encoder_embedding);
-  for (auto& layer : weights.encoder_layers) {
-    visit_self_attention(layer.self_attention);
-    visit_feed_forward(layer.feed_forward);
-  }
-  visit_norm(weights.encoder_norm);
-  visit_linear(weights.classifier.dense);
-  visit_linear(weights.classifier.output);
-  visit_embedding(weights.decoder_embedding);
-  visit(weights.rotary);
-  for (auto& layer : weights.decoder_layers) {
-    visit_history(layer.history);
-    if (auto* attention = std::get_if<CrossAttentionWeights>(&layer.source)) {
-      visit_linear(attention->query);
-      visit_linear(attention->key_value);
-      visit_linear(attention->output);
-      visit_norm(attention->norm);
-    }
-    visit_feed_forward(layer.feed_forward);
-  }
-  visit_norm(weights.decoder_norm);
-  if (weights.encoder_bias.size() > 0) visit(weights.encoder_bias);
-  if (weights.decoder_bias.size() > 0) visit(weights.decoder_bias);
-  if (weights.lm_head_table.size() > 0) visit(weights.lm_head_table);
-}
 
 }  // namespace pyengine

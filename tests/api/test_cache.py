@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,8 @@ from pyengine import (
     cache,
     weights,
 )
-from pyengine.models import read_folder
+from pyengine.cache import core_config
+from pyengine.models import ModelConfig, read_folder
 
 from .conftest import FIXTURES, results, run_python
 
@@ -228,7 +229,7 @@ def test_times_cut_to_whole_seconds_are_the_same(model: Path, cache_dir: Path) -
     ("module", "name", "value"),
     [
         (cache, "__version__", "0.0.0"),
-        (_core, "PACKED_LAYOUT", -1),
+        (_core, "packed_layout", lambda *_: -1),
         (cache, "sys", SimpleNamespace(byteorder="big")),
     ],
 )
@@ -347,19 +348,31 @@ def test_a_model_that_changes_while_it_is_read_is_an_error(
     assert not Translator(model, cache_dir=cache_dir).from_cache
 
 
-EXPECTED_PACKING = {
-    # Of marian-split in layout 3. Where this differs, raise kPackedLayout in csrc/model/weights.h.
-    "float32": "ecb428065a4c4acc",
-    "bfloat16": "5ca5153602491ea5",
-    "int8": "8a8d3135cb7606c7",
-}
+def test_the_layout_is_that_of_how_a_model_is_packed(ids_model: Path) -> None:
+    """One number for each kind of model, whatever its sizes."""
+    config = read_folder(ids_model).config
+    alike = replace(config, hidden_size=2 * config.hidden_size, encoder_layers=9, vocab_size=7)
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"decoder_layers": 0},
+        {"decoder_kind": "ssru"},
+        {"gated_ffn": True},
+        {"norm_kind": "rms_norm"},
+        {"normalize_before": True},
+        {"normalize_embeddings": True},
+        {"position_kind": "none"},
+        {"position_kind": "relative"},
+        {"position_offset": 2},
+        {"token_types": 2},
+        {"num_labels": 3},
+        {"encoder_layers": 0, "position_kind": "rotary"},
+        {"encoder_layers": 0, "position_kind": "rotary", "decoder_num_key_value_heads": 1},
+    ]
 
+    def layout(config: ModelConfig, compute_type: str, candidate_table: bool = False) -> int:
+        return _core.packed_layout(core_config(config), compute_type, candidate_table)
 
-@pytest.mark.parametrize("compute_type", TYPES)
-def test_another_packing_has_another_layout_number(ids_model: Path, compute_type: str) -> None:
-    packed, _ = weights.pack_weights(read_folder(ids_model), compute_type)
-    digest = hashlib.sha256()
-    for array in packed.packed.arrays():
-        digest.update(array)
-    assert _core.PACKED_LAYOUT == 3
-    assert digest.hexdigest()[:16] == EXPECTED_PACKING[compute_type]
+    numbers = [layout(replace(config, **kind), name) for kind in kinds for name in TYPES]
+    numbers.append(layout(config, "int8", True))
+    assert len(set(numbers)) == len(kinds) * len(TYPES) + 1
+    assert [layout(alike, compute_type) for compute_type in TYPES] == numbers[: len(TYPES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import pyengine
-from pyengine import Translator, _core, packed_file, weights
+from pyengine import Translator, _core, cache, packed_file, weights
 from pyengine.loading import Settings
 from pyengine.models import read_folder
 from pyengine.pack import pack_model
@@ -83,7 +84,7 @@ def test_weights_outside_the_file_are_refused(
 )
 @pytest.mark.parametrize("compute_type", TYPES)
 def test_a_configuration_whose_sizes_overflow(
-    ids_model: Path, compute_type: str, sizes: dict[str, int]
+    ids_model: Path, compute_type: str, sizes: dict[str, Any]
 ) -> None:
     """As a forged packed file beside a forged config.json asks for it."""
     packed, _ = weights.pack_weights(read_folder(ids_model), compute_type)
@@ -94,16 +95,15 @@ def test_a_configuration_whose_sizes_overflow(
     start = -aligned.ctypes.data % 64
     aligned[start : start + len(data)] = data
     buffer = memoryview(aligned)[start : start + len(data)]
-    config = weights.core_config(read_folder(ids_model).config)
-    _core.Weights.map(config, buffer, header.offsets, compute_type)
-    for name, size in sizes.items():
-        setattr(config, name, size)
+    config = read_folder(ids_model).config
+    _core.Weights.map(cache.core_config(config), buffer, header.offsets, compute_type)
+    forged = cache.core_config(dataclasses.replace(config, **sizes))
     with pytest.raises(ValueError, match=r"expected|ends beyond"):
-        _core.Weights.map(config, buffer, header.offsets, compute_type)
+        _core.Weights.map(forged, buffer, header.offsets, compute_type)
 
 
 def test_only_bytes_one_after_another_are_mapped(ids_model: Path) -> None:
-    config = weights.core_config(read_folder(ids_model).config)
+    config = cache.core_config(read_folder(ids_model).config)
     data = memoryview(bytes(1 << 20))
     for buffer in (data[::-1], data[::2], data.cast("i")):
         with pytest.raises(ValueError, match="not bytes one after another"):

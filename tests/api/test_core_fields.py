@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pyengine import GenerationOptions, OptionError, Translator, _core
+from pyengine.cache import core_config
 from pyengine.generation_options import CHECKS, SAMPLING_CHECKS
 from pyengine.models import ModelConfig
 from pyengine.option_values import Given, ModelLimits
 from pyengine.options import resolve_options, to_core
-from pyengine.weights import core_config
 
 Record: TypeAlias = GenerationOptions | ModelConfig
 

@@ -9,6 +9,7 @@
 
 #include "cpu/isa.h"
 #include "engine.h"
+#include "model/packing.h"
 
 namespace pyengine::testing {
 
@@ -57,7 +58,7 @@ class RandomModel {
     add("lm_head.bias", {config.vocab_size}, 1.0f);
   }
 
-  TensorSource& tensors() { return tensors_; }
+  NamedTensors& tensors() { return tensors_; }
   Weights weights(WeightType type = WeightType::kFloat32) { return load_weights(config_, type, tensors_); }
 
  private:
@@ -133,7 +134,7 @@ class RandomModel {
   ModelConfig config_;
   std::mt19937 random_;
   std::deque<std::vector<float>> memory_;
-  TensorSource tensors_;
+  NamedTensors tensors_;
 };
 
 // Every variant at once that no other test has: as a T5 with the embeddings of a BART.

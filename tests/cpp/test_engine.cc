@@ -630,7 +630,7 @@ TEST_CASE("a call that fails fails alone, and the engine stays usable") {
 TEST_CASE("tables that start at the same address are one only if their shapes are") {
   const ModelConfig config = small_config();
   RandomModel model(config);
-  TensorSource& tensors = model.tensors();
+  NamedTensors& tensors = model.tensors();
   const TensorView decoder = tensors.take("decoder.embed_tokens.weight", {600, 24});
   tensors.add("encoder.embed_tokens.weight", [&] {
     return TensorView{decoder.data, {50, 24}, {24, 1}, nullptr};

@@ -17,16 +17,14 @@ struct Packed {
 
   explicit Packed(const Weights& weights) {
     std::size_t end = 0;
-    visit_arrays(weights, [&](const auto& array) {
-      offsets.push_back(array.size() > 0 ? end : 0);
+    for (const Array<std::byte>& array : weights.arrays) {
+      offsets.push_back(end);
       end += (array.bytes() + kAlignment - 1) / kAlignment * kAlignment;
-    });
+    }
     memory = AlignedBuffer<std::byte>(end);
-    std::size_t index = 0;
-    visit_arrays(weights, [&](const auto& array) {
-      if (array.size() > 0) std::memcpy(memory.data() + offsets[index], array.data(), array.bytes());
-      ++index;
-    });
+    for (std::size_t i = 0; i < offsets.size(); ++i) {
+      std::memcpy(memory.data() + offsets[i], weights.arrays[i].data(), weights.arrays[i].bytes());
+    }
   }
 
   std::span<const std::byte> bytes() const { return {memory.data(), memory.size()}; }

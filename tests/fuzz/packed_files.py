@@ -15,12 +15,12 @@ import numpy as np
 import tiny_marian
 
 from pyengine import _core
-from pyengine.cache import packed_path, trusted_owners
+from pyengine.cache import core_config, packed_path, trusted_owners
 from pyengine.models import ModelConfig, read_folder
 from pyengine.option_values import ModelLimits
 from pyengine.options import resolve_options, to_core
 from pyengine.packed_file import open_packed, read_key, section_checksums
-from pyengine.weights import core_config, load_weights, map_cached
+from pyengine.weights import load_weights, map_cached
 
 from .area import Area, Files, Workplace, files_of
 from .mutations import FLOATS, changed_bytes, changed_json, odd_integer

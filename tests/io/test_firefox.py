@@ -29,12 +29,12 @@ from pyengine.bench.onnxruntime_loop import (
     exact_session,
 )
 from pyengine.bench.peer import onnx_files
+from pyengine.cache import core_config
 from pyengine.cli import main
 from pyengine.convert.firefox import convert
 from pyengine.models import read_model
 from pyengine.models.quantized import dequantized
 from pyengine.verify import verify_model
-from pyengine.weights import core_config
 
 VOCAB = 700  # more than one run of the vocabulary reduction
 SOURCES = [[(7 * i + 13 * j) % VOCAB for j in range(1 + 5 * i % 23)] + [0] for i in range(12)]

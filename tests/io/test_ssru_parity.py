@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from pyengine import _core
+from pyengine.cache import core_config
 from pyengine.models import ModelConfig, read_model
-from pyengine.weights import core_config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 MODEL = read_model(FIXTURES / "transformer-ssru")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pyengine import _core
+from pyengine.cache import core_config
 from pyengine.models import ModelConfig
-from pyengine.weights import core_config
 
 # No size is a multiple of a vector.
 SMALL = ModelConfig(
