@@ -1,6 +1,9 @@
 #include "model/attention.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "base/check.h"
 
 namespace pyengine {
 namespace {
@@ -79,6 +82,14 @@ void attend_shared(const AttentionOperands& operands, const Tile& tile, int head
   }
 }
 
+// Whether each row of a group sees keys that it has.
+[[maybe_unused]] bool sees_its_keys(const AttentionGroup& group, const std::int32_t* num_keys) {
+  const std::int32_t* first = num_keys + group.first_row;
+  return std::all_of(first, first + group.num_rows, [&](std::int32_t count) {
+    return count >= 1 && count <= std::ssize(group.keys.values);
+  });
+}
+
 }  // namespace
 
 float attention_scale(const ModelConfig& config, int head_dim) {
@@ -91,7 +102,9 @@ void attend(const Runtime& runtime, std::span<const AttentionGroup> groups,
   runtime.check();
   std::size_t max_tiles = 0, max_keys = 0;
   std::int64_t work = 0;
+  PE_DCHECK(operands.num_heads % operands.num_key_value_heads == 0);
   for (const AttentionGroup& group : groups) {
+    PE_DCHECK(sees_its_keys(group, operands.num_keys));
     max_tiles += (group.num_rows + kQueryTile - 1) / kQueryTile;
     max_keys = std::max(max_keys, group.keys.values.size());
     work += static_cast<std::int64_t>(group.num_rows) * group.keys.values.size();

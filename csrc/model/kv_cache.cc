@@ -125,14 +125,16 @@ SelfCache::SelfCache(PagePool& pool, int num_slots, int max_positions)
 
 void SelfCache::reorder(std::span<const int> parents) {
   std::swap(ancestors_, previous_ancestors_);
+  PE_DCHECK(std::ssize(parents) <= std::ssize(slots_));
   for (std::size_t i = 0; i < parents.size(); ++i) {
+    PE_DCHECK(parents[i] >= 0 && parents[i] < std::ssize(slots_));
     const Slot* parent = previous_ancestors_.data() + static_cast<std::size_t>(parents[i]) * max_positions_;
     std::copy_n(parent, num_positions_, ancestors(static_cast<int>(i)));
   }
 }
 
 std::byte* SelfCache::append(int slot, int position) {
-  PE_DCHECK(position < max_positions_);
+  PE_DCHECK(slot >= 0 && slot < std::ssize(slots_) && position >= 0 && position < max_positions_);
   ancestors(slot)[position] = static_cast<Slot>(slot);
   num_positions_ = std::max(num_positions_, position + 1);
   slots_[slot].reach(position);
@@ -140,6 +142,7 @@ std::byte* SelfCache::append(int slot, int position) {
 }
 
 KeyTable SelfCache::keys(int slot, int num_keys, Workspace& workspace) const {
+  PE_DCHECK(slot >= 0 && slot < std::ssize(slots_) && num_keys >= 1 && num_keys <= num_positions_);
   const Slot* slots = ancestors(slot);
   auto* values = workspace.take<const void*>(num_keys);
   for (int position = 0; position < num_keys; ++position) {

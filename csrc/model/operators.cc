@@ -1,5 +1,6 @@
 #include "model/operators.h"
 
+#include "base/check.h"
 #include "kernels/pack.h"
 
 namespace pyengine {
@@ -18,19 +19,23 @@ struct RowPart {
 
 void normalize_rows(const Kernels& kernels, const LayerNorm& norm, float epsilon, const float* input,
                     RowPart rows, float* output) {
+  PE_DCHECK(std::ssize(norm.gamma) == rows.size && std::ssize(norm.beta) == rows.size);
   kernels.layer_norm(input, rows.num_rows, rows.size, norm.gamma.data(), norm.beta.data(), epsilon, output);
 }
 void normalize_rows(const Kernels& kernels, const RmsNorm& norm, float epsilon, const float* input,
                     RowPart rows, float* output) {
+  PE_DCHECK(std::ssize(norm.gamma) == rows.size);
   kernels.rms_norm(input, rows.num_rows, rows.size, norm.gamma.data(), epsilon, output);
 }
 
 // The embedding [size] of a token: its column of the table.
 void read_token(const PanelsS8& tokens, std::int32_t id, std::int64_t size, float* token) {
+  PE_DCHECK(id >= 0 && id < std::ssize(tokens.scales));
   unpack_column(tokens.values.data(), tokens.scales.data()[id], tokens.zero_points.data()[id], size, id,
                 token);
 }
 void read_token(const GatheredS8& tokens, std::int32_t id, std::int64_t size, float* token) {
+  PE_DCHECK(id >= 0 && id < std::ssize(tokens.rows));
   const std::int64_t stride = table_stride(static_cast<int>(size));
   const std::int8_t* row = tokens.table.data() + tokens.rows.data()[id] * stride;
   const float scale = tokens.scales.data()[id];
@@ -39,6 +44,7 @@ void read_token(const GatheredS8& tokens, std::int32_t id, std::int64_t size, fl
 }
 template <class FloatPanels>
 void read_token(const FloatPanels& tokens, std::int32_t id, std::int64_t size, float* token) {
+  PE_DCHECK(id >= 0 && packed_size(size, id + 1) <= std::ssize(tokens.values));
   unpack_column(tokens.values.data(), size, id, token);
 }
 
@@ -77,6 +83,7 @@ void multiply(const Runtime& runtime, const Linear& weight, const WeightPanels& 
 
 void linear(const Runtime& runtime, const Linear& weight, const float* input, int num_rows,
             Activation activation, const float* residual, float* output) {
+  PE_DCHECK(num_rows > 0 && std::ssize(weight.bias) == weight.out_features);
   const GemmArgs whole{
       num_rows, weight.in_features, weight.out_features, weight.bias.data(), activation, residual,
       output,   weight.out_features};
@@ -122,8 +129,9 @@ void embed(const Runtime& runtime, const Embedding& embedding, const ModelConfig
   if (config.position_kind == PositionKind::kTable) {
     for (int row = 0; row < num_rows; ++row) {
       float* token = output + row * size;
-      const float* position =
-          embedding.positions.data() + (config.position_offset + std::int64_t{position_ids[row]}) * size;
+      const std::int64_t place = config.position_offset + std::int64_t{position_ids[row]};
+      PE_DCHECK(place >= 0 && (place + 1) * size <= std::ssize(embedding.positions));
+      const float* position = embedding.positions.data() + place * size;
       runtime.kernels.embed(token, config.embed_scale, position, config.hidden_size, token);
     }
   } else if (config.embed_scale != 1.0f) {

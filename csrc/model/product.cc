@@ -1,5 +1,10 @@
 #include "model/product.h"
 
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/pack.h"
+
 namespace pyengine {
 namespace {
 
@@ -10,6 +15,8 @@ constexpr int kQuantizeWork = 4;
 template <class Args, class Value>
 Args float_args(const Array<Value>& panels, const FloatRows& rows, int first_row, int first_column,
                 const GemmArgs& args) {
+  PE_DCHECK(first_column % kPanelWidth == 0);
+  PE_DCHECK(packed_size(args.depth, first_column + args.num_columns) <= std::ssize(panels));
   Args result{args, nullptr, args.depth, nullptr};
   result.input = rows.values + static_cast<std::int64_t>(first_row) * args.depth;
   result.panels = panels.data() + static_cast<std::int64_t>(first_column) * args.depth;
@@ -20,6 +27,8 @@ Args float_args(const Array<Value>& panels, const FloatRows& rows, int first_row
 template <class Columns>
 GemmS8Args s8_args(const Columns& columns, const std::int8_t* weights, const QuantizedRows& rows,
                    int first_row, int first_column, const GemmArgs& args) {
+  PE_DCHECK(first_column % kPanelWidth == 0);
+  PE_DCHECK(first_column + args.num_columns <= std::ssize(columns.scales));
   return {args,
           rows.values + first_row * quantized_stride(args.depth),
           rows.scales + first_row,
@@ -60,6 +69,7 @@ void multiply_block(const Kernels& kernels, const PanelsBf16& panels, const Floa
 
 void multiply_block(const Kernels& kernels, const PanelsS8& panels, const QuantizedRows& rows, int first_row,
                     int first_column, const GemmArgs& args) {
+  PE_DCHECK(packed_size_s8(args.depth, first_column + args.num_columns) <= std::ssize(panels.values));
   const std::int64_t groups = (args.depth + kDepthGroup - 1) / kDepthGroup;
   kernels.gemm_s8(s8_args(panels, panels.values.data() + first_column * groups * kDepthGroup, rows, first_row,
                           first_column, args));
@@ -67,6 +77,11 @@ void multiply_block(const Kernels& kernels, const PanelsS8& panels, const Quanti
 
 void multiply_block(const Kernels& kernels, const GatheredS8& columns, const QuantizedRows& rows,
                     int first_row, int first_column, const GemmArgs& args) {
+  PE_DCHECK(std::all_of(columns.rows.data() + first_column,
+                        columns.rows.data() + first_column + args.num_columns, [&](std::int32_t row) {
+                          return row >= 0 &&
+                                 (row + 1) * table_stride(args.depth) <= std::ssize(columns.table);
+                        }));
   kernels.gathered_s8({s8_args(columns, columns.table.data(), rows, first_row, first_column, args),
                        columns.rows.data() + first_column});
 }

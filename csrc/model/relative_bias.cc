@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/check.h"
+
 namespace pyengine {
 namespace {
 
@@ -46,8 +48,10 @@ const float* const* bias_rows(const ModelConfig& config, const Array<float>& bia
                               const std::int32_t* positions, int num_rows, Workspace& workspace) {
   if (bias.size() == 0) return nullptr;
   auto* rows = workspace.take<const float*>(num_rows);
-  for (int row = 0; row < num_rows; ++row)
+  for (int row = 0; row < num_rows; ++row) {
+    PE_DCHECK(positions[row] >= 0 && positions[row] < config.max_positions);
     rows[row] = bias.data() + config.max_positions - 1 - positions[row];
+  }
   return rows;
 }
 

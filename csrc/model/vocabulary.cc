@@ -294,11 +294,26 @@ class Cutter {
   int cut_ = 0;                               // rows of the first group that are done
 };
 
+// Whether the queries are those of the groups' rows, and in order.
+[[maybe_unused]] bool fit(std::span<const VocabularyRows> groups, std::span<const VocabularyQuery> queries) {
+  int num_rows = 0;
+  for (const VocabularyRows& group : groups) {
+    num_rows += group.num_rows;
+    if (!std::ranges::is_sorted(group.ids)) return false;
+    if (!group.ids.empty() && std::ssize(group.ids) != group.lm_head->out_features) return false;
+  }
+  const auto is_sound = [](const VocabularyQuery& query) {
+    return query.top_k >= 0 && std::ranges::is_sorted(query.banned);
+  };
+  return num_rows == std::ssize(queries) && std::ranges::all_of(queries, is_sound);
+}
+
 }  // namespace
 
 void project_to_vocabulary(const Runtime& runtime, std::span<const VocabularyRows> groups,
                            const float* hidden, std::span<const VocabularyQuery> queries,
                            VocabularyResult* results) {
+  PE_DCHECK(fit(groups, queries));
   std::size_t num_candidates = 0;
   for (const VocabularyQuery& query : queries) num_candidates += query.top_k;
   float* values = runtime.workspace.take<float>(num_candidates);
