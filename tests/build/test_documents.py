@@ -30,6 +30,28 @@ def test_the_core_s_files_are_called_so() -> None:
     assert [name for name in names if not (ROOT / "csrc" / name).exists()] == []
 
 
+@pytest.mark.parametrize(
+    ("recipe", "example"),
+    [
+        ("An instruction set", "avxvnni"),
+        ("An option", "min_p"),
+        ("A field of the configuration", "norm_eps"),
+    ],
+)
+def test_recipes_name_every_place(recipe: str, example: str) -> None:
+    """Where an example of what they tell to add stands; of a configuration's field, what reads it
+    is not counted.
+    """
+    text = (ROOT / "csrc/README.md").read_text(encoding="utf-8")
+    (steps,) = re.findall(rf"^- \*\*{recipe}\*\*: (.*?)(?=^- |^$)", text, re.M | re.S)
+    named = set(re.findall(r"[\w.]+\.(?:h|cc|py|md)\b", steps)) | {"operators.cc"}
+    files = [ROOT / "setup.py", ROOT / "README.md", *(ROOT / "pyengine").glob("*.py")]
+    files += [ROOT / "pyengine/models/config.py", *(ROOT / "csrc").rglob("*.[hc]*")]
+    files = [file for file in files if file.name not in named and "isa_" not in file.name]
+    word = re.compile(rf"\b{example}\b")
+    assert [file for file in files if word.search(file.read_text(encoding="utf-8"))] == []
+
+
 def test_every_surprise_has_a_test_or_a_finding() -> None:
     text = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if re.match(r"\| (?!seen|---)", line)]
