@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_marian
 from sampling_twin import Warpers, probabilities, sample, uniform
 
 import pyengine
@@ -266,3 +267,16 @@ def test_texts(text_translator) -> None:
     assert [len(row) for row in found] == [3, 3]
     assert len(set(found[0])) > 1
     assert text_translator.translate(texts[0], **options) == found[0][0]
+
+
+@pytest.mark.parametrize(
+    "option", [{"encoder_no_repeat_ngram_size": 1}, {"encoder_repetition_penalty": 3.0}]
+)
+def test_ids_of_a_source_may_be_larger_than_the_targets(tmp_path, option) -> None:
+    """They ban and penalise nothing, neither in the sentence's own row nor in that of another."""
+    tiny_marian.write_folder(tmp_path / "xxyy", 0, 20, source_vocab_size=700)
+    sources = np.random.default_rng(3).integers(21, 700, (8, 8)).tolist()
+    options = {"do_sample": True, "num_beams": 1, "top_k": 0, "seed": 1, "max_new_tokens": 6}
+    with pyengine.Translator(tmp_path / "xxyy", cache_dir=False) as translator:
+        plain = translator.generate(sources, **options)
+        assert translator.generate(sources, **options, **option) == plain
