@@ -27,6 +27,7 @@ def test_a_source_distribution_can_be_tested(monkeypatch: pytest.MonkeyPatch) ->
     for name in (
         *("tests/conftest.py", "tests/fixtures/marian-split/config.json", "tools/cpp_tests.py"),
         *("tests/cpp/main.cc", "csrc/engine.cc", "docs/compatibility.md", "licenses/pybind11.txt"),
+        *(".ci/run", *(str(path) for path in Path("findings").iterdir())),  # tests look into them
     ):
         assert name in files.files
 
