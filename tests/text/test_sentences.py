@@ -33,7 +33,6 @@ texts = st.lists(
 LONG_LINE = (
     "Mr. Smith left. ",
     "It rains! ",
-    'He said: "Go. Now." ',
     "Is it (a. b. c) so? ",
     "Yes.  ",
 )
