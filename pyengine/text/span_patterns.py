@@ -67,6 +67,7 @@ MARKS = (
     r"\[/?(?:b|i|u|s|url|img|quote|code|color|size|list|center|spoiler)(?:=[^\[\]\s]*)?\]",
     r"\\[abfhNnrtv0\"'](?![A-Za-z]{1,32}[{*\[])|\\\\(?![?.]?\\|[\w.$-]+\\)",  # escapes, also of ASS
     r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})",
+    r"(?<!\S)\|(?!\S)",  # between the cells of a table
     r"[0-9#*]\ufe0f?\u20e3",  # keycaps
     rf"[{SYMBOLS}]",
 )
@@ -123,6 +124,8 @@ WORDS = (
     r"(?<![\w.])[A-Za-z]\w*(?:\.[A-Za-z]\w*)*\(\)",  # foo.bar()
     r"(?<![\w.=])[A-Za-z_][\w.]*(?:[=!<>~]=|=)[\w%+./:@-]*\w(?:&[\w.]+=[\w%+./:@-]*\w)*",  # a=1&b=2
     r"(?<!\w)__\w+?__(?!\w)|(?<![A-Za-z0-9_])_?[A-Za-z0-9]+_[A-Za-z0-9_]+|_{2,}",  # a_b, __init__
+    r"(?<!\w)[A-Za-z_]\w*(?:->[A-Za-z_]\w*)+|(?<!\S)(?:[!<>=]=|[-=]>|&&)(?!\S)",  # a->b, !=
+    r"(?<![\w-])[A-Z][A-Z0-9]{1,9}(?:-\d{1,9}){1,3}(?![\w-])",  # PROJ-123
     r"(?<!\w)[a-z]+(?:[A-Z][a-z0-9]+)+(?!\w)",  # camelCase
     # Signs
     rf"(?<!\w)(?:(?:[A-Z][a-z]?)+|[a-z]{{1,2}}|\d+)[{_SMALL}][A-Za-z\d{_SMALL}]*(?!\w)",  # H₂O

@@ -18,9 +18,9 @@ from pyengine.text.span_patterns import BLOCKS, MARKS, SIGNS, SYMBOLS, WORDS
 
 # No span is without one of these, which is quick to see: all begin with one class of characters,
 # which leaves out the small letters.
-_ALONE = rf"{{<%$&@#:`\\_\[*=+\u20e3\ufb00-\ufb06{SYMBOLS}{SIGNS}"
+_ALONE = rf"{{<>|%$&@#:`\\_\[*=+\u20e3\ufb00-\ufb06{SYMBOLS}{SIGNS}"
 _SIGN = re.compile(
-    rf"[{_ALONE}A-Z0-9./~(-](?:(?<=[{_ALONE}])|(?<=[a-z][A-Z])|(?<=-)-|(?<=~)[~/]|(?<=\()\)|(?<=\.)[A-Za-z]"
+    rf"[{_ALONE}A-Z0-9./~(-](?:(?<=[{_ALONE}])|(?<=[a-z][A-Z])|(?<=-)-|(?<=[A-Z0-9]-)\d|(?<=~)[~/]|(?<=\()\)|(?<=\.)[A-Za-z]"
     r"|(?<=\d)(?:(?<=[A-Fa-fv]\d)|[A-Fa-f]|-\d|\.\d+\.\d)|(?<=/)(?:(?<!\w/)|[\w.@+-]+/))"
 )
 

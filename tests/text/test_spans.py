@@ -160,6 +160,12 @@ def test_a_long_token_is_read_in_one_go(part: str) -> None:
     assert "".join(blocks(text)) == text
 
 
+def test_signs_between_spaces() -> None:
+    assert spans_of("| a | b |") == ["|", "|", "|"]
+    assert spans_of("if x != y && z <= w => go") == ["!=", "&&", "<=", "=>"]
+    assert spans_of("a=>b, (!=) x|y") == []
+
+
 def test_spans_in_ass_subtitles() -> None:
     line = "Dialogue: 0,0:00:01.00,0:00:04.00,Default,,0,0,0,,"
     assert protected(f"{line}{{\\an8}}Hello there!").before == f"{line}{{\\an8}}"
