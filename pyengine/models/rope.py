@@ -56,7 +56,13 @@ def rotary_frequencies(raw: dict[str, Any], head_dim: int) -> np.ndarray:
         UnsupportedModelError: a kind that pyengine does not run, or several.
     """
     name, parameters = _parameters(raw)
-    kind = parameters.get("rope_type") or parameters.get("type") or "default"
+    kinds = [kind for key in ("rope_type", "type") if (kind := parameters.get(key))]
+    if len(kinds) == 2 and kinds[0] != kinds[1]:  # transformers 5.24 takes the first, 4.57 either
+        raise UnsupportedModelError(
+            f"config.json: {name} has rope_type {kinds[0]!r:.60} and type {kinds[1]!r:.60}, "
+            "expected one kind"
+        )
+    kind = kinds[0] if kinds else "default"
     if not isinstance(kind, str) or kind not in _KINDS:
         raise UnsupportedModelError(
             f"config.json: {name} has rope_type {kind!r:.60}, supported are {', '.join(_KINDS)}"
