@@ -35,10 +35,15 @@ class Simplifier:
         self._numbers = itertools.count()
         self._root = model.graph
 
-    def flatten(self) -> int:
+    def flatten_with_heads(self) -> int:
+        """As :meth:`flatten`; Reshapes that join and split heads become those of the product."""
+        return self.flatten(True)
+
+    def flatten(self, with_heads: bool = False) -> int:
         """A product and its bias: Reshape, Gemm, Reshape. How many there were."""
         done = 0
         for graph in self._graphs:
+            by_output = {name: node for node in graph.node for name in node.output}
             for product, add in self._biased(graph):
                 weight = self._array(product.input[1])
                 bias = next(name for name in add.input if name != product.output[0])
@@ -55,7 +60,18 @@ class Simplifier:
                     self._node("Concat", [leading, bounds[2]], shape, axis=0),
                     self._node("Reshape", [rows, shape], add.output[0]),
                 ]
-                _replace(graph, [product, add], new)
+                joined = by_output.get(product.input[0])
+                if with_heads and joined is not None and joined.op_type == "Reshape":
+                    new[0].input[0] = joined.input[0]
+                readers = [node for node in graph.node if add.output[0] in node.input]
+                old = [product, add]
+                if with_heads and [node.op_type for node in readers] == ["Reshape"]:
+                    new = [
+                        *new[:2],
+                        self._node("Reshape", [rows, readers[0].input[1]], readers[0].output[0]),
+                    ]
+                    old.append(readers[0])
+                _replace(graph, old, new)
                 done += 1
         return done
 

@@ -275,6 +275,18 @@ def test_graphs_of_the_transformers_optimiser(name: str, level: int, tmp_path: P
     check_optimised(name, converted(name, tmp_path, convert), *operators)
 
 
+def test_graphs_that_tools_have_changed_are_refused(tmp_path: Path) -> None:
+    """The optimiser takes 8 buckets up to a distance of 20 for buckets up to 80; the quantiser
+    takes ONNX's Attention for onnxruntime's."""
+    folder = converted("mt5", tmp_path / "mt5", transformers_optimised("mt5", 0))
+    with pytest.raises(UnsupportedModelError, match="does not compute what config"):
+        read_model(folder)
+    name = "llama-tied-dynamo"
+    folder = converted(name, tmp_path / name, dynamic(QINT8, False))
+    with pytest.raises(UnsupportedModelError, match="Attention 'scaled_dot_product_attention"):
+        read_model(folder)
+
+
 def test_attention_of_several_inputs(tmp_path: Path) -> None:
     convert = transformers_optimised("bert-cls", 0, use_multi_head_attention=True)
     check_optimised("bert-cls", converted("bert-cls", tmp_path, convert), "MultiHeadAttention")
@@ -356,6 +368,7 @@ SIMPLIFIED = [
     *((path.parent.name, "flatten") for path in sorted(FIXTURES.glob("*/config.json"))),
     *(("transformer-prenorm", "join"), ("bart", "join"), ("llama-tied", "join")),
     ("t5", "fold_factor"),
+    *((n, "flatten_with_heads") for n in ("marian-split", "xlm-roberta-cls-dynamo", "llama-tied")),
 ]
 
 

@@ -36,7 +36,9 @@ _LONG, _LONG_RELATIVE = 40, 140
 _SMALLER = 0.7
 """Of the numbers that queries and keys have, those that other products give."""
 TOLERANCE = 1e-3
-"""Of the largest number of a row; float32 and constants in float16 are off by less."""
+"""Of the largest number of a row; float32 is off by less."""
+_HALF_TOLERANCE = 5e-3
+"""The same where a graph computes with numbers of 16 bits, such as the scale of the scores."""
 _PRODUCTS = 48 << 20
 """Bytes that must be free: OpenBLAS, which NumPy multiplies by, ends the process where there are
 not 32 MB for its first product."""
@@ -63,7 +65,8 @@ def check_computation(
         MemoryError: there is too little.
     """
     reserve(_PRODUCTS).close()
-    checking = _Checking(graph, stack, modules, config, _surrogates(modules, config, operands))
+    surrogates = _surrogates(modules, config, operands)
+    checking = _Checking(graph, stack, modules, config, surrogates, _computes_in_half(graph))
     try:
         try:
             checking.check(_TEXTS)
@@ -92,6 +95,7 @@ class _Checking:
     modules: Modules
     config: ModelConfig
     surrogates: Surrogates
+    computes_in_half: bool
 
     def check(self, num_texts: int) -> None:
         """Compare on so many texts; raises EvaluationError too."""
@@ -118,7 +122,7 @@ class _Checking:
             found = run.evaluate(Value(self.graph.root, name))
             mask = probe.memory.mask if probe.memory and is_of_encoder(name) else probe.mask
             counted = np.broadcast_to(mask[:, None] == 1, expected.shape[:3])
-            problem = _difference(found, expected, counted)
+            problem = self._difference(found, expected, counted)
             if problem is not None:
                 node = self.graph.root.producers.get(name)
                 where = f"{node.op_type} {node.name!r}" if node else "the graph"
@@ -131,7 +135,7 @@ class _Checking:
             runs: on a short one, without past and with it, which show the nodes that are used.
         """
         is_relative = self.config.position_kind == "relative"
-        if is_relative and _computes_in_half(self.graph):
+        if is_relative and self.computes_in_half:
             return  # its buckets differ, where the logarithm of a distance is a whole number
         length = _LONG_RELATIVE if is_relative else _LONG
         probe = make_probe(self.graph, self.stack, self.config, 1, length)
@@ -165,7 +169,7 @@ class _Checking:
         if past is not None:
             expected, mask = expected[:, -1:], mask[:, -1:]
         counted = mask == 1 if expected.ndim == 3 else np.ones(len(expected), bool)
-        problem = _difference(found, expected, counted)
+        problem = self._difference(found, expected, counted)
         if problem is None:
             return interpreter
         steps = definition.steps
@@ -173,6 +177,16 @@ class _Checking:
             steps = [*steps, *(step[..., -1:, :] for step in steps)]
         suspect = find_suspect(self.graph, interpreter, steps, mask)
         raise self._refuse(suspect, value.name, problem)
+
+    def _difference(self, found: Any, expected: np.ndarray, counted: np.ndarray) -> str | None:
+        """How a result differs in the rows that are counted; None if it is near enough."""
+        if np.size(found) != expected.size:
+            return f"of shape {list(np.shape(found))}, expected {list(expected.shape)}"
+        rows = found.reshape(expected.shape)[counted]
+        difference = relative_difference(rows, expected[counted])
+        if difference <= (_HALF_TOLERANCE if self.computes_in_half else TOLERANCE):
+            return None
+        return f"off by {difference:.2g} of its largest number"
 
     def _refuse(self, suspect: str, name: str, problem: str) -> UnsupportedModelError:
         return UnsupportedModelError(
@@ -194,15 +208,6 @@ class _Checking:
         if part is None:
             raise EvaluationError(logits.producer, "it gives the logits, and is no product")
         return part.input
-
-
-def _difference(found: Any, expected: np.ndarray, counted: np.ndarray) -> str | None:
-    """How a result differs in the rows that are counted, in words; None if it is near enough."""
-    if np.size(found) != expected.size:
-        return f"of shape {list(np.shape(found))}, expected {list(expected.shape)}"
-    rows = found.reshape(expected.shape)[counted]
-    difference = relative_difference(rows, expected[counted])
-    return None if difference <= TOLERANCE else f"off by {difference:.2g} of its largest number"
 
 
 def _surrogates(

@@ -14,7 +14,10 @@ from pyengine.models.graph import Node
 
 
 def _flattened(rewriting: Rewriting, node: Node) -> None:
-    """Reshape to a matrix, Gemm, Reshape back: the product and its bias as exporters write them."""
+    """Reshape to a matrix, Gemm, Reshape back: the product and its bias as exporters write them.
+
+    One Reshape may also stand for that which joins heads before it, or splits them after it.
+    """
     before, readers = node.scope.producer(optional(node, 0)), rewriting.graph.consumers(node)
     weight = node.scope.constant(optional(node, 1))
     factors = node.attribute("alpha", 1.0), node.attribute("beta", 1.0), node.attribute("transA", 0)
@@ -24,12 +27,20 @@ def _flattened(rewriting: Rewriting, node: Node) -> None:
     depth, width = weight.shape[::-1] if is_turned else weight.shape
     if not (_is_matrix(before, depth) and _last_size(after) == width):
         return
-    rewriting.remove(node, after)
-    factor, output, bias = node.inputs[1], after.outputs[0], optional(node, 2)
+    rewriting.remove(node)
+    x, factor, output, bias = before.inputs[0], node.inputs[1], after.outputs[0], optional(node, 2)
+    if _is_split(after):
+        output = node.outputs[0]
+    else:
+        rewriting.remove(after)
+    heads = node.scope.producer(x)
+    if heads is not None and heads.op_type == "Transpose":
+        sizes = rewriting.add_constant(node, f"{output}/sizes", np.array([0, 0, depth], np.int64))
+        x = rewriting.add(node, "Reshape", [x, sizes], f"{output}/merged", "")
     if is_turned:
         factor = rewriting.add(node, "Transpose", [factor], f"{output}/weight", "", perm=[1, 0])
     product = f"{output}/product" if bias else output
-    rewriting.add(node, "MatMul", [before.inputs[0], factor], product, after.path)
+    rewriting.add(node, "MatMul", [x, factor], product, after.path)
     if bias:
         rewriting.add(node, "Add", [product, bias], output, after.path)
 
@@ -38,6 +49,15 @@ def _is_matrix(node: Node, width: int) -> bool:
     """Whether a Reshape gives rows of `width` numbers."""
     shape = node.scope.stored(optional(node, 1)) if node.op_type == "Reshape" else None
     return shape is not None and shape.integers() == [-1, width]
+
+
+def _is_split(node: Node) -> bool:
+    """Whether a Reshape gives numbers by heads, which have an axis more."""
+    shape = node.scope.producer(node.inputs[1])
+    if shape is not None and shape.op_type == "Concat":
+        return len(shape.inputs) == 4
+    stored = node.scope.stored(node.inputs[1])
+    return stored is not None and stored.size == 4
 
 
 def _last_size(node: Node) -> int | None:
