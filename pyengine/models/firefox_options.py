@@ -13,6 +13,7 @@ from typing import Any
 from pyengine.errors import ModelFormatError, UnsupportedModelError
 from pyengine.models.binary_file import read_file
 from pyengine.models.flat_yaml import read_flat_yaml
+from pyengine.models.source_file import names_in
 
 MAX_LENGTH_FACTOR = 3.0
 """Where no file says one: Marian's and Bergamot's default."""
@@ -62,7 +63,8 @@ def read_decoding_options(folder: Path) -> dict[str, Any]:
         UnsupportedModelError: an option that pyengine does not know or do.
     """
     found: dict[str, Any] = {"max_length_factor": MAX_LENGTH_FACTOR}
-    paths = sorted(folder.glob("config*.yml"))
+    names = [name for name in names_in(folder) if name.startswith("config")]
+    paths = [folder / name for name in names if name.endswith(".yml")]
     read = [_options(path) for path in paths]
     for path, options in zip(paths[1:], read[1:], strict=True):
         if options != read[0]:

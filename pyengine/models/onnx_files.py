@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyengine.errors import ModelNotFoundError, OptionError, excerpt
-from pyengine.models.source_file import is_there
+from pyengine.models.source_file import is_there, names_in
 
 ENCODER = "encoder_model"
 DECODERS = ("decoder_model", "decoder_model_merged")
@@ -136,12 +136,15 @@ def _find(place: Path, stems: tuple[str, ...], variant: str | None) -> Path:
 def _variants(place: Path, stems: tuple[str, ...]) -> list[str]:
     """What the names of these files add, "" for nothing, in the order of preference."""
     found = set()
+    names = names_in(place) if place.is_dir() else []
+    paths = [place / name for name in names if name.endswith(".onnx")]
     for stem in stems:
         if is_there(place / f"{stem}.onnx"):
             found.add("")
         others = [longer for longer in DECODERS if longer != stem and longer.startswith(stem)]
-        for path in place.glob(f"{stem}_*.onnx"):
-            if is_there(path) and not path.stem.startswith(tuple(others)):
+        for path in paths:
+            is_longer = path.stem.startswith(tuple(others))
+            if path.name.startswith(f"{stem}_") and not is_longer and is_there(path):
                 found.add(path.stem.removeprefix(f"{stem}_"))
     known = [variant for variant in VARIANTS if variant in found]
     return [*known, *sorted(found.difference(VARIANTS))]

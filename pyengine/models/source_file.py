@@ -152,6 +152,18 @@ def is_source(path: Path) -> bool:
     return True
 
 
+def names_in(folder: Path) -> list[str]:
+    """The names of what a folder holds, in order.
+
+    Raises:
+        ModelFormatError: it cannot be listed.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+
+
 def state_of(path: Path) -> FileState:
     """How a file is now.
 

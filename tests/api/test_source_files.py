@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from pyengine import ModelFormatError, Translator
 from pyengine.models import storage
 from pyengine.models.firefox_options import read_decoding_options
 from pyengine.models.source_file import Snapshot, is_source, open_source, read_source
+from pyengine.registry import installed_models
 
 from .conftest import FIXTURES
 
@@ -211,3 +213,34 @@ def test_a_link_that_leads_nowhere(tmp_path: Path, text_model: Path) -> None:
     (folder / "generation_config.json").symlink_to(".git/annex/objects/x")
     with pytest.raises(pyengine.ModelNotFoundError, match=r"is a link to '.git/annex/objects/x'"):
         Translator(folder)
+
+
+@pytest.mark.parametrize("call", [2, 3])
+def test_a_folder_that_cannot_be_listed(
+    ids_model: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """Where the user may not, or where too many files are open."""
+    listdir, calls = os.listdir, 0
+
+    def refusing(path: Any) -> list[str]:
+        nonlocal calls
+        calls += Path(path) == ids_model
+        if calls == call - 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    with pytest.raises(ModelFormatError, match="cannot be read \\(Too many open files"):
+        Translator(ids_model, cache_dir=False)
+
+
+def test_a_folder_of_models_that_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(path: Any) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setenv("PYENGINE_MODELS", str(tmp_path))
+    monkeypatch.setattr(os, "listdir", refusing)
+    with pytest.raises(ModelFormatError, match="cannot be read \\(Permission denied"):
+        installed_models()
