@@ -132,7 +132,7 @@ def _add_translate(commands: Any) -> None:
         "installed model for --from and --to is used: pyengine models lists them.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a text to translate")
-    parser.add_argument("-m", "--model", type=Path, help="model folder")
+    parser.add_argument("-m", "--model", type=_folder, help="model folder")
     language = "language of the text, such as en, or as the model calls it"
     parser.add_argument("--from", dest="source", metavar="CODE", help=language)
     parser.add_argument("--to", dest="target", metavar="CODE", help="that of the translation")
@@ -182,7 +182,7 @@ def _add_generate(commands: Any) -> None:
         "model (GPT-2, Llama). What follows the text is written, and a line break.",
     )
     parser.add_argument("text", nargs="?", metavar="TEXT", help="the text to continue")
-    parser.add_argument("-m", "--model", type=Path, required=True, help="model folder")
+    parser.add_argument("-m", "--model", type=_folder, required=True, help="model folder")
     _add_encoding(parser)
     parser.add_argument("--stream", action="store_true", help="write each token as it is made")
     _add_scores(parser, "")
@@ -315,7 +315,7 @@ def _add_bench(commands: Any) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    parser.add_argument("model", type=_folder, metavar="MODEL", help="model folder")
 
 
 def _add_scores(parser: argparse.ArgumentParser, condition: str) -> None:
@@ -403,6 +403,12 @@ def _add_variant(group: Any) -> None:
         metavar="NAME",
         help="which ONNX files: what their names add, such as fp16, quantized or q4 (none)",
     )
+
+
+def _folder(text: str) -> Path:
+    if not text:  # as an unset variable of a shell, which Path takes for the current folder
+        raise argparse.ArgumentTypeError("found an empty string, expected a folder")
+    return Path(text)
 
 
 def _early_stopping(text: str) -> bool | str:

@@ -49,7 +49,15 @@ FILES = (
     *(r"C:\Users\me\file.txt", r"C:\Program Files\App\app.exe", r"C:\My Documents\file one.txt"),
     *(r"C:\Program Files (x86)\App", r"\\server\share", r"\\server\share\My Files\file.txt"),
     *(r"\\?\C:\x", "/usr/local/bin/python", "~/notes/today.txt", "/home/user/my file.txt"),
-    *("/Users/me/My Documents/x", "./run.sh", "../lib/x.so", "~/.bashrc", "D:/data/x", "file.txt"),
+    *(
+        "/Users/me/My Documents/x",
+        "./run.sh",
+        "../lib/x.so",
+        "~/.bashrc",
+        "D:/data/x",
+        "//server/share/x",
+        "file.txt",
+    ),
     *("report_final-v2.pdf", "README.md", "archive.tar.gz", ".gitignore", ".NET"),
 )
 SIGNS = (

@@ -216,6 +216,7 @@ def test_info_shows_zeros() -> None:
             "--src: no such option; did you mean --from?",
         ),
         (("translate", "-m", "MODEL", "--to_code", "de"), 2, "did you mean --to?"),
+        (("translate", "-m", "", "a"), 2, "-m/--model: found an empty string, expected a folder"),
         (("cache", "clear", "nowhere"), 1, "MODEL: found 'nowhere', expected a model folder"),
         (("cache", "trim", "MODEL"), 2, "MODEL: expected with clear, found trim"),
         (("cache", "--max-size", "1G"), 2, "--max-size: expected with trim, found list"),
