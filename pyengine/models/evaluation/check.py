@@ -14,7 +14,7 @@ from pyengine.models.config import ModelConfig
 from pyengine.models.constants import Operand
 from pyengine.models.dataflow import Value, input_of
 from pyengine.models.evaluation.definition import Definition
-from pyengine.models.evaluation.interpreter import EvaluationError, Interpreter
+from pyengine.models.evaluation.interpreter import EvaluationError, Interpreter, Wiring
 from pyengine.models.evaluation.probe import (
     KeysValues,
     Probe,
@@ -66,7 +66,9 @@ def check_computation(
     """
     reserve(_PRODUCTS).close()
     surrogates = _surrogates(modules, config, operands)
-    checking = _Checking(graph, stack, modules, config, surrogates, _computes_in_half(graph))
+    wiring = Wiring(graph, surrogates)
+    in_half = _computes_in_half(graph)
+    checking = _Checking(graph, stack, modules, config, surrogates, wiring, in_half)
     try:
         try:
             checking.check(_TEXTS)
@@ -95,6 +97,7 @@ class _Checking:
     modules: Modules
     config: ModelConfig
     surrogates: Surrogates
+    wiring: Wiring
     computes_in_half: bool
 
     def check(self, num_texts: int) -> None:
@@ -162,7 +165,7 @@ class _Checking:
     ) -> Interpreter:
         """Evaluate `value`, or the result, for all of the probe, or given its past for the end."""
         inputs = probe.inputs(self.graph, self.config, past)
-        interpreter = Interpreter(self.graph, inputs, self.surrogates)
+        interpreter = Interpreter(self.wiring, inputs)
         value = value or self._result(interpreter, expected.size)
         found = interpreter.evaluate(value)
         mask = probe.mask

@@ -46,22 +46,66 @@ class EvaluationError(Exception):
         self.node = node
 
 
+class Wiring:
+    """What the values of a graph are made of, found out once for all evaluations.
+
+    Args:
+        graph: in the operators of a plain export.
+        surrogates: of its weights.
+    """
+
+    def __init__(self, graph: Graph, surrogates: Surrogates) -> None:
+        self.root = graph.root
+        self._surrogates = surrogates
+        self._constants: dict[_Key, Any] = {}
+        self._sources: dict[_Key, tuple[Node, list[_Key]]] = {}
+
+    def constant(self, key: _Key) -> Any:
+        """A stored tensor, or what stands in for it, also behind its transposition; else None."""
+        if key not in self._constants:
+            self._constants[key] = self._constant(*key)
+        return self._constants[key]
+
+    def sources(self, key: _Key) -> tuple[Node, list[_Key]]:
+        """The node that computes a value, and the values that it reads."""
+        found = self._sources.get(key)
+        if found is None:
+            scope, name = key
+            node = scope.producers.get(name)
+            if node is None:
+                raise EvaluationError(None, f"the graph has no value {name!r}")
+            found = node, [_defined(scope, source) for source in node.inputs]
+            self._sources[key] = found
+        return found
+
+    def _constant(self, scope: Scope, name: str) -> Any:
+        is_stored = name in scope.constants
+        node = scope.producers.get(name)
+        if not is_stored and (node is None or node.op_type not in _SEEN_THROUGH):
+            return None
+        operand = scope.constant(name)
+        if operand is None:
+            return None
+        found = self._surrogates.of(operand)
+        if found is None and is_stored:
+            return operand.constant.numbers()
+        if found is None and operand.quantization is not None:
+            return operand.values()
+        return found
+
+
 class Interpreter:
     """One evaluation of a graph.
 
     Args:
-        graph: in the operators of a plain export.
+        wiring: of the graph.
         inputs: of the graph, by name.
-        surrogates: of its weights.
     """
 
-    def __init__(
-        self, graph: Graph, inputs: Mapping[str, np.ndarray], surrogates: Surrogates
-    ) -> None:
-        self._known: dict[_Key, Any] = {(graph.root, name): x for name, x in inputs.items()}
-        self._known[graph.root, ""] = None
-        self._root = graph.root
-        self._surrogates = surrogates
+    def __init__(self, wiring: Wiring, inputs: Mapping[str, np.ndarray]) -> None:
+        self._known: dict[_Key, Any] = {(wiring.root, name): x for name, x in inputs.items()}
+        self._known[wiring.root, ""] = None
+        self._wiring = wiring
 
     def evaluated(self, value: Value) -> Any:
         """What was computed for `value` on the way to others; None if nothing was."""
@@ -110,34 +154,15 @@ class Interpreter:
 
     def _missing(self, key: _Key) -> list[_Key]:
         """The values that must be known before `key` is; a constant is made known here."""
-        scope, name = key
-        node = scope.producers.get(name)
-        if (constant := self._constant(scope, name, node)) is not None:
+        if (constant := self._wiring.constant(key)) is not None:
             self._known[key] = constant
             return []
-        if node is None:
-            raise EvaluationError(None, f"the graph has no value {name!r}")
-        keys = [_defined(scope, source) for source in node.inputs]
-        missing = [source for source in keys if source not in self._known]
+        node, sources = self._wiring.sources(key)
+        missing = [source for source in sources if source not in self._known]
         if not missing and node.op_type == "If":
-            output = self._branch_output(node, name)
+            output = self._branch_output(node, key[1])
             return [] if output in self._known else [output]
         return missing
-
-    def _constant(self, scope: Scope, name: str, node: Node | None) -> Any:
-        """A stored tensor, or what stands in for it, also behind its transposition; else None."""
-        is_stored = name in scope.constants
-        if not is_stored and (node is None or node.op_type not in _SEEN_THROUGH):
-            return None
-        operand = scope.constant(name)
-        if operand is None:
-            return None
-        found = self._surrogates.of(operand)
-        if found is None and is_stored:
-            return operand.constant.numbers()
-        if found is None and operand.quantization is not None:
-            return operand.values()
-        return found
 
     def _branch_output(self, node: Node, name: str) -> _Key:
         """The value of the branch taken that is output `name` of an If."""
@@ -153,11 +178,11 @@ class Interpreter:
         if key in self._known:
             return
         scope, name = key
-        node = scope.producers[name]
+        node, sources = self._wiring.sources(key)
         if node.op_type == "If":
             self._known[key] = self._known[self._branch_output(node, name)]
             return
-        inputs = [self._known[_defined(scope, source)] for source in node.inputs]
+        inputs = [self._known[source] for source in sources]
         if node.op_type not in _TAKE_WEIGHTS:
             inputs = [x.dense() if isinstance(x, Factors) else x for x in inputs]
         try:
