@@ -7,7 +7,6 @@ kilobytes of nodes) is parsed. A tensor is then read straight into its array, li
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ import numpy as np
 
 from pyengine import forks
 from pyengine.errors import ModelFormatError
-from pyengine.models.source_file import open_source
+from pyengine.models.source_file import open_source, state_of
 
 if TYPE_CHECKING:
     import onnx
@@ -49,9 +48,8 @@ class Span:
         return Span(self.path, self.offset + start, length)
 
     def check(self, owner: str) -> None:
-        """Raise what :meth:`read` would, but for an error while reading."""
-        with self._open(owner):
-            pass
+        """Raise what :meth:`read` would, but for an error while opening or reading."""
+        self._check_size(owner, state_of(self.path).size)
 
     def read(self, owner: str, dtype: str) -> np.ndarray:
         """All of it as a vector.
@@ -63,20 +61,17 @@ class Span:
         Raises:
             ModelFormatError: the file ends before, or cannot be read.
         """
-        with self._open(owner) as file:
+        with open_source(self.path) as file:
+            self._check_size(owner, os.fstat(file.fileno()).st_size)
             count = self.length // np.dtype(dtype).itemsize
             return np.fromfile(file, dtype, count, offset=self.offset)
 
-    @contextlib.contextmanager
-    def _open(self, owner: str) -> Iterator[BinaryIO]:
-        with open_source(self.path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if self.offset + self.length > size:
-                raise ModelFormatError(
-                    f"{owner}: {self.path.name} has {size} bytes, expected "
-                    f"{self.offset + self.length} or more"
-                )
-            yield file
+    def _check_size(self, owner: str, size: int) -> None:
+        if self.offset + self.length > size:
+            raise ModelFormatError(
+                f"{owner}: {self.path.name} has {size} bytes, expected "
+                f"{self.offset + self.length} or more"
+            )
 
 
 def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
@@ -158,21 +153,30 @@ def find_operators(path: Path, names: Iterable[str]) -> set[str]:
 
 
 def _node_bytes(file: BinaryIO, graph: _Field, depth: int = 0) -> Iterator[bytes]:
-    """Every node of a graph, one that holds large graphs without what is no node of these."""
-    for node in _fields(file, graph.start, graph.end):
-        if node.number != _GRAPH_NODE:
+    """The nodes of a graph, many at once; of one that holds large graphs only what is no node of
+    these."""
+    first = end = graph.start  # of nodes in a row that were not read yet
+    for field in _fields(file, graph.start, graph.end):
+        is_small = field.number == _GRAPH_NODE and field.end - field.start <= _SMALL_NODE
+        if is_small and field.end - first <= _SMALL_NODE and field.head == end:
+            end = field.end
             continue
-        if node.end - node.start <= _SMALL_NODE:
-            yield _bytes(file, node.start, node.end)
+        yield _bytes(file, first, end)
+        first, end = (field.head if is_small else field.end), field.end
+        if field.number == _GRAPH_NODE and not is_small:
+            yield from _large_node_bytes(file, field, depth)
+    yield _bytes(file, first, end)
+
+
+def _large_node_bytes(file: BinaryIO, node: _Field, depth: int) -> Iterator[bytes]:
+    for field in _fields(file, node.start, node.end):
+        if field.number == _NODE_OP_TYPE:
+            yield _bytes(file, field.head, field.end)
+        if field.number != _NODE_ATTRIBUTE or depth == _MAX_DEPTH:
             continue
-        for field in _fields(file, node.start, node.end):
-            if field.number == _NODE_OP_TYPE:
-                yield _bytes(file, field.head, field.end)
-            if field.number != _NODE_ATTRIBUTE or depth == _MAX_DEPTH:
-                continue
-            for inner in _fields(file, field.start, field.end):
-                if inner.number == _ATTRIBUTE_GRAPH:
-                    yield from _node_bytes(file, inner, depth + 1)
+        for inner in _fields(file, field.start, field.end):
+            if inner.number == _ATTRIBUTE_GRAPH:
+                yield from _node_bytes(file, inner, depth + 1)
 
 
 class _Field(NamedTuple):
