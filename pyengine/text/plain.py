@@ -23,10 +23,12 @@ _PLAIN = {
         "\u0152": "OE",
         "\u0111": "d",
         "\u0131": "i",
+        "\u00aa": "a",
+        "\u00ba": "o",
     },
     **{x: unicodedata.normalize("NFKC", x) for x in map(chr, range(0xFB00, 0xFB07))},  # ligatures
 }
-NORMALISED = re.compile("[\u2026\ufb00-\ufb06]")
+NORMALISED = re.compile("[\u2026\u00aa\u00ba\ufb00-\ufb06]")
 """Those that tokenizers read in plain forms by themselves."""
 
 _TOKENS = re.compile(r"\w+|[^\w\s]")

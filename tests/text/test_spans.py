@@ -143,6 +143,8 @@ def test_what_a_tokenizer_normalises_is_put_back() -> None:
     sentence = protected("So… the ﬁle.", "…ﬁ")
     assert sentence.attempts()[0].texts == ["So... the file."]
     assert sentence.attempts()[0].restore(["So... file."]) == "So… ﬁle."
+    degrees = protected("It is 20º, the 1ª.", "ºª").attempts()[0]
+    assert degrees.restore(["São 20o, o 1st."]) == "São 20º, o 1st."
 
 
 def test_letters_with_a_plain_form_are_no_spans() -> None:
