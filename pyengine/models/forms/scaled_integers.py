@@ -30,12 +30,20 @@ def _integers(scope: Scope, name: str) -> list[str]:
     """What Cast makes the value of; what Sub makes it of, the integers and their zero points."""
     node = scope.producer(name)
     if node is not None and node.op_type == "Sub" and len(node.inputs) == 2:
-        parts = [_integers(scope, source) for source in node.inputs]
-        return [part[0] for part in parts] if [len(part) for part in parts] == [1, 1] else []
-    stored = scope.stored(node.inputs[0]) if node is not None and node.inputs else None
-    if node is None or node.op_type != "Cast" or stored is None:
-        return []
-    return [node.inputs[0]] if stored.type_name in ("int8", "uint8") else []
+        parts = [_cast(scope, source) for source in node.inputs]
+        return [] if None in parts else [part for part in parts if part]
+    integers = _cast(scope, name)
+    return [] if integers is None else [integers]
+
+
+def _cast(scope: Scope, name: str) -> str | None:
+    """The stored integers that Cast makes the value of."""
+    node = scope.producer(name)
+    if node is None or node.op_type != "Cast" or not node.inputs:
+        return None
+    stored = scope.stored(node.inputs[0])
+    is_integer = stored is not None and stored.type_name in ("int8", "uint8")
+    return node.inputs[0] if is_integer else None
 
 
 def _axis(scale: Constant, integers: Constant) -> int | None:
