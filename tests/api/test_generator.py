@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -31,6 +32,10 @@ def logits_of(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def load(name: str | Path, **settings: Any) -> pyengine.Generator:
     return pyengine.Generator(FIXTURES / name, **{"cache_dir": False, **settings})
+
+
+loaded_once = functools.cache(load)
+"""For tests that differ in their options alone, and close nothing."""
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -65,7 +70,7 @@ def searches(name: str) -> list[Any]:
 def test_generate_equals_transformers(name, prompts, case):
     assert len(case["results"]) >= 2
     used = [prompts[result["prompt"]] for result in case["results"]]
-    found = load(name).generate(used, **case["options"])
+    found = loaded_once(name).generate(used, **case["options"])
     for row, result in zip(found, case["results"], strict=True):
         assert [hypothesis.ids for hypothesis in row] == result["ids"]
         if result["scores"]:
@@ -96,14 +101,14 @@ def test_scores_are_log_probabilities(name):
 )
 def test_nothing_depends_on_batch_threads_or_isa(name, options):
     rng = np.random.default_rng(5)
-    alone = load(name, threads=1, batch_size=1)
+    alone = loaded_once(name, threads=1, batch_size=1)
     longest = alone.config.max_positions - 10
     prompts = [rng.integers(3, 131, min(n, longest)).tolist() for n in (1, 17, 3, 33, 16, 2)]
     options = {"max_new_tokens": 9, **options}
     expected = [alone.generate([prompt], **options)[0] for prompt in prompts]
     for isa in _core.available_isas():
         for threads, batch_size in ((1, 2), (2, 32)):
-            generator = load(name, threads=threads, batch_size=batch_size, isa=isa)
+            generator = loaded_once(name, threads=threads, batch_size=batch_size, isa=isa)
             assert generator.generate(prompts * 2, **options) == expected * 2
 
 
