@@ -20,7 +20,8 @@ class Calls(Area):
     """Each input is a sequence of calls of a class, as JSON that says how its values are made."""
 
     def __init__(self) -> None:
-        self._models = Models(threads=1)
+        self._folders = Models()
+        self._models = self._folders.on(threads=1)
 
     def make(self, rng: random.Random) -> Files:
         model = rng.choice(MODELS)
@@ -29,7 +30,7 @@ class Calls(Area):
 
     def run(self, files: Files) -> bool:
         content = json.loads(files["calls.json"])
-        model = self._models.by_name[content["model"]]
+        model = self._models[content["model"]]
         refused: Error | None = None
         for call in content["calls"]:
             arguments = arguments_of(call)

@@ -120,21 +120,27 @@ _TAKEN: dict[str, tuple[str, ...]] = {
 """The settings that a method takes besides options."""
 
 
-class Models:
-    """Small models by the names of :data:`MODELS`, each on so many threads."""
+Model = Translator | Generator | Encoder
 
-    def __init__(self, threads: int) -> None:
+
+class Models:
+    """The folders of small models."""
+
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        folder = Path(self._folder.name)
-        tiny_marian.write_folder(folder / "firefox", 0, 30)
+        self._path = Path(self._folder.name)
+        tiny_marian.write_folder(self._path / "firefox", 0, 30)
         lists = tiny_marian.random_lists(0, 30, 4)
-        (folder / "firefox" / "lex.bin").write_bytes(tiny_marian.shortlist(3, lists))
-        shutil.copytree(FIXTURES / "gpt2", folder / "gpt2")
+        (self._path / "firefox" / "lex.bin").write_bytes(tiny_marian.shortlist(3, lists))
+        shutil.copytree(FIXTURES / "gpt2", self._path / "gpt2")
+
+    def on(self, threads: int) -> dict[str, Model]:
+        """The models by the names of :data:`MODELS`, each on so many threads."""
         arguments: dict[str, Any] = {"threads": threads, "cache_dir": False}
-        self.by_name: dict[str, Translator | Generator | Encoder] = {
-            "Translator": Translator(folder / "firefox", shortlist=False, **arguments),
-            "Shortlisted": Translator(folder / "firefox", **arguments),
-            "Generator": Generator(folder / "gpt2", **arguments),
+        return {
+            "Translator": Translator(self._path / "firefox", shortlist=False, **arguments),
+            "Shortlisted": Translator(self._path / "firefox", **arguments),
+            "Generator": Generator(self._path / "gpt2", **arguments),
             "Encoder": Encoder(FIXTURES / "bert-cls", **arguments),
         }
 

@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from pyengine import CancelledError, CancelToken, DeadlineError, Encoder, Generator, Translator
+from pyengine import CancelledError, CancelToken, DeadlineError
 from pyengine.errors import Error
 
 from .area import Area, Files
-from .random_calls import MODELS, Call, Models, arguments_of, can_be_ended, random_call
+from .random_calls import MODELS, Call, Model, Models, arguments_of, can_be_ended, random_call
 
 _THREADS = (2, 3, 6)
 _CALLS = 3  # of a thread, at most
 _TIMEOUTS = (None, None, None, 60.0, 1e-2, 1e-3, 1e-4)
 _BATCH_SIZES = (1, 2, 3, 7, 32)
-
-Model = Translator | Generator | Encoder
 
 
 @dataclass
@@ -50,7 +48,8 @@ class Threads(Area):
     """Each input is a list of calls for each thread, as JSON."""
 
     def __init__(self) -> None:
-        self._alone, self._shared = Models(threads=1), Models(threads=3)
+        self._folders = Models()
+        self._alone, self._shared = self._folders.on(threads=1), self._folders.on(threads=3)
 
     def make(self, rng: random.Random) -> Files:
         model = rng.choice(MODELS)
@@ -63,7 +62,7 @@ class Threads(Area):
     def run(self, files: Files) -> bool:
         content = json.loads(files["threads.json"])
         name, lists = content["model"], content["threads"]
-        alone, shared = self._alone.by_name[name], self._shared.by_name[name]
+        alone, shared = self._alone[name], self._shared[name]
         expected = [[_outcome(alone, call, is_hurried=False) for call in calls] for calls in lists]
         found = _at_once(shared, lists)
         for number, calls in enumerate(lists):
