@@ -17,7 +17,7 @@ import numpy as np
 import numpy.random
 import onnx.helper, onnx.numpy_helper, onnx.reference
 import pyengine
-from pyengine import _core
+from pyengine.options import to_core
 def limit(spare):
     with open("/proc/self/statm") as file: size = 4096 * int(file.read().split()[0]) + spare
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
@@ -26,9 +26,9 @@ def unlimited(): resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,
 """
 
 FIRST_THROW = """
-engine = pyengine.Translator(sys.argv[1], threads=1, cache_dir=False).engine
-options = _core.GenerationOptions()
-options.max_length, options.num_beams = 20, 100
+translator = pyengine.Translator(sys.argv[1], threads=1, cache_dir=False)
+engine = translator.engine
+options = to_core(translator.generation_options(max_length=20, num_beams=100))
 count = 500
 ids = np.tile(np.arange(1, 30, dtype=np.int32), count)
 offsets = np.arange(0, 29 * count + 1, 29)
