@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
 
-from pyengine import _core, _ragged
+from pyengine import _core, _ragged, forks
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError, excerpt
@@ -359,7 +359,8 @@ class Encoder(LoadedModel):
         self, items: Sequence[int], texts: Sequence[Text], truncate: bool
     ) -> Iterator[TypedIds]:
         """Of texts alone, or of pairs alone; their numbers in the call are `items`."""
-        from pyengine.text.tokenizer import TypedIds
+        with forks.held_off:
+            from pyengine.text.tokenizer import TypedIds
 
         tokenizer = self._get_tokenizer()
         if isinstance(texts[0], str):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine import _ragged
+from pyengine import _ragged, forks
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
@@ -142,7 +142,8 @@ class Generator(DecoderModel):
             for piece in generator.stream("Once upon a time", max_new_tokens=50):
                 print(piece, end="", flush=True)
         """
-        from pyengine.token_stream import ids_of, text_of
+        with forks.held_off:
+            from pyengine.token_stream import ids_of, text_of
 
         loaded = self._open()
         token = within(timeout, cancel)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pyengine import _core
 from pyengine.errors import OptionError
 from pyengine.generation_options import CHECKS, SAMPLING_CHECKS, GenerationOptions
 from pyengine.option_names import check_names, check_supported
@@ -28,9 +29,6 @@ from pyengine.option_values import (
     optional,
     token,
 )
-
-if TYPE_CHECKING:
-    from pyengine import _core
 
 
 def resolve_options(
@@ -97,8 +95,6 @@ def to_core(options: GenerationOptions, return_scores: bool = True) -> _core.Gen
 
     Without ``return_scores`` a greedy search leaves its scores out, and the work for them.
     """
-    from pyengine import _core
-
     values = vars(options) | {"return_scores": return_scores}
     if options.do_sample and options.seed is None:
         values["seed"] = _random_seed()

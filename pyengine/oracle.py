@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyengine import forks
 from pyengine.bench.onnxruntime_loop import (
     GREEDY,
     GreedySearch,
@@ -94,8 +95,9 @@ def open_oracle(model: AnyModel, max_new_tokens: int) -> Oracle:
     """
     if max_new_tokens < 1:
         raise OptionError(f"max_new_tokens: found {max_new_tokens}, expected at least 1")
-    from pyengine.encoder import Encoder
-    from pyengine.generator import Generator
+    with forks.held_off:
+        from pyengine.encoder import Encoder
+        from pyengine.generator import Generator
 
     if isinstance(model, Encoder):
         return _EncoderOracle(model)
@@ -188,7 +190,8 @@ class _EncoderOracle(Oracle):
 @contextmanager
 def _onnx_folder(folder: Path) -> Iterator[Path]:
     """The folder itself; for a Firefox model, a temporary one with what it converts to."""
-    from pyengine.convert.firefox import convert
+    with forks.held_off:
+        from pyengine.convert.firefox import convert
 
     if (folder / "config.json").exists():
         yield folder

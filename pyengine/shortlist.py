@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyengine import _core
+from pyengine import _core, forks
 from pyengine.errors import UnsupportedModelError
 from pyengine.models.binary_file import read_file
 from pyengine.models.firefox_files import is_binary
@@ -34,7 +34,8 @@ def load_shortlist(path: Path, model: ModelFolder) -> _core.Shortlist:
             "whose ids are the model's"
         )
     else:
-        from pyengine.text.sentencepiece_model import SentencePieceModel
+        with forks.held_off:
+            from pyengine.text.sentencepiece_model import SentencePieceModel
 
         source, target = map(SentencePieceModel, vocabularies)
         shortlist = read_text_shortlist(path, source.id_of, target.id_of, len(source))

@@ -7,6 +7,8 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+from pyengine import forks
+
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _Reader = Callable[[Path], "float | None"]
 
@@ -40,7 +42,8 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    import resource
+    with forks.held_off:
+        import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024

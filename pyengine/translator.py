@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from pyengine import _core, _ragged, stream
+from pyengine import _core, _ragged, forks, stream
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.encoder_decoder_model import EncoderDecoderModel
@@ -295,7 +295,8 @@ class Translator(EncoderDecoderModel):
             for piece in translator.translate_stream("A dog runs. It is fast."):
                 print(piece, end="", flush=True)
         """
-        from pyengine.token_stream import stream_text, text_of
+        with forks.held_off:
+            from pyengine.token_stream import stream_text, text_of
 
         loaded = self._open()
         token = within(timeout, cancel)
@@ -397,8 +398,9 @@ class Translator(EncoderDecoderModel):
         options: dict[str, Any],
     ) -> TextPipeline:
         """The steps from texts to translations, for the arguments of a call."""
-        from pyengine.layout import checked_splitter
-        from pyengine.text_pipeline import TextPipeline
+        with forks.held_off:
+            from pyengine.layout import checked_splitter
+            from pyengine.text_pipeline import TextPipeline
 
         loaded = self._open()
         resolved = self._resolve(options, wording)

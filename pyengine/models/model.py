@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from pyengine import forks
 from pyengine.models.reader import ModelFolder, read_folder
 
 
@@ -22,7 +23,8 @@ def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
-    from pyengine.models.stacks import read_tensors  # which a packed file does not need
+    with forks.held_off:
+        from pyengine.models.stacks import read_tensors  # which a packed file does not need
 
     model = read_folder(folder, variant)
     return dataclasses.replace(model, tensors=read_tensors(model))

@@ -55,3 +55,36 @@ def test_no_modules_import_each_other() -> None:
 def test_files_are_short() -> None:
     lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in FILES.items()}
     assert {module: length for module, length in lengths.items() if length > 500} == {}
+
+
+LOADED_WITH_THEIR_PACKAGE = {
+    "onnx",
+    "tokenizers",
+    "tokenizers.normalizers",
+    "tokenizers.pre_tokenizers",
+}
+"""What is imported by name within functions, and is there since the package was imported."""
+IN_THE_MAIN_THREAD = ("pyengine.bench", "pyengine.cli", "pyengine.convert", "pyengine.interpreters")
+
+
+def test_forks_wait_for_imports_within_functions() -> None:
+    """A module that a thread imports at a fork would stay locked in the child."""
+
+    def outside_the_lock(node: ast.AST, in_function: bool = False) -> Iterator[str]:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "forks.held_off":
+            return
+        if in_function and isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield ast.unparse(node)
+        for child in ast.iter_child_nodes(node):
+            yield from outside_the_lock(child, in_function or isinstance(node, ast.FunctionDef))
+
+    found = {
+        f"{module}: {line}"
+        for module, path in FILES.items()
+        if not module.startswith(IN_THE_MAIN_THREAD)
+        for line in outside_the_lock(ast.parse(path.read_text(encoding="utf-8")))
+        if line.split()[1] not in LOADED_WITH_THEIR_PACKAGE
+    }
+    assert found == set()

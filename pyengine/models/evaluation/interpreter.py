@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyengine import forks
 from pyengine.models.dataflow import Value
 from pyengine.models.evaluation import (
     attention_operators,
@@ -242,12 +243,14 @@ def _applied(node: Node, inputs: list[Any]) -> list[Any]:
 
 def _by_reference(node: Node, inputs: list[Any]) -> list[Any]:
     """An operator that exports seldom have, by the implementation in the onnx package."""
-    from onnx.reference import ReferenceEvaluator
-
     if node.domain not in ("", "ai.onnx"):
         raise NotImplementedError(f"{node.domain}.{node.op_type} is not known here")
     given = {name: x for name, x in zip(node.inputs, inputs, strict=True) if name}
-    return list(ReferenceEvaluator(node.to_proto()).run(None, given))
+    with forks.held_off:
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(node.to_proto())  # imports its operators
+    return list(evaluator.run(None, given))
 
 
 def _defined(scope: Scope, name: str) -> _Key:
