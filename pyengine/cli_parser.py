@@ -26,6 +26,10 @@ _DECODING: dict[str, tuple[type, str]] = {
     "top_k": (int, "of sampling: draw from so many most probable tokens; 0 is all (50)"),
     "top_p": (float, "of sampling: draw from the fewest that have this probability together"),
     "min_p": (float, "of sampling: draw from those of this share of the largest probability"),
+    "typical_p": (
+        float,
+        "of sampling: draw from the most typical tokens of this total probability",
+    ),
     "seed": (int, "of sampling: the same gives the same samples (another for each call)"),
 }
 DECODING_NAMES = (*_DECODING, "early_stopping", "do_sample")

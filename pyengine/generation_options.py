@@ -60,6 +60,7 @@ class SearchOptions(TypedDict, total=False):
     top_k: int | None
     top_p: float | None
     min_p: float | None
+    typical_p: float | None
     seed: int | None
 
 
@@ -116,6 +117,8 @@ class GenerationOptions:
         top_k: the most probable tokens that are drawn from; 0: all. transformers' default, 50.
         top_p: then the fewest most probable tokens whose probabilities add up to at least this.
         min_p: then those of at least this share of the largest probability.
+        typical_p: then the fewest whose -log p lies nearest to their mean -log p, the entropy, and
+            whose probabilities add up to at least this (Meister et al. 2023); 1: all.
         seed: a sample depends on this, on its sentence's ids and on its index among the sentence's
             samples alone; ``None``: another one for each call.
         max_added_tokens: generated tokens at most, however long the prompt of a
@@ -161,6 +164,7 @@ class GenerationOptions:
     top_k: int = _optional(0, at_least(0), "sampling")
     top_p: float = _optional(1.0, share, "sampling")
     min_p: float = _optional(0.0, share, "sampling")
+    typical_p: float = _optional(1.0, share, "sampling")
     seed: int | None = _optional(None, between(0, 2**64 - 1), "sampling")
     max_added_tokens: int | None = None
     min_added_tokens: int = 0
@@ -223,7 +227,6 @@ NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {
     "return_dict_in_generate": (False,),
 }
 SAMPLING_NOT_SUPPORTED: dict[str, tuple[Any, ...]] = {  # without effect while not sampling
-    "typical_p": (1,),
     "top_h": (),
     "epsilon_cutoff": (0,),
     "eta_cutoff": (0,),

@@ -29,6 +29,7 @@ class Warpers(NamedTuple):
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    typical_p: float = 1.0
 
 
 def probabilities(logits: np.ndarray, warpers: Warpers) -> tuple[np.ndarray, np.ndarray]:
@@ -43,10 +44,24 @@ def probabilities(logits: np.ndarray, warpers: Warpers) -> tuple[np.ndarray, np.
     kept = (above < warpers.top_p * weights.sum()) | (warpers.top_p == 1)
     kept[0] = True
     ids = best_first[kept & (weights >= warpers.min_p)]
+    if warpers.typical_p < 1:
+        ids = typical(values, ids, warpers.typical_p)
     if not warpers.top_k:
         ids = np.sort(ids)
     weights = np.exp(values[ids] - values[best_first[0]])
     return ids, weights / weights.sum()
+
+
+def typical(values: np.ndarray, ids: np.ndarray, mass: float) -> np.ndarray:
+    """Those of `ids` whose information is nearest to the entropy, up to a total probability."""
+    information = (
+        np.log(np.exp(values[ids] - values[ids].max()).sum()) + values[ids].max() - values[ids]
+    )
+    probability = np.exp(-information)
+    distance = np.abs(information - (probability * information).sum())
+    nearest = np.argsort(distance, kind="stable")
+    last = np.searchsorted(np.cumsum(probability[nearest]), mass)
+    return ids[distance <= distance[nearest[min(last, len(ids) - 1)]] + 1e-9]
 
 
 def sample(

@@ -65,6 +65,8 @@ WARPERS: tuple[dict[str, Any], ...] = (
     {"top_k": 30, "top_p": 0.8, "temperature": 1.5},
     {"top_k": 0, "min_p": 0.2},
     {"top_k": 40, "top_p": 0.95, "min_p": 0.1, "temperature": 2.0},
+    {"top_k": 0, "typical_p": 0.3},
+    {"top_k": 0, "top_p": 0.95, "min_p": 0.01, "typical_p": 0.8, "temperature": 1.5},
     {"top_k": 20, "repetition_penalty": 1.8, "no_repeat_ngram_size": 1},
     {"top_k": 0, "top_p": 0.7, "repetition_penalty": 0.4, "suppress_tokens": [7, 9, 11]},
 )

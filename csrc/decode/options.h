@@ -54,6 +54,7 @@ struct GenerationOptions {
   int top_k = 0;                            // most probable tokens to draw from; 0: all
   double top_p = 1.0;                       // the fewest of them whose probabilities add up to this
   double min_p = 0.0;                       // share of the largest probability that they have at least
+  double typical_p = 1.0;                   // the most typical whose probabilities add up to this; 1: all
   std::uint64_t seed = 0;
 
   // Python's names, which are those of pyengine.GenerationOptions.
@@ -89,6 +90,7 @@ struct GenerationOptions {
     visit("top_k", &Self::top_k, kCount);
     visit("top_p", &Self::top_p, kShare);
     visit("min_p", &Self::min_p, kShare);
+    visit("typical_p", &Self::typical_p, kShare);
     visit("seed", &Self::seed, NoLimits());
   }
 };

@@ -18,9 +18,11 @@ double total_of(std::span<const Sampler::Choice> choices) {
   return sum;
 }
 
-Sampler::Choice median(const Sampler::Choice& a, const Sampler::Choice& b, const Sampler::Choice& c) {
-  if (is_better(a, b) != is_better(a, c)) return a;
-  return is_better(b, a) != is_better(b, c) ? b : c;
+template <class IsBefore>
+Sampler::Choice median(const Sampler::Choice& a, const Sampler::Choice& b, const Sampler::Choice& c,
+                       IsBefore is_before) {
+  if (is_before(a, b) != is_before(a, c)) return a;
+  return is_before(b, a) != is_before(b, c) ? b : c;
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ Sampler::Sampler(const GenerationOptions& options, const Kernels& kernels, std::
     : options_(options), kernels_(kernels), choices_(memory), values_(memory), scratch_(memory) {
   choices_.reserve(most);
   values_.reserve(most);
-  if (options.top_p < 1.0) scratch_.reserve(most);
+  if (options.top_p < 1.0 || options.typical_p < 1.0) scratch_.reserve(most);
 }
 
 Sampler::Draw Sampler::draw(double uniform) {
@@ -43,6 +45,7 @@ Sampler::Draw Sampler::draw(double uniform) {
   if (options_.min_p > 0.0) {  // the largest weight is 1
     std::erase_if(choices_, [&](const Choice& choice) { return choice.weight < options_.min_p; });
   }
+  if (options_.typical_p < 1.0) keep_typical();
   const double sum = total_of(choices_);
   double remaining = uniform * sum;
   auto drawn = choices_.begin();
@@ -71,30 +74,50 @@ void Sampler::weigh() {
 
 // The fewest of the best whose probabilities add up to top_p, in the order they are in.
 void Sampler::keep_top_p() {
-  const Choice worst = worst_of_top_p(options_.top_p * total_of(choices_));
+  const Choice worst = last_of_share(options_.top_p, is_better);
   std::erase_if(choices_, [&](const Choice& choice) { return is_better(worst, choice); });
 }
 
-// Splits as quickselect does, by sums in place of counts: sorting a row would take many times as long.
-Sampler::Choice Sampler::worst_of_top_p(double enough) {
+// Those whose information, -log p, is nearest to the entropy; of equally near ones all or none. Both hold the
+// logarithm of the same sum, so that the distance is that of the logit from the mean logit.
+void Sampler::keep_typical() {
+  double mean = 0.0;
+  for (const Choice& choice : choices_) {
+    mean += static_cast<double>(choice.weight) * static_cast<double>(choice.logit);
+  }
+  mean /= total_of(choices_);
+  const auto distance = [mean](const Choice& choice) {
+    return std::abs(static_cast<double>(choice.logit) - mean);
+  };
+  const Choice last = last_of_share(options_.typical_p, [&](const Choice& a, const Choice& b) {
+    return distance(a) < distance(b) || (distance(a) == distance(b) && a.id < b.id);
+  });
+  std::erase_if(choices_, [&](const Choice& choice) { return distance(choice) > distance(last); });
+}
+
+// The last of the fewest first ones that have this share of all weights. Splits as quickselect does, by sums
+// in place of counts: sorting a row would take many times as long.
+template <class IsBefore>
+Sampler::Choice Sampler::last_of_share(double share, IsBefore is_before) {
+  const double enough = share * total_of(choices_);
   scratch_ = choices_;
   auto begin = scratch_.begin(), end = scratch_.end();
-  Choice worst = *begin;
-  double above = 0.0;  // the weights of all that are better than those between begin and end
+  Choice last = *begin;
+  double before = 0.0;  // the weights of all that are before those between begin and end
   while (begin != end) {
-    const Choice pivot = median(*begin, begin[(end - begin) / 2], end[-1]);
-    const auto rest = std::partition(begin, end, [&](const Choice& c) { return is_better(c, pivot); });
+    const Choice pivot = median(*begin, begin[(end - begin) / 2], end[-1], is_before);
+    const auto rest = std::partition(begin, end, [&](const Choice& c) { return is_before(c, pivot); });
     const double sum = total_of({begin, rest});
-    if (begin != rest && above + sum >= enough) {
+    if (begin != rest && before + sum >= enough) {
       end = rest;
       continue;
     }
-    worst = pivot;
-    above += sum + static_cast<double>(pivot.weight);
-    if (above >= enough) break;
+    last = pivot;
+    before += sum + static_cast<double>(pivot.weight);
+    if (before >= enough) break;
     begin = std::partition(rest, end, [&](const Choice& c) { return c.id == pivot.id; });
   }
-  return worst;
+  return last;
 }
 
 }  // namespace pyengine

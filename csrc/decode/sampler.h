@@ -10,8 +10,8 @@
 
 namespace pyengine {
 
-// Temperature, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024), in this order. Of equal
-// logits at the border of the k best, the lower ids stay.
+// Temperature, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024), typical-p (Meister et al.
+// 2023), in this order. Of equal logits at the border of the k best, the lower ids stay.
 class Sampler {
  public:
   struct Choice {
@@ -40,13 +40,15 @@ class Sampler {
   void keep_top_k();
   void weigh();
   void keep_top_p();
-  Choice worst_of_top_p(double enough);
+  void keep_typical();
+  template <class IsBefore>
+  Choice last_of_share(double share, IsBefore is_before);
 
   const GenerationOptions& options_;
   const Kernels& kernels_;
   std::pmr::vector<Choice> choices_;
   std::pmr::vector<float> values_;    // of the choices, for the kernel
-  std::pmr::vector<Choice> scratch_;  // of worst_of_top_p()
+  std::pmr::vector<Choice> scratch_;  // of last_of_share()
 };
 
 }  // namespace pyengine

@@ -158,7 +158,10 @@ def test_decoder_start_falls_back_to_the_beginning_token() -> None:
         ({"do_sample": True, "top_p": 1.5}, "top_p: found 1.5, expected a number from 0 to 1"),
         ({"do_sample": True, "min_p": "x"}, "min_p: found 'x', expected a finite number"),
         ({"do_sample": True, "seed": -1}, "seed: found -1, expected an integer from 0 to 1844674"),
-        ({"do_sample": True, "typical_p": 0.9}, "typical_p: found 0.9, expected only 1: pyengine"),
+        (
+            {"do_sample": True, "eta_cutoff": 0.9},
+            "eta_cutoff: found 0.9, expected only 0: pyengine",
+        ),
         ({"num_beam_groups": 2}, "num_beam_groups: found 2.*not support"),
         ({"diversity_penalty": 0.5}, "diversity_penalty: found 0.5.*not support"),
         ({"stop_strings": ["."]}, "stop_strings: found .*not support"),

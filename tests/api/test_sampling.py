@@ -27,6 +27,9 @@ WARPERS = [
     {"top_k": 20, "top_p": 0.9, "temperature": 1.7},
     {"top_k": 0, "min_p": 0.1},
     {"top_k": 30, "top_p": 0.95, "min_p": 0.05, "temperature": 0.8},
+    {"top_k": 0, "typical_p": 0.3},
+    {"top_k": 40, "min_p": 0.02, "typical_p": 0.7, "temperature": 1.3},
+    {"top_k": 0, "typical_p": 0.0},
     {"top_k": 0, "top_p": 0.0},
 ]
 

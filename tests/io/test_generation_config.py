@@ -63,7 +63,8 @@ OTHER: dict[str, Any] = {
     **{"forced_bos_token_id": 5, "forced_eos_token_id": 5, "eos_token_id": 5, "bos_token_id": 5},
     **{"decoder_start_token_id": 5, "no_repeat_ngram_size": 2, "encoder_no_repeat_ngram_size": 2},
     **{"repetition_penalty": 1.5, "encoder_repetition_penalty": 1.5, "do_sample": True},
-    **{"temperature": 0.5, "top_k": 3, "top_p": 0.5, "min_p": 0.1, "renormalize_logits": True},
+    **{"temperature": 0.5, "top_k": 3, "top_p": 0.5, "min_p": 0.1, "typical_p": 0.5},
+    **{"renormalize_logits": True},
 }
 SAMPLING = {"temperature", "top_k", "top_p", "min_p", "typical_p", "top_h"}
 SAMPLING |= {"epsilon_cutoff", "eta_cutoff"}
