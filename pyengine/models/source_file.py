@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -248,6 +249,9 @@ def _changed(path: Path) -> ModelFormatError:
     return ModelFormatError(f"{path.name}: was changed while the model was read; load it again")
 
 
-def _unreadable(path: Path, error: Exception) -> ModelFormatError:
+def _unreadable(path: Path, error: Exception) -> ModelFormatError | MemoryError:
     reason = getattr(error, "strerror", None) or str(error)
-    return ModelFormatError(f"{path.name}: cannot be read ({reason})")
+    message = f"{path.name}: cannot be read ({reason})"
+    if getattr(error, "errno", None) == errno.ENOMEM:  # no fault of the file
+        return MemoryError(message)
+    return ModelFormatError(message)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from pyengine.models.source_file import names_in, read_source
 
 from .conftest import run_python
 
@@ -82,6 +86,19 @@ def test_a_load_without_room_for_products(ids_model: Path) -> None:
     done = run_python(["-c", LIMIT + LOAD, str(ids_model)])
     assert (done.returncode, done.stderr) == (0, "")
     assert "MemoryError" in done.stdout
+
+
+@pytest.mark.parametrize("call", ["listdir", "stat"])
+def test_a_system_without_memory_is_no_fault_of_the_folder(
+    call: str, ids_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*args: object, **keywords: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with monkeypatch.context() as patches:
+        patches.setattr(os, call, no_memory)
+        with pytest.raises(MemoryError, match="cannot be read"):
+            names_in(ids_model) if call == "listdir" else read_source(ids_model / "config.json")
 
 
 def test_streams_without_room_for_threads(text_model: Path) -> None:
