@@ -18,6 +18,7 @@ import numpy as np
 
 from pyengine import forks
 from pyengine.errors import ModelFormatError
+from pyengine.memory import reserve
 from pyengine.models.source_file import open_source, state_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Span:
             )
 
 
+_ROOM_PER_BYTE = 16
+"""Of a graph, while it is parsed: protobuf takes 4 to 5 times its size, in blocks that double, and
+calls a file damaged when there is no room.
+"""
+
+
 def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
     """The graph in an ONNX file without the data of large initializers.
 
@@ -82,6 +89,7 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
 
     Raises:
         ModelFormatError: the file is truncated, or no ONNX file.
+        MemoryError: there is no room for it.
     """
     with forks.held_off:
         import onnx  # ~100 ms, paid only when a model is read
@@ -89,8 +97,10 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
     try:
         with open_source(path) as file:
             parts, spans = _walk_model(file, path)
-        graph = onnx.GraphProto.FromString(b"".join(parts))
-    except ModelFormatError:
+        content = b"".join(parts)
+        reserve(_ROOM_PER_BYTE * len(content) + 1).close()
+        graph = onnx.GraphProto.FromString(content)
+    except (ModelFormatError, MemoryError):
         raise
     except Exception as error:  # protobuf's DecodeError has no fixed place over its versions
         raise ModelFormatError(f"{path.name}: not an ONNX file, or truncated ({error})") from error
