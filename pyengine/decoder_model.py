@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyengine import _core, _ragged, forks
+from pyengine import _core, _ragged, exits
 from pyengine.call_errors import explained
 from pyengine.generation_options import GenerationOptions
 from pyengine.inputs import Ids, Offsets
@@ -81,7 +81,7 @@ class DecoderModel(LoadedModel):
         Raises:
             OptionError: several hypotheses were asked for; before anything is computed.
         """
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.token_stream import tokens_as_made
 
         core = to_core(one_hypothesis(options), return_scores=False)

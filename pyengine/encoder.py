@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
 
-from pyengine import _core, _ragged, forks
+from pyengine import _core, _ragged, exits
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.errors import InputError, InputTypeError, OptionError, UnsupportedModelError, excerpt
@@ -359,7 +359,7 @@ class Encoder(LoadedModel):
         self, items: Sequence[int], texts: Sequence[Text], truncate: bool
     ) -> Iterator[TypedIds]:
         """Of texts alone, or of pairs alone; their numbers in the call are `items`."""
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.text.tokenizer import TypedIds
 
         tokenizer = self._get_tokenizer()

@@ -1,8 +1,9 @@
 """The end of the process, which daemon threads do not see coming.
 
 Once the interpreter ends, a thread that takes its lock back is ended where it stands. If that is
-inside sentencepiece, whose wrapper takes the lock back in a C++ destructor, the whole process is
-aborted. So daemon threads stay out of it from then on.
+inside sentencepiece, whose wrapper takes the lock back in a C++ destructor, or in a library that
+begins, as those of Rust do in the middle of an import, the whole process is aborted. So daemon
+threads stay out of these from then on.
 """
 
 from __future__ import annotations
@@ -36,6 +37,22 @@ class _GuardedCalls:
 
 guarded_calls = _GuardedCalls()
 """A context for calls of a library that daemon threads must be kept out of."""
+
+
+class _GuardedImports:
+    """The same for imports within functions, for which forks in other threads wait as well."""
+
+    def __enter__(self) -> None:
+        guarded_calls.__enter__()
+        forks.held_off.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        forks.held_off.release()
+        guarded_calls.__exit__()
+
+
+guarded_imports = _GuardedImports()
+"""A context for every import within a function that a thread may run."""
 
 
 def end_daemon() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pyengine import _ragged, forks
+from pyengine import _ragged, exits
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.decoder_model import DecoderModel, Hypothesis
@@ -142,7 +142,7 @@ class Generator(DecoderModel):
             for piece in generator.stream("Once upon a time", max_new_tokens=50):
                 print(piece, end="", flush=True)
         """
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.token_stream import ids_of, text_of
 
         loaded = self._open()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from pyengine import _core, forks
+from pyengine import _core, exits, forks
 from pyengine.call_errors import explained
 from pyengine.errors import ClosedError, TokenizerMissingError
 from pyengine.inputs import ItemError, ItemTruncated, Offsets
@@ -229,7 +229,7 @@ class LoadedModel:
         if self._tokenizer is None:
             with self._lock.held():
                 if self._tokenizer is None:  # still, and not loaded by another thread meanwhile
-                    with forks.held_off:
+                    with exits.guarded_imports:
                         from pyengine.text import load_tokenizer
 
                     with self._snapshot.reading():

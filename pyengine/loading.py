@@ -134,8 +134,8 @@ class Loaded:
     """
 
     model: ModelFolder
+    engine: _core.Engine  # before the weights: freed after the file it maps, C++ would free that
     weights: ModelWeights
-    engine: _core.Engine
     compute_type: str
     shortlist: Path | None
     snapshot: Snapshot
@@ -198,7 +198,7 @@ def _start(
     is_checked = weights.mapped is None
     origin = "its files" if weights.mapped is None else weights.cache_file
     log.info("loaded %s (%s, %s) from %s", model.path, model.model_type, compute_type, origin)
-    return Loaded(model, weights, engine, compute_type, shortlist, snapshot, is_checked)
+    return Loaded(model, engine, weights, compute_type, shortlist, snapshot, is_checked)
 
 
 def _shortlist_of(model: ModelFolder, wanted: bool | None) -> Path | None:

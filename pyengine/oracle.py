@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.bench.onnxruntime_loop import (
     GREEDY,
     GreedySearch,
@@ -95,7 +95,7 @@ def open_oracle(model: AnyModel, max_new_tokens: int) -> Oracle:
     """
     if max_new_tokens < 1:
         raise OptionError(f"max_new_tokens: found {max_new_tokens}, expected at least 1")
-    with forks.held_off:
+    with exits.guarded_imports:
         from pyengine.encoder import Encoder
         from pyengine.generator import Generator
 
@@ -190,7 +190,7 @@ class _EncoderOracle(Oracle):
 @contextmanager
 def _onnx_folder(folder: Path) -> Iterator[Path]:
     """The folder itself; for a Firefox model, a temporary one with what it converts to."""
-    with forks.held_off:
+    with exits.guarded_imports:
         from pyengine.convert.firefox import convert
 
     if (folder / "config.json").exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyengine import _core, forks
+from pyengine import _core, exits
 from pyengine.errors import UnsupportedModelError
 from pyengine.models.binary_file import read_file
 from pyengine.models.firefox_files import is_binary
@@ -34,7 +34,7 @@ def load_shortlist(path: Path, model: ModelFolder) -> _core.Shortlist:
             "whose ids are the model's"
         )
     else:
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.text.sentencepiece_model import SentencePieceModel
 
         source, target = map(SentencePieceModel, vocabularies)

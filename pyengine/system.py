@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from pyengine import forks
+from pyengine import exits
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _Reader = Callable[[Path], "float | None"]
@@ -42,7 +42,7 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    with forks.held_off:
+    with exits.guarded_imports:
         import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

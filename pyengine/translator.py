@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from pyengine import _core, _ragged, forks, stream
+from pyengine import _core, _ragged, exits, stream
 from pyengine.call_errors import explained
 from pyengine.cancel import CancelToken, within
 from pyengine.encoder_decoder_model import EncoderDecoderModel
@@ -295,7 +295,7 @@ class Translator(EncoderDecoderModel):
             for piece in translator.translate_stream("A dog runs. It is fast."):
                 print(piece, end="", flush=True)
         """
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.token_stream import stream_text, text_of
 
         loaded = self._open()
@@ -398,7 +398,7 @@ class Translator(EncoderDecoderModel):
         options: dict[str, Any],
     ) -> TextPipeline:
         """The steps from texts to translations, for the arguments of a call."""
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.layout import checked_splitter
             from pyengine.text_pipeline import TextPipeline
 

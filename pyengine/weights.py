@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyengine import _core, forks
+from pyengine import _core, exits
 from pyengine.cache import (
     cache_key,
     core_config,
@@ -117,7 +117,7 @@ def pack_weights(model: ModelFolder, compute_type: str) -> tuple[ModelWeights, F
     Raises:
         ModelFormatError, UnsupportedModelError: see ``read_tensors``.
     """
-    with forks.held_off:
+    with exits.guarded_imports:
         from pyengine.models.bounds import check_computed_tables
         from pyengine.models.quantized import dequantized
         from pyengine.models.stacks import read_tensors  # imports onnx, which takes 0.1 s
@@ -170,7 +170,7 @@ def store_weights(
     header = header_for(arrays, key, files, checksums, weights.parameters)
     write_packed(path, header, arrays, mode & 0o666)
     if not for_all:
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.cache_files import bound  # not for a load that finds what it looks for
 
         bound(cache_dir, path)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.errors import InputTypeError, OptionError, excerpt
 
 _BRACKETS = re.compile(r"(?:>>|<2|__)?([\w-]+?)(?:<<|>|__)?", re.ASCII)
@@ -62,7 +62,7 @@ def language_tag(code: str) -> str | None:
     """
     if code in _PLAIN:
         return code
-    with forks.held_off:
+    with exits.guarded_imports:
         import langcodes  # 0.1 s, most of it tables
 
     plain = _BRACKETS.fullmatch(code.strip())
@@ -106,7 +106,7 @@ def nearest_tag(tag: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if tag in known:
         return tag
-    with forks.held_off:
+    with exits.guarded_imports:
         import langcodes
 
     language = primary_language(tag)

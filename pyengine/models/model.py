@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.models.reader import ModelFolder, read_folder
 
 
@@ -23,7 +23,7 @@ def read_model(folder: str | Path, variant: str | None = None) -> ModelFolder:
         ModelFormatError: a file is damaged, or the files contradict each other.
         UnsupportedModelError: an architecture, operator or number type that pyengine does not run.
     """
-    with forks.held_off:
+    with exits.guarded_imports:
         from pyengine.models.stacks import read_tensors  # which a packed file does not need
 
     model = read_folder(folder, variant)

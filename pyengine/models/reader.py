@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.errors import ModelNotFoundError, UnsupportedModelError
 from pyengine.models.config import ConfigFields, ModelConfig
 from pyengine.models.config_keys import check_supported, supported_by_all, with_main_names
@@ -159,7 +159,7 @@ def _with_head(config: ModelConfig, raw_config: dict[str, Any], outputs: list[st
 
 
 def _firefox_folder(path: Path, files: FirefoxFiles) -> ModelFolder:
-    with forks.held_off:
+    with exits.guarded_imports:
         from pyengine.models.firefox import read_firefox  # which other folders do not need
         from pyengine.models.quantized import holds_int8
 

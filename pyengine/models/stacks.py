@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.models.checks import check_graph, check_rotary
 from pyengine.models.evaluation import check_computation
 from pyengine.models.families import FAMILIES
@@ -17,7 +17,7 @@ from pyengine.models.stored import ArrayTensors, StoredSteps, StoredTensor, Stor
 def read_tensors(model: ModelFolder) -> StoredTensors | ArrayTensors:
     """The tensors of a folder; raises what `read_model` does."""
     if model.firefox is not None:
-        with forks.held_off:
+        with exits.guarded_imports:
             from pyengine.models.firefox import read_firefox  # which other folders do not need
 
         return ArrayTensors(read_firefox(model.firefox).tensors, {model.firefox.model})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.errors import ModelFormatError
 from pyengine.memory import reserve
 from pyengine.models.source_file import open_source, state_of
@@ -91,7 +91,7 @@ def read_graph(path: Path) -> tuple[onnx.GraphProto, list[Span | None]]:
         ModelFormatError: the file is truncated, or no ONNX file.
         MemoryError: there is no room for it.
     """
-    with forks.held_off:
+    with exits.guarded_imports:
         import onnx  # ~100 ms, paid only when a model is read
 
     try:

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.text.sentence_exceptions import Exceptions, exceptions_of, final_pattern
 from pyengine.text.spans import inside_spans
 
@@ -106,7 +106,7 @@ def _library_cuts(line: str, language: str) -> Iterator[int]:
 
 def _segment(window: str, language: str) -> Iterator[int]:
     """The ends of the sentences of a window, as the library sees them."""
-    with forks.held_off:
+    with exits.guarded_imports:
         import sentencex
 
     end = 0

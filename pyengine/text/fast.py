@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.errors import ModelFormatError
 from pyengine.models.source_file import read_source
 from pyengine.text.fast_classes import apply_settings, lowercase_first
@@ -37,7 +37,7 @@ class FastTokenizer(Tokenizer):
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
-        with forks.held_off:
+        with exits.guarded_imports:
             import tokenizers  # 3 MB, which the other kinds do without
 
         self._path = folder / "tokenizer.json"

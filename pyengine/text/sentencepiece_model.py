@@ -31,11 +31,11 @@ class SentencePieceModel:
 
     def __init__(self, path: Path, overrides: bytes = b"") -> None:
         self.path = path
-        self._processor = SentencePieceProcessor()
+        self._processor = self._call(SentencePieceProcessor)
         self._call(self._processor.LoadFromSerializedProto, read_file(path) + overrides)
 
     def __len__(self) -> int:
-        return int(self._processor.get_piece_size())
+        return int(self._call(self._processor.get_piece_size))
 
     def vocabulary(self) -> dict[str, int]:
         """Every piece's id."""
@@ -45,25 +45,26 @@ class SentencePieceModel:
     @property
     def end_id(self) -> int:
         """The id of the end token, -1 if there is none."""
-        return int(self._processor.eos_id())
+        return int(self._call(self._processor.eos_id))
 
     @property
     def special_ids(self) -> set[int]:
         """The ids of the padding, start, end and unknown tokens; -1 for one that is missing."""
         model = self._processor
-        return {model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()}
+        ids = (model.pad_id, model.bos_id, model.eos_id, model.unk_id)
+        return {self._call(id_of_role) for id_of_role in ids}
 
     @property
     def unknown_ids(self) -> frozenset[int]:
         """The unknown token, and the pieces of single bytes, if the model has such."""
-        unknown = self._processor.unk_id()
+        unknown = self._call(self._processor.unk_id)
         if self.id_of("<0x00>") == unknown:
             return frozenset((unknown,))
         return frozenset((unknown, *(self.id_of(f"<0x{byte:02X}>") for byte in range(256))))
 
     def id_of(self, piece: str) -> int:
         """The id of a piece, that of the unknown token if there is no such piece."""
-        return int(self._processor.piece_to_id(piece))
+        return int(self._call(self._processor.piece_to_id, piece))
 
     def ids(self, text: str) -> list[int]:
         """The model's own ids of ``text``, without start and end token."""

@@ -142,6 +142,22 @@ def test_daemon_threads_at_work_do_not_disturb_the_end(text_model: Path, begun: 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_daemon_begins_no_import_when_the_process_ends() -> None:
+    script = """
+import threading
+from pyengine import exits
+def work():
+    with exits.guarded_imports: print("inside")
+for _ in range(2):
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    exits.begin()
+"""
+    done = run_python(["-c", script])
+    assert (done.stdout, done.stderr) == ("inside\n", "")
+
+
 def test_a_translation_of_an_exit_handler(text_model: Path, text_translator: Translator) -> None:
     script = """
 import atexit, sys

@@ -12,7 +12,7 @@ FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "pyengine").rglob("*.py")
 }
-BELOW_MODELS = {"errors", "forks", "memory", "option_names", "pooling"}
+BELOW_MODELS = {"errors", "exits", "forks", "memory", "option_names", "pooling"}
 BELOW_TEXT = {"_core", "_ragged", "errors", "exits", "forks", "models"}
 
 
@@ -67,13 +67,15 @@ LOADED_WITH_THEIR_PACKAGE = {
 IN_THE_MAIN_THREAD = ("pyengine.bench", "pyengine.cli", "pyengine.convert", "pyengine.interpreters")
 
 
-def test_forks_wait_for_imports_within_functions() -> None:
-    """A module that a thread imports at a fork would stay locked in the child."""
+def test_imports_within_functions_are_guarded() -> None:
+    """A module that a thread imports at a fork would stay locked in the child, and one of Rust that
+    a daemon imports at the end of the process ends it by a signal.
+    """
 
     def outside_the_lock(node: ast.AST, in_function: bool = False) -> Iterator[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             return
-        if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "forks.held_off":
+        if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "exits.guarded_imports":
             return
         if in_function and isinstance(node, (ast.Import, ast.ImportFrom)):
             yield ast.unparse(node)

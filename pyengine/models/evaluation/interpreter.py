@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyengine import forks
+from pyengine import exits
 from pyengine.models.dataflow import Value
 from pyengine.models.evaluation import (
     attention_operators,
@@ -246,7 +246,7 @@ def _by_reference(node: Node, inputs: list[Any]) -> list[Any]:
     if node.domain not in ("", "ai.onnx"):
         raise NotImplementedError(f"{node.domain}.{node.op_type} is not known here")
     given = {name: x for name, x in zip(node.inputs, inputs, strict=True) if name}
-    with forks.held_off:
+    with exits.guarded_imports:
         from onnx.reference import ReferenceEvaluator
 
         evaluator = ReferenceEvaluator(node.to_proto())  # imports its operators
